@@ -1,0 +1,319 @@
+//! What an operator can set, typed. Loading (file, environment) is the binary's job; unknown keys are refused there.
+//!
+//! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub kafka: KafkaConfig,
+    pub lake: LakeConfig,
+    pub decode: DecodeConfig,
+    pub prices: PricesConfig,
+    pub pipeline: PipelineConfig,
+    pub query: QueryConfig,
+    pub auth: AuthConfig,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaConfig {
+    pub brokers: String,
+    pub topic: String,
+    pub dead_letter_topic: String,
+    pub group: String,
+    /// Identity of the source; part of every lake offset. No `/`.
+    pub cluster: String,
+    pub start: KafkaStart,
+    /// librdkafka properties, passed through.
+    pub client: BTreeMap<String, Text>,
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".into(),
+            topic: "usage.events".into(),
+            dead_letter_topic: "usage.events.dead".into(),
+            group: "spendstream".into(),
+            cluster: "main".into(),
+            start: KafkaStart::Earliest,
+            client: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where a partition without a lake offset starts.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum KafkaStart {
+    #[default]
+    Earliest,
+    Latest,
+}
+
+/// A text that may be written as a number or boolean too (environment variables and TOML both do).
+#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Text(String),
+            Bool(bool),
+            Integer(i64),
+        }
+        Ok(Self(match Any::deserialize(deserializer)? {
+            Any::Text(text) => text,
+            Any::Bool(value) => value.to_string(),
+            Any::Integer(value) => value.to_string(),
+        }))
+    }
+}
+
+/// Where rows go.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct LakeConfig {
+    /// `file:./path`, `file:///abs/path` or `s3://bucket/prefix`.
+    pub uri: String,
+    /// ISO 4217; fixed when the lake is created.
+    pub currency: String,
+    /// Object-store options (`aws_endpoint`, …); `AWS_*` variables are the fallback.
+    pub options: BTreeMap<String, Text>,
+    /// A commit is made at least this often while there is something to commit, in milliseconds.
+    #[serde(with = "millis")]
+    pub commit_interval: std::time::Duration,
+    /// … or when this many rows wait.
+    pub commit_rows: usize,
+    /// … or when the encoded files reach this size.
+    pub commit_bytes: usize,
+    /// A commit that spans more dates than this is made at once, to bound open files.
+    pub max_open_dates: usize,
+    /// Rows per Parquet row group.
+    pub row_group_rows: usize,
+    /// zstd level of freshly written files.
+    pub zstd_level: i32,
+    /// A Delta checkpoint every so many versions.
+    pub checkpoint_every: u64,
+}
+
+impl Default for LakeConfig {
+    fn default() -> Self {
+        Self {
+            uri: "file:./spendstream-lake".into(),
+            currency: "USD".into(),
+            options: BTreeMap::new(),
+            commit_interval: std::time::Duration::from_secs(5),
+            commit_rows: 1_000_000,
+            commit_bytes: 64 << 20,
+            max_open_dates: 64,
+            row_group_rows: 262_144,
+            zstd_level: 1,
+            checkpoint_every: 50,
+        }
+    }
+}
+
+/// Limits of decoding and configured field mappings.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecodeConfig {
+    /// A larger message is rejected (`too_large`).
+    pub max_message_bytes: usize,
+    /// A longer text value is rejected (`text_too_long`).
+    pub max_text_bytes: usize,
+    /// More tags than this on one event are rejected (`too_many_tags`).
+    pub max_tags: usize,
+    /// More rows than this in one message are rejected (`too_many_rows`).
+    pub max_rows_per_message: usize,
+    /// How many offsets of a partition are watched for repeats.
+    pub duplicate_horizon: i64,
+    /// Field mappings for OpenMeter, Lago and other events with free `data`: matched by `when`, first wins.
+    pub mappings: Vec<MappingConfig>,
+}
+
+impl Default for DecodeConfig {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 1 << 20,
+            max_text_bytes: 1024,
+            max_tags: 64,
+            max_rows_per_message: 10_000,
+            duplicate_horizon: 1_000_000,
+            mappings: Vec::new(),
+        }
+    }
+}
+
+/// One configured mapping from somebody's event to ours. Paths are dotted (`data.tokens.input`).
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct MappingConfig {
+    /// A name for metrics and the column `payload_kind`.
+    pub name: String,
+    /// Path → value that must all be equal for the mapping to apply (`specversion = "1.0"`, `type = "prompt"`).
+    pub when: BTreeMap<String, Text>,
+    /// Our field name (event v1: `id`, `time`, `model`, `input_tokens`, `tags.x`, …) → path in their event, or `"=text"` for a constant.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Where prices come from.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct PricesConfig {
+    /// A directory with a price book in our format; empty: the one that ships in the binary.
+    pub book: String,
+    /// A TOML file of organisation overrides and discounts; empty: none.
+    pub overrides: String,
+    /// A CSV file of dated exchange rates (`date,currency,rate`); empty: those of the book.
+    pub rates: String,
+    /// How often the files are looked at for changes.
+    #[serde(with = "millis")]
+    pub reload_interval: std::time::Duration,
+}
+
+impl Default for PricesConfig {
+    fn default() -> Self {
+        Self {
+            book: String::new(),
+            overrides: String::new(),
+            rates: String::new(),
+            reload_interval: std::time::Duration::from_secs(10),
+        }
+    }
+}
+
+/// The consumer process.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct PipelineConfig {
+    pub listen: String,
+    /// Messages per batch between stages.
+    pub batch_messages: usize,
+    /// Bytes per batch between stages.
+    pub batch_bytes: usize,
+    /// Batches that may wait between two stages; then the consumer waits, and after a second pauses its partitions.
+    pub queue_batches: usize,
+    /// Threads that decode and price; 0: one per core, at most four.
+    pub decode_threads: usize,
+    /// Distinct texts an interner may hold before it starts afresh.
+    pub interner_values: usize,
+    /// Bytes an interner may hold before it starts afresh.
+    pub interner_bytes: usize,
+    /// How long partitions that are taken away may hold up the rebalance to commit what is pending.
+    #[serde(with = "millis")]
+    pub revoke_timeout: std::time::Duration,
+    /// How long a stop may take to commit what is pending.
+    #[serde(with = "millis")]
+    pub shutdown_timeout: std::time::Duration,
+    /// Bytes of one HTTP request body; more is answered 413.
+    pub max_request_bytes: usize,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8081".into(),
+            batch_messages: 8192,
+            batch_bytes: 4 << 20,
+            queue_batches: 8,
+            decode_threads: 0,
+            interner_values: 1_000_000,
+            interner_bytes: 64 << 20,
+            revoke_timeout: std::time::Duration::from_secs(5),
+            shutdown_timeout: std::time::Duration::from_secs(30),
+            max_request_bytes: 16 << 20,
+        }
+    }
+}
+
+/// The query API.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryConfig {
+    pub listen: String,
+    /// A query that runs longer is stopped.
+    #[serde(with = "millis")]
+    pub timeout: std::time::Duration,
+    /// Memory that all queries together may use, bytes; a query that needs more fails alone.
+    pub memory_bytes: usize,
+    /// Rows of one answer; more is an error, never a silent cut.
+    pub max_rows: usize,
+    /// Queries that run at a time; further ones wait up to `timeout`.
+    pub concurrency: usize,
+    /// Bytes of one statement.
+    pub max_statement_bytes: usize,
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            timeout: std::time::Duration::from_secs(30),
+            memory_bytes: 1 << 30,
+            max_rows: 1_000_000,
+            concurrency: 8,
+            max_statement_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Who may call the HTTP interfaces.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    pub mode: AuthMode,
+}
+
+/// `none` starts only on loopback addresses.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    #[default]
+    None,
+}
+
+/// Durations as people write them: `5s`, `200ms`, `2m`, `1h`, or a whole number of milliseconds.
+pub mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// # Errors
+    /// When the text is no duration.
+    pub fn parse(text: &str) -> Result<Duration, String> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let bad = || format!("'{text}' is not a duration; write 200ms, 5s, 2m or 1h");
+        let number: u64 = number.parse().map_err(|_| bad())?;
+        let factor = match unit.trim() {
+            "" | "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(bad()),
+        };
+        number.checked_mul(factor).map(Duration::from_millis).ok_or_else(bad)
+    }
+
+    /// # Errors
+    /// When the value is no duration.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        parse(&super::Text::deserialize(deserializer)?.0).map_err(D::Error::custom)
+    }
+
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{}ms", duration.as_millis()))
+    }
+}

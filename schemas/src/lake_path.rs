@@ -1,0 +1,19 @@
+//! Where things lie under the lake's root; the only place that spells these names.
+
+/// The Delta table of priced events, relative to `lake.uri`.
+pub const USAGE_TABLE: &str = "usage";
+
+/// Folder of the kept price-book versions, relative to `lake.uri`.
+pub const PRICE_BOOKS: &str = "price_books";
+
+/// Where a version of the price book is kept, relative to `lake.uri`.
+#[must_use]
+pub fn price_book(version: &str) -> String {
+    format!("{PRICE_BOOKS}/{version}.json.gz")
+}
+
+/// A data file of the table `usage`, relative to the table: `date=2026-11-22/part-<unique>.parquet`.
+#[must_use]
+pub fn usage_file(date: chrono::NaiveDate, unique: &str) -> String {
+    format!("date={date}/part-{unique}.parquet")
+}

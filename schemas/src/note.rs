@@ -1,0 +1,125 @@
+//! What had to be assumed about a row, as a small set; the column `price_notes` is its list of names.
+
+/// An assumption or shortcoming worth telling whoever reads the cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Note {
+    /// The event named no region (or one the book has no price for); the book's default was used.
+    RegionAssumed,
+    /// The event named no service tier the book knows; standard was used.
+    TierAssumed,
+    /// This emitter never sends cached counts, so the cost is an upper bound.
+    CacheUnknown,
+    /// The row stands for many calls.
+    Aggregate,
+    /// The cache lifetime was not sent; the default lifetime was used.
+    CacheTtlAssumed,
+    /// A specific meter has no price of its own and was charged as its parent (reasoning as output, …).
+    MeterFallback,
+    /// The model was matched by dropping a date or version suffix.
+    ModelSuffixDropped,
+    /// The emitter reported input without its cached part although its convention says otherwise; it was corrected.
+    InputConventionCorrected,
+    /// The counts come from a stream that ended early.
+    StreamAborted,
+    /// The answer came from the application's own response cache: the provider charged nothing.
+    ResponseCacheHit,
+    /// The call failed without any counted token.
+    NoUsage,
+}
+
+impl Note {
+    pub const ALL: [Note; 11] = [
+        Note::RegionAssumed,
+        Note::TierAssumed,
+        Note::CacheUnknown,
+        Note::Aggregate,
+        Note::CacheTtlAssumed,
+        Note::MeterFallback,
+        Note::ModelSuffixDropped,
+        Note::InputConventionCorrected,
+        Note::StreamAborted,
+        Note::ResponseCacheHit,
+        Note::NoUsage,
+    ];
+
+    /// The word in `price_notes`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Note::RegionAssumed => "region_assumed",
+            Note::TierAssumed => "tier_assumed",
+            Note::CacheUnknown => "cache_unknown",
+            Note::Aggregate => "aggregate",
+            Note::CacheTtlAssumed => "cache_ttl_assumed",
+            Note::MeterFallback => "meter_fallback",
+            Note::ModelSuffixDropped => "model_suffix_dropped",
+            Note::InputConventionCorrected => "input_convention_corrected",
+            Note::StreamAborted => "stream_aborted",
+            Note::ResponseCacheHit => "response_cache_hit",
+            Note::NoUsage => "no_usage",
+        }
+    }
+}
+
+/// A set of [`Note`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Notes(u16);
+
+impl Notes {
+    pub const NONE: Notes = Notes(0);
+
+    pub fn insert(&mut self, note: Note) {
+        self.0 |= 1 << note as u8;
+    }
+
+    #[must_use]
+    pub fn with(mut self, note: Note) -> Self {
+        self.insert(note);
+        self
+    }
+
+    #[must_use]
+    pub fn union(self, other: Notes) -> Self {
+        Notes(self.0 | other.0)
+    }
+
+    #[must_use]
+    pub fn contains(self, note: Note) -> bool {
+        self.0 & (1 << note as u8) != 0
+    }
+
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The notes in the set, in the order of [`Note::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Note> {
+        Note::ALL.into_iter().filter(move |note| self.contains(*note))
+    }
+}
+
+/// The column `cost_quality`: how far the cost can be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CostQuality {
+    /// Counted by the provider and priced by a published price.
+    #[default]
+    Exact,
+    /// The true cost is at most this (for example cached counts are not sent).
+    UpperBound,
+    /// Counts or price had to be estimated.
+    Estimated,
+}
+
+impl CostQuality {
+    /// The word in `cost_quality`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            CostQuality::Exact => "exact",
+            CostQuality::UpperBound => "upper_bound",
+            CostQuality::Estimated => "estimated",
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The Arrow schema of each lake table. Column names are the public interface of the product.
+
+pub mod usage;

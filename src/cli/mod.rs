@@ -1,0 +1,96 @@
+//! The command line: which subcommands there are. Each file beside this one is one of them.
+
+pub mod config;
+pub mod demo;
+pub mod estimate;
+pub mod lake;
+pub mod pipeline;
+pub mod prices;
+pub mod replay;
+pub mod run;
+pub mod serve;
+pub mod sql;
+pub mod telemetry;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::settings;
+
+/// A ledger of what LLM calls cost: exact, live, and open to SQL.
+#[derive(Debug, Parser)]
+#[command(name = "spendstream", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file (TOML). Default: spendstream.toml if it exists. Every key is also an environment variable
+    /// (`SPENDSTREAM__KAFKA__BROKERS`).
+    #[arg(long, global = true, value_name = "FILE", env = "SPENDSTREAM_CONFIG")]
+    config: Option<PathBuf>,
+    /// How to write the log on standard error.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show it working: an embedded broker, real traces, a local lake, dollars. Needs nothing else.
+    Demo(demo::Args),
+    /// Consume events from Kafka, price them, write the lake.
+    Pipeline(pipeline::Args),
+    /// Serve SQL over the lake by HTTP.
+    Serve(serve::Args),
+    /// Pipeline and query API in one process.
+    Run(run::Args),
+    /// Run one SQL query over a lake or a running server.
+    Sql(sql::Args),
+    /// What would a call cost, by tokens or by text?
+    Estimate(estimate::Args),
+    /// List, show, check and import prices.
+    #[command(subcommand)]
+    Prices(prices::Command),
+    /// Check a lake, show what it holds.
+    #[command(subcommand)]
+    Lake(lake::Command),
+    /// Send dead letters, or a file of events, to the topic again.
+    Replay(replay::Args),
+    /// Show the configuration in force, or write the commented sample.
+    Config(config::Args),
+}
+
+impl Cli {
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+}
+
+/// Runs the chosen subcommand; each decides its own exit code (0 done, 1 failed; clap gives 2 for wrong usage).
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = settings::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Demo(args) => demo::run(args, config),
+        Command::Pipeline(args) => pipeline::run(args, config),
+        Command::Serve(args) => serve::run(args, config),
+        Command::Run(args) => run::run(args, config),
+        Command::Sql(args) => sql::run(args, config),
+        Command::Estimate(args) => estimate::run(args, config),
+        Command::Prices(command) => prices::run(command, config),
+        Command::Lake(command) => lake::run(command, config),
+        Command::Replay(args) => replay::run(args, config),
+        Command::Config(args) => config::run(args, config),
+    }
+}
+
+/// An error and its causes on one line.
+pub fn one_line(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace('\n', " ")
+}

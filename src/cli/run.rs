@@ -1,0 +1,13 @@
+//! `spendstream run`.
+
+use std::process::ExitCode;
+
+use spendstream_schemas::config::Config;
+
+/// Arguments of `spendstream run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(_args: Args, _config: Config) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not built yet")
+}

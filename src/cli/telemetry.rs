@@ -1,0 +1,16 @@
+//! The log: lines on standard error, `RUST_LOG` chooses what. Events and secrets never go there.
+
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+
+/// Starts logging for the whole process.
+pub fn start(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,spendstream=info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start (there is none) would only mean that the first one stays.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}

@@ -1,0 +1,23 @@
+//! The binary `spendstream`: one subcommand per job. Parses, loads the configuration, calls the crate that does it.
+
+mod cli;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = cli::Cli::parse();
+    cli::telemetry::start(args.log_format());
+    match cli::run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("spendstream: {}", cli::one_line(&error));
+            ExitCode::from(1)
+        }
+    }
+}
