@@ -1,0 +1,5 @@
+//! Decoded events as columns: texts interned to numbers, counts in vectors, nothing per event on the heap.
+
+pub mod arrays;
+pub mod events;
+pub mod interner;
