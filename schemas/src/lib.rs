@@ -9,6 +9,7 @@ pub mod count;
 pub mod dimension;
 pub mod ids;
 pub mod lake_path;
+pub mod meter;
 pub mod money;
 pub mod note;
 pub mod price_book;
