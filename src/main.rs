@@ -1,5 +1,7 @@
 //! The binary `spendstream`: one subcommand per job. Parses, loads the configuration, calls the crate that does it.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "answers go to standard output, errors to standard error")]
+
 mod cli;
 mod settings;
 

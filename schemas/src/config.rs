@@ -2,9 +2,13 @@
 //!
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
+mod validate;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use validate::ConfigError;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
@@ -65,7 +69,7 @@ pub struct Text(pub String);
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "expected a text, a whole number, or true or false")]
         enum Any {
             Text(String),
             Bool(bool),
@@ -314,6 +318,10 @@ pub mod millis {
     /// # Errors
     /// Those of the serializer.
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{}ms", duration.as_millis()))
+        let millis = duration.as_millis();
+        if millis % 1_000 == 0 && millis > 0 {
+            return serializer.serialize_str(&format!("{}s", millis / 1_000));
+        }
+        serializer.serialize_str(&format!("{millis}ms"))
     }
 }

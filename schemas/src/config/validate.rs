@@ -1,0 +1,266 @@
+//! What a configuration must satisfy beyond its types: values in, the first fault out, as one line that names the key.
+//!
+//! Never looks at the world: whether a broker answers or a folder exists is found by whoever opens it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use thiserror::Error;
+
+use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, PipelineConfig, QueryConfig};
+
+/// A key whose value cannot work, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{key} {problem}")]
+pub struct ConfigError {
+    /// Dotted, as in the file: `kafka.cluster`.
+    pub key: String,
+    problem: String,
+}
+
+fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, ConfigError> {
+    Err(ConfigError { key: key.to_owned(), problem: problem.into() })
+}
+
+/// librdkafka properties that carry a promise of the product, and why they are not the operator's.
+const OWNED_CLIENT_PROPERTIES: [(&str, &str); 15] = [
+    ("bootstrap.servers", "set kafka.brokers instead"),
+    ("metadata.broker.list", "set kafka.brokers instead"),
+    ("group.id", "set kafka.group instead"),
+    ("group.protocol", "partitions are taken over by the classic protocol"),
+    ("partition.assignment.strategy", "partitions are taken over by the strategy that the pipeline was tested with"),
+    ("auto.offset.reset", "the lake knows the offsets; kafka.start says where a new partition starts"),
+    ("enable.auto.commit", "offsets are committed with the rows, in the lake"),
+    ("auto.commit.interval.ms", "set lake.commit_interval instead"),
+    ("enable.auto.offset.store", "offsets are committed with the rows, in the lake"),
+    ("enable.partition.eof", "the pipeline sets it where it needs it"),
+    ("acks", "dead letters must be durable before their offset is passed"),
+    ("request.required.acks", "dead letters must be durable before their offset is passed"),
+    ("enable.idempotence", "dead letters and replays are sent by an idempotent producer"),
+    ("transactional.id", "no Kafka transactions are used"),
+    ("enable.random.seed", "it is librdkafka's own"),
+];
+
+impl Config {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// The first key, in the order of the sample file, whose value cannot work.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        kafka(&self.kafka)?;
+        lake(&self.lake)?;
+        decode(&self.decode)?;
+        at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
+        pipeline(&self.pipeline)?;
+        query(&self.query)?;
+        listens(self)
+    }
+}
+
+fn kafka(config: &KafkaConfig) -> Result<(), ConfigError> {
+    not_empty("kafka.brokers", &config.brokers)?;
+    topic("kafka.topic", &config.topic)?;
+    topic("kafka.dead_letter_topic", &config.dead_letter_topic)?;
+    if config.topic == config.dead_letter_topic {
+        return fault("kafka.dead_letter_topic", "must not be kafka.topic: rejects would be read as events again");
+    }
+    not_empty("kafka.group", &config.group)?;
+    not_empty("kafka.cluster", &config.cluster)?;
+    if config.cluster.contains('/') || config.cluster.chars().any(char::is_control) {
+        return fault("kafka.cluster", "must not contain '/' or control characters: it is part of every lake offset");
+    }
+    for (property, why) in OWNED_CLIENT_PROPERTIES {
+        if config.client.contains_key(property) {
+            return fault("kafka.client", format!("must not set '{property}': {why}"));
+        }
+    }
+    Ok(())
+}
+
+fn lake(config: &LakeConfig) -> Result<(), ConfigError> {
+    let folder = config.uri.strip_prefix("file:").or_else(|| config.uri.strip_prefix("s3://"));
+    if folder.is_none_or(|rest| rest.trim_matches('/').is_empty()) {
+        let uri = &config.uri;
+        return fault("lake.uri", format!("is '{uri}'; write file:./folder, file:///folder or s3://bucket/prefix"));
+    }
+    if config.currency.len() != 3 || !config.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return fault("lake.currency", format!("is '{}'; write an ISO 4217 code such as USD", config.currency));
+    }
+    at_least_one("lake.commit_interval", config.commit_interval.as_millis())?;
+    at_least_one("lake.commit_rows", config.commit_rows)?;
+    at_least_one("lake.commit_bytes", config.commit_bytes)?;
+    at_least_one("lake.max_open_dates", config.max_open_dates)?;
+    at_least_one("lake.row_group_rows", config.row_group_rows)?;
+    at_least_one("lake.checkpoint_every", config.checkpoint_every)?;
+    if !(1..=22).contains(&config.zstd_level) {
+        return fault("lake.zstd_level", format!("is {}; write 1 to 22", config.zstd_level));
+    }
+    Ok(())
+}
+
+fn decode(config: &DecodeConfig) -> Result<(), ConfigError> {
+    at_least_one("decode.max_message_bytes", config.max_message_bytes)?;
+    at_least_one("decode.max_text_bytes", config.max_text_bytes)?;
+    at_least_one("decode.max_rows_per_message", config.max_rows_per_message)?;
+    if config.duplicate_horizon < 0 {
+        return fault("decode.duplicate_horizon", "is negative; write a number of offsets, 0 to watch none");
+    }
+    for (index, mapping) in config.mappings.iter().enumerate() {
+        let key = format!("decode.mappings[{index}]");
+        not_empty(&format!("{key}.name"), &mapping.name)?;
+        for (part, missing) in [("when", mapping.when.is_empty()), ("fields", mapping.fields.is_empty())] {
+            if missing {
+                return fault(&format!("{key}.{part}"), format!("is empty; mapping '{}' needs it", mapping.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pipeline(config: &PipelineConfig) -> Result<(), ConfigError> {
+    at_least_one("pipeline.batch_messages", config.batch_messages)?;
+    at_least_one("pipeline.batch_bytes", config.batch_bytes)?;
+    at_least_one("pipeline.queue_batches", config.queue_batches)?;
+    at_least_one("pipeline.interner_values", config.interner_values)?;
+    at_least_one("pipeline.interner_bytes", config.interner_bytes)?;
+    at_least_one("pipeline.shutdown_timeout", config.shutdown_timeout.as_millis())?;
+    at_least_one("pipeline.max_request_bytes", config.max_request_bytes)
+}
+
+fn query(config: &QueryConfig) -> Result<(), ConfigError> {
+    at_least_one("query.timeout", config.timeout.as_millis())?;
+    at_least_one("query.memory_bytes", config.memory_bytes)?;
+    at_least_one("query.max_rows", config.max_rows)?;
+    at_least_one("query.concurrency", config.concurrency)?;
+    at_least_one("query.max_statement_bytes", config.max_statement_bytes)
+}
+
+/// Listen addresses must parse, and without authentication nobody but this machine may reach them.
+fn listens(config: &Config) -> Result<(), ConfigError> {
+    for (key, listen) in [("pipeline.listen", &config.pipeline.listen), ("query.listen", &config.query.listen)] {
+        let Some(loopback) = is_loopback(listen) else {
+            return fault(key, format!("is '{listen}'; write ADDRESS:PORT such as 127.0.0.1:8080, port 0 picks one"));
+        };
+        if config.auth.mode == AuthMode::None && !loopback {
+            return fault(
+                key,
+                format!("is '{listen}', which others can reach, while auth.mode is none; listen on 127.0.0.1 instead"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether only this machine can reach `ADDRESS:PORT`; `None` when it is no such address.
+fn is_loopback(listen: &str) -> Option<bool> {
+    if let Some(port) = listen.strip_prefix("localhost:") {
+        return port.parse::<u16>().ok().map(|_| true);
+    }
+    let address: SocketAddr = listen.parse().ok()?;
+    Some(match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(ip.is_loopback(), |mapped| mapped.is_loopback()),
+    })
+}
+
+fn not_empty(key: &str, text: &str) -> Result<(), ConfigError> {
+    if text.trim().is_empty() { fault(key, "must not be empty") } else { Ok(()) }
+}
+
+fn at_least_one<N: Default + PartialEq>(key: &str, number: N) -> Result<(), ConfigError> {
+    if number == N::default() { fault(key, "must be more than zero") } else { Ok(()) }
+}
+
+/// Kafka's own rule for the name of a topic.
+fn topic(key: &str, name: &str) -> Result<(), ConfigError> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.is_empty() || name.len() > 249 || name == "." || name == ".." || !name.bytes().all(legal) {
+        return fault(
+            key,
+            format!("is '{name}'; a topic has 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-'"),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Config, MappingConfig, Text};
+    use super::is_loopback;
+
+    fn check(change: impl FnOnce(&mut Config), expected: &str) {
+        let mut config = Config::default();
+        change(&mut config);
+        let message = config.validate().map_or_else(|error| error.to_string(), |()| "valid".to_owned());
+        assert!(message.starts_with(expected), "expected '{expected}…', got '{message}'");
+    }
+
+    #[test]
+    fn the_default_is_valid() {
+        check(|_| {}, "valid");
+    }
+
+    #[test]
+    fn each_fault_names_its_key() {
+        check(|c| c.kafka.brokers = " ".into(), "kafka.brokers must not be empty");
+        check(|c| c.kafka.topic = "a b".into(), "kafka.topic is 'a b'; a topic has");
+        check(|c| c.kafka.dead_letter_topic = c.kafka.topic.clone(), "kafka.dead_letter_topic must not be kafka.topic");
+        check(|c| c.kafka.group = String::new(), "kafka.group must not be empty");
+        check(|c| c.kafka.cluster = String::new(), "kafka.cluster must not be empty");
+        check(|c| c.kafka.cluster = "eu/1".into(), "kafka.cluster must not contain '/'");
+        check(|c| c.lake.uri = "./lake".into(), "lake.uri is './lake'; write file:./folder");
+        check(|c| c.lake.uri = "s3://".into(), "lake.uri is 's3://'");
+        check(|c| c.lake.currency = "usd".into(), "lake.currency is 'usd'; write an ISO 4217 code");
+        check(|c| c.lake.commit_interval = Duration::ZERO, "lake.commit_interval must be more than zero");
+        check(|c| c.lake.zstd_level = 23, "lake.zstd_level is 23; write 1 to 22");
+        check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
+        check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
+        check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");
+        check(|c| c.query.listen = "8080".into(), "query.listen is '8080'; write ADDRESS:PORT");
+    }
+
+    #[test]
+    fn a_mapping_needs_its_parts() {
+        let mapping = MappingConfig { name: "lago".into(), ..MappingConfig::default() };
+        check(|c| c.decode.mappings = vec![MappingConfig::default()], "decode.mappings[0].name must not be empty");
+        check(|c| c.decode.mappings = vec![mapping], "decode.mappings[0].when is empty; mapping 'lago' needs it");
+    }
+
+    #[test]
+    fn properties_that_carry_a_promise_are_not_for_the_operator() {
+        for property in ["group.id", "auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "acks"] {
+            check(
+                |c| {
+                    c.kafka.client.insert(property.into(), Text("x".into()));
+                },
+                &format!("kafka.client must not set '{property}': "),
+            );
+        }
+        check(
+            |c| {
+                c.kafka.client.insert("isolation.level".into(), Text("read_uncommitted".into()));
+            },
+            "valid",
+        );
+    }
+
+    #[test]
+    fn without_authentication_only_loopback_listens() {
+        check(|c| c.query.listen = "0.0.0.0:8080".into(), "query.listen is '0.0.0.0:8080', which others can reach");
+        check(|c| c.pipeline.listen = "[::]:8081".into(), "pipeline.listen is '[::]:8081', which others can reach");
+        for (listen, expected) in [
+            ("127.0.0.1:0", Some(true)),
+            ("127.9.9.9:80", Some(true)),
+            ("[::1]:80", Some(true)),
+            ("[::ffff:127.0.0.1]:80", Some(true)),
+            ("localhost:80", Some(true)),
+            ("10.0.0.1:80", Some(false)),
+            ("localhost", None),
+            ("localhost:http", None),
+            ("example.org:80", None),
+        ] {
+            assert_eq!(is_loopback(listen), expected, "{listen}");
+        }
+    }
+}
