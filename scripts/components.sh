@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Fetches the real components that the tests run against, in pinned versions, into a cache outside the checkout.
+#
+#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python
+#   scripts/components.sh NAME…      only these; also: minio
+#   scripts/components.sh --check    say what is missing, fetch nothing; exit code 1 if anything is
+#
+# Cache: $SPENDSTREAM_CACHE, default ~/.cache/spendstream. Nothing is installed anywhere else; what is there already is kept.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=versions.env
+. "$here/versions.env"
+cache=${SPENDSTREAM_CACHE:-$HOME/.cache/spendstream}
+parts=$cache/components
+log=$cache/components.log
+
+say() { printf 'components: %s\n' "$*"; }
+fail() { printf 'components: %s\n' "$*" >&2; exit 1; }
+
+# Where a component lies; the version is part of the name, so that two checkouts can share a cache.
+place() {
+  case $1 in
+    kafka) echo "$parts/kafka-$KAFKA_VERSION" ;;
+    versitygw) echo "$parts/versitygw-$VERSITYGW_VERSION" ;;
+    minio) echo "$parts/minio-$MINIO_VERSION" ;;
+    toxiproxy) echo "$parts/toxiproxy-$TOXIPROXY_VERSION" ;;
+    collector) echo "$parts/collector-$COLLECTOR_VERSION" ;;
+    python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION" ;;
+    *) fail "no component '$1'; there are kafka versitygw collector python minio toxiproxy" ;;
+  esac
+}
+
+need() { # need COMMAND WHAT-FOR DEBIAN-PACKAGES
+  command -v "$1" >/dev/null || fail "$1 is missing ($2); on Debian: apt-get install $3"
+}
+
+prerequisites() {
+  case $1 in
+    kafka)
+      need java "runs Apache Kafka" openjdk-17-jre-headless
+      need mvn "fetches Apache Kafka" maven ;;
+    python)
+      need python3 "runs DuckDB, Polars and deltalake" "python3 python3-venv"
+      python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 has no venv module; on Debian: apt-get install python3-venv" ;;
+    *) need go "builds $1; Go 1.25 or newer" golang ;;
+  esac
+}
+
+# Runs a command with its output in the log; on failure the last lines of it are shown.
+quiet() {
+  "$@" >>"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "failed: $* (all of it: $log)"; }
+}
+
+# A Go module cache of our own, that can be deleted like any folder.
+go_() {
+  GOPATH=$cache/go GOMODCACHE=$cache/go/mod GOCACHE=$cache/go/build GOFLAGS="${GOFLAGS:-} -modcacherw" \
+    GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" CGO_ENABLED=0 "$@"
+}
+
+go_install() { # go_install DIR PACKAGE@VERSION
+  export GOBIN=$1
+  quiet go_ go install -trimpath -ldflags=-s "$2"
+}
+
+fetch_kafka() {
+  cat >"$1/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+  <groupId>spendstream</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA_VERSION</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$KAFKA_VERSION</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+POM
+  # -C: a checksum that does not fit is an error.
+  quiet mvn -B -q -C -f "$1/pom.xml" -Dmaven.repo.local="$cache/maven" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1/libs"
+  echo "$KAFKA_SHA256  $1/libs/kafka_2.13-$KAFKA_VERSION.jar" | sha256sum --check --status ||
+    fail "kafka_2.13-$KAFKA_VERSION.jar is not the file that versions.env names"
+}
+
+fetch_versitygw() { go_install "$1" "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"; }
+
+fetch_minio() { go_install "$1" "github.com/minio/minio@$MINIO_VERSION"; }
+
+fetch_toxiproxy() {
+  go_install "$1" "github.com/Shopify/toxiproxy/v2/cmd/server@$TOXIPROXY_VERSION"
+  mv "$1/server" "$1/toxiproxy"
+}
+
+fetch_collector() {
+  go_install "$1" "go.opentelemetry.io/collector/cmd/builder@v$COLLECTOR_VERSION"
+  cat >"$1/manifest.yaml" <<YAML
+dist: { name: collector, output_path: $1/source, version: $COLLECTOR_VERSION }
+receivers: [{ gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v$COLLECTOR_VERSION }]
+exporters: [{ gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter v$COLLECTOR_VERSION }]
+YAML
+  quiet go_ "$1/builder" --config "$1/manifest.yaml"
+  mv "$1/source/collector" "$1/collector"
+  rm -rf "$1/source" "$1/builder"
+}
+
+fetch_python() {
+  python3 -m venv "$1"
+  quiet "$1/bin/pip" install --quiet --only-binary :all: "duckdb==$DUCKDB_VERSION" "duckdb-extensions==$DUCKDB_VERSION" \
+    "duckdb-extension-delta==$DUCKDB_VERSION" "polars==$POLARS_VERSION" "deltalake==$DELTALAKE_VERSION"
+}
+
+fetch() {
+  local name=$1 to started=$SECONDS
+  to=$(place "$name")
+  if [ -e "$to/.complete" ]; then say "$name is there ($to)"; return; fi
+  prerequisites "$name"
+  say "fetching $name …"
+  rm -rf "$to"
+  mkdir -p "$to"
+  "fetch_$name" "$to"
+  touch "$to/.complete"
+  say "$name took $((SECONDS - started)) s ($to)"
+}
+
+check() {
+  local missing=0
+  for name in "$@"; do
+    if [ ! -e "$(place "$name")/.complete" ]; then
+      say "$name is missing; scripts/components.sh $name fetches it"
+      missing=1
+    fi
+  done
+  return $missing
+}
+
+mode=fetch
+if [ "${1:-}" = --check ]; then mode=check; shift; fi
+[ $# -gt 0 ] || set -- kafka versitygw collector python
+mkdir -p "$parts"
+if [ $mode = check ]; then check "$@"; exit; fi
+exec 9>"$cache/components.lock"
+flock 9
+for name in "$@"; do place "$name" >/dev/null; done
+for name in "$@"; do (fetch "$name"); done
