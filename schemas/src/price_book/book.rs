@@ -1,28 +1,56 @@
 //! The book itself: made from texts, asked by [`PriceBook::resolve`].
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use rust_decimal::Decimal;
 use thiserror::Error;
 
+use super::archive;
+use super::catalog::Catalog;
+use super::check;
+use super::exchange::Exchange;
+use super::overrides::{self, Override, Subject};
+use super::plan::Timetable;
 use super::question::{Plan, Question, Unpriced};
+use super::ratio::{self, Ratio};
+use super::row::{self, PriceRow, STANDARD};
+use super::spelling::{self, Spellings};
+use super::tariff::{self, Selection};
 use crate::money::Amount;
+use crate::note::{Note, Notes};
 
 /// The texts a book is made of. An empty text is an empty table; [`BookFiles::builtin`] has the ones that ship.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BookFiles<'a> {
     /// `prices.csv`: one price per line.
     pub prices: &'a str,
-    /// `catalog.toml`: date of the book, providers and their aliases.
+    /// `catalog.toml`: date of the book, providers and their aliases, words for service tiers.
     pub catalog: &'a str,
     /// `aliases.csv`: other spellings of models.
     pub aliases: &'a str,
     /// `rates.csv`: dated exchange rates.
     pub rates: &'a str,
-    /// `overrides.toml`: an organisation's own prices and discounts.
+    /// `overrides.toml`: organisations' own prices and discounts.
     pub overrides: &'a str,
     /// The lake's currency, ISO 4217.
     pub currency: &'a str,
+}
+
+impl BookFiles<'static> {
+    /// The texts that ship in the binary, for a lake in USD. Replace single fields to add overrides or own rates.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self {
+            prices: include_str!("../../price_book/prices.csv"),
+            catalog: include_str!("../../price_book/catalog.toml"),
+            aliases: include_str!("../../price_book/aliases.csv"),
+            rates: include_str!("../../price_book/rates.csv"),
+            overrides: "",
+            currency: "USD",
+        }
+    }
 }
 
 /// Everything wrong with a book's texts, one line each: file, line, what, what to do.
@@ -34,22 +62,61 @@ pub struct BookError(pub Vec<String>);
 #[derive(Debug)]
 pub struct PriceBook {
     version: String,
-    currency: String,
+    currency: Arc<str>,
+    /// Sorted by (provider, model).
+    rows: Vec<PriceRow>,
+    catalog: Catalog,
+    /// Provider → model or alias in lower case → its rows.
+    models: HashMap<String, HashMap<String, Range<usize>>>,
+    /// Service tiers and regions that any price names.
+    words: BTreeSet<Arc<str>>,
+    overrides: Vec<Override>,
+    exchange: Arc<Exchange>,
+    texts: archive::Texts,
 }
 
 impl PriceBook {
-    /// The book that ships in the binary, for a lake in USD, parsed once per process.
+    /// The book that ships in the binary, for a lake in USD; read once per process.
     ///
     /// # Errors
     /// Never for a released binary: a test loads it.
     pub fn builtin() -> Result<Arc<PriceBook>, BookError> {
-        Ok(Arc::new(Self::load(&BookFiles::default())?))
+        static BUILTIN: OnceLock<Result<Arc<PriceBook>, BookError>> = OnceLock::new();
+        BUILTIN.get_or_init(|| Self::load(&BookFiles::builtin()).map(Arc::new)).clone()
     }
 
     /// # Errors
     /// Names every bad line of every text.
     pub fn load(files: &BookFiles<'_>) -> Result<PriceBook, BookError> {
-        Ok(Self { version: String::from("0"), currency: files.currency.to_owned() })
+        let mut errors = Vec::new();
+        let mut rows = row::parse(files.prices, &mut errors);
+        rows.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
+        let mut catalog = Catalog::parse(files.catalog, &mut errors);
+        let exchange = Exchange::parse(files.rates, catalog.exchange_max_age_days, &mut errors);
+        let overrides = overrides::parse(files.overrides, &mut errors);
+        if let Err(error) = row::currency(files.currency) {
+            errors.push(format!("lake.currency: {error}"));
+        }
+        errors.extend(check::ambiguities(&rows).into_iter().map(|finding| finding.to_string()));
+        let mut models = index(&rows, &mut catalog, &mut errors);
+        add_aliases(files.aliases, &catalog, &mut models, &mut errors);
+        if !errors.is_empty() {
+            return Err(BookError(errors));
+        }
+        add_vendor_names(&catalog, &mut models);
+        let words = rows.iter().flat_map(|row| [&row.service_tier, &row.region]).cloned().collect();
+        let texts = archive::Texts::new(files);
+        Ok(Self {
+            version: texts.version(),
+            currency: Arc::from(files.currency),
+            rows,
+            catalog,
+            models,
+            words,
+            overrides,
+            exchange: Arc::new(exchange),
+            texts,
+        })
     }
 
     /// Content hash over prices, catalogue, aliases, rates, overrides and currency: 32 hex digits.
@@ -58,23 +125,52 @@ impl PriceBook {
         &self.version
     }
 
-    /// The lake's currency that amounts are in.
+    /// The lake's currency, which amounts are in.
     #[must_use]
     pub fn currency(&self) -> &str {
         &self.currency
     }
 
-    /// Everything needed to price again, compressed: kept under the lake as [`crate::lake_path::price_book`] says.
+    /// The day the prices were collected (`2026-11-22`).
     #[must_use]
-    pub fn to_archive(&self) -> Vec<u8> {
-        Vec::new()
+    pub fn date(&self) -> &str {
+        &self.catalog.date
     }
 
+    /// Every price, sorted by (provider, model).
+    #[must_use]
+    pub fn rows(&self) -> &[PriceRow] {
+        &self.rows
+    }
+
+    /// The book's id of a provider by any of its names.
+    #[must_use]
+    pub fn provider_id(&self, name: &str) -> Option<&str> {
+        self.catalog.provider(name)
+    }
+
+    /// Everything needed to price again, compressed: kept under the lake as [`crate::lake_path::price_book`] says. Equal books
+    /// give equal bytes.
+    #[must_use]
+    pub fn to_archive(&self) -> Vec<u8> {
+        self.texts.compress()
+    }
+
+    /// Reads what [`PriceBook::to_archive`] wrote; it has the same version.
+    ///
     /// # Errors
-    /// When the bytes are no archive of a book, or its version is not the hash of its content.
+    /// When the bytes are no archive of a book.
     pub fn from_archive(bytes: &[u8]) -> Result<PriceBook, BookError> {
-        let _ = bytes;
-        Err(BookError(vec!["not an archive".to_owned()]))
+        let texts = archive::Texts::expand(bytes).map_err(|error| BookError(vec![error]))?;
+        Self::load(&texts.files())
+    }
+
+    /// An amount in the lake's currency by the rate in force at `time_micros`; `None` when there is no rate or it does not fit.
+    #[must_use]
+    pub fn convert(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<Amount> {
+        let rate = self.exchange.rate(currency, &self.currency, time_micros)?;
+        let exact = Ratio::of(amount, 1)?.times(Ratio::of(rate, 1)?)?;
+        ratio::amount(exact.numerator, exact.denominator).ok()
     }
 
     /// Finds the prices for a question. Does not depend on time or counts, so the answer can be kept per distinct question.
@@ -82,16 +178,188 @@ impl PriceBook {
     /// # Errors
     /// When provider or model is not in the book.
     pub fn resolve(&self, question: &Question<'_>) -> Result<Plan, Unpriced> {
-        match question.provider {
-            None => Err(Unpriced::NoProvider),
-            Some(provider) => Err(Unpriced::UnknownProvider { provider: provider.to_owned() }),
+        let model = question.model.unwrap_or_default().trim();
+        let provider = self.provider(question.provider, model)?;
+        let spellings = spelling::spellings(model, &|head| self.catalog.provider(head).is_some());
+        let (rows, suffix_dropped) = self.find(provider, &spellings).ok_or_else(|| Unpriced::UnknownModel {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+        })?;
+        let mut notes = Notes::NONE;
+        if suffix_dropped {
+            notes.insert(Note::ModelSuffixDropped);
+        }
+        let (service_tier, price_tier) = self.tier(question.service_tier, rows, &mut notes);
+        let (region, price_region) = region(question.region, &spellings.regions, rows, &mut notes);
+        let model_id = rows.first().map_or(model, |row| &row.model).to_owned();
+        let subject = Subject {
+            organization: question.organization,
+            billing_account: question.billing_account,
+            provider,
+            model: &model_id,
+            service_tier: &service_tier,
+            region: region.as_deref(),
+        };
+        let overrides: Vec<&Override> = self.overrides.iter().filter(|entry| entry.matches(&subject)).collect();
+        let owner = rows.first().map_or(provider, |row| &row.provider);
+        let selection = Selection {
+            name: &format!("{owner}/{model_id}"),
+            tier: &price_tier,
+            region: &price_region,
+            free_meters: &self.catalog.free_meters,
+        };
+        let all: Vec<&PriceRow> = rows.iter().chain(self.wildcard(owner)).collect();
+        let segments = tariff::segments(&all, &overrides, &selection).ok_or(Unpriced::AmountTooLarge)?;
+        let pricing_inputs = inputs(question, &service_tier, region.as_deref());
+        Ok(Plan {
+            provider_id: provider.to_owned(),
+            model_id,
+            service_tier,
+            region,
+            notes,
+            pricing_inputs,
+            timetable: Timetable { segments, exchange: Arc::clone(&self.exchange), currency: Arc::clone(&self.currency) },
+        })
+    }
+
+    /// The provider that was sent; where it is none of the book's, the one that the model names (`openai/gpt-4o`).
+    fn provider(&self, sent: Option<&str>, model: &str) -> Result<&str, Unpriced> {
+        let by_model = || model.split_once('/').and_then(|(head, _)| self.catalog.provider(head));
+        match sent {
+            None => by_model().ok_or(Unpriced::NoProvider),
+            Some(name) => self
+                .catalog
+                .provider(name)
+                .or_else(by_model)
+                .ok_or_else(|| Unpriced::UnknownProvider { provider: name.to_owned() }),
         }
     }
 
-    /// An amount in the lake's currency by the rate in force at `time_micros`; `None` when there is no rate or it does not fit.
-    #[must_use]
-    pub fn convert(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<Amount> {
-        let _ = time_micros;
-        (currency == self.currency).then(|| Amount::from_decimal(amount).ok()).flatten()
+    /// The rows of the first spelling that the provider, or one whose prices it shares, has a price for.
+    fn find(&self, provider: &str, spellings: &Spellings) -> Option<(&[PriceRow], bool)> {
+        let inherits = self.catalog.providers.get(provider).map_or(&[][..], |provider| &provider.inherits);
+        let sources: Vec<_> = [provider]
+            .into_iter()
+            .chain(inherits.iter().map(String::as_str))
+            .filter_map(|id| self.models.get(id))
+            .collect();
+        let exact_first = |dropped: bool| spellings.all.iter().filter(move |spelling| spelling.suffix_dropped == dropped);
+        [false, true].into_iter().find_map(|dropped| {
+            sources.iter().find_map(|models| {
+                let range = exact_first(dropped).find_map(|spelling| models.get(&spelling.text))?;
+                Some((&self.rows[range.clone()], dropped))
+            })
+        })
+    }
+
+    /// Prices that a provider has for each of its models (`*`).
+    fn wildcard(&self, provider: &str) -> &[PriceRow] {
+        self.models.get(provider).and_then(|models| models.get("*")).map_or(&[], |range| &self.rows[range.clone()])
+    }
+
+    /// The word for the row and the tier to price by (empty for standard).
+    fn tier(&self, sent: Option<&str>, rows: &[PriceRow], notes: &mut Notes) -> (String, String) {
+        let word = self.catalog.tier(sent);
+        if word == STANDARD {
+            return (word, String::new());
+        }
+        if rows.iter().any(|row| *row.service_tier == *word) {
+            return (word.clone(), word);
+        }
+        notes.insert(Note::TierAssumed);
+        let known = self.words.contains(word.as_str());
+        (if known { word } else { STANDARD.to_owned() }, String::new())
+    }
+}
+
+/// The word for the row and the region to price by (empty for the default).
+fn region(sent: Option<&str>, named: &[String], rows: &[PriceRow], notes: &mut Notes) -> (Option<String>, String) {
+    let sent = sent.map(|region| region.trim().to_lowercase().replace(' ', ""));
+    let sent = sent.filter(|region| !region.is_empty() && region != "not_available");
+    let candidates: Vec<&String> = named.iter().chain(&sent).collect();
+    let priced = |region: &str| rows.iter().any(|row| *row.region == *region);
+    if let Some(word) = candidates.iter().find(|region| priced(region)) {
+        return (Some((*word).clone()), (*word).clone());
+    }
+    if rows.iter().any(|row| !row.region.is_empty()) {
+        notes.insert(Note::RegionAssumed);
+    }
+    (candidates.first().map(|region| (*region).clone()), String::new())
+}
+
+/// Words that were sent and are not on the row as they came.
+fn inputs(question: &Question<'_>, tier: &str, region: Option<&str>) -> Vec<(String, String)> {
+    let mut inputs = Vec::new();
+    let mut add = |name: &str, sent: Option<&str>, kept: Option<&str>| {
+        if let Some(sent) = sent.filter(|sent| Some(*sent) != kept) {
+            inputs.push((name.to_owned(), sent.to_owned()));
+        }
+    };
+    add("region_sent", question.region, region);
+    add("service_tier_sent", question.service_tier, Some(tier));
+    inputs
+}
+
+type Models = HashMap<String, HashMap<String, Range<usize>>>;
+
+/// Finds the stretch of rows of every model.
+fn index(rows: &[PriceRow], catalog: &mut Catalog, errors: &mut Vec<String>) -> Models {
+    let mut models = Models::new();
+    let mut start = 0;
+    for group in rows.chunk_by(|a, b| a.provider == b.provider && a.model == b.model) {
+        let Some(first) = group.first() else { continue };
+        let range = start..start + group.len();
+        start = range.end;
+        if let Some(other) = group.iter().find(|row| row.currency != first.currency) {
+            let (line, currency) = (other.line, &other.currency);
+            errors.push(format!("prices.csv:{line}: {}/{} is in {currency} here and in {} in line {}; a model has one currency", first.provider, first.model, first.currency, first.line));
+        }
+        catalog.add(&first.provider);
+        let known = models.entry(first.provider.to_string()).or_default().insert(first.model.to_lowercase(), range);
+        if known.is_some() {
+            errors.push(format!("prices.csv:{}: {}/{} differs from another model only in upper and lower case", first.line, first.provider, first.model));
+        }
+    }
+    models
+}
+
+/// Adds `aliases.csv` (`provider,alias,model`); a model of its own name wins over an alias.
+fn add_aliases(text: &str, catalog: &Catalog, models: &mut Models, errors: &mut Vec<String>) {
+    for (position, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = position + 1;
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        match fields[..] {
+            ["provider", "alias", "model"] if position == 0 => {}
+            [provider, alias, model] => {
+                let known = catalog.provider(provider).and_then(|id| models.get_mut(id));
+                match known.and_then(|models| models.get(&model.to_lowercase()).cloned().map(|range| (models, range))) {
+                    Some((models, range)) => {
+                        models.entry(alias.to_lowercase()).or_insert(range);
+                    }
+                    None => errors.push(format!("aliases.csv:{number}: {provider}/{model} has no price, so '{alias}' cannot stand for it")),
+                }
+            }
+            _ => errors.push(format!("aliases.csv:{number}: expected provider,alias,model")),
+        }
+    }
+}
+
+/// Where ids read `vendor.model`, the bare model finds them too, if only one vendor has it.
+fn add_vendor_names(catalog: &Catalog, models: &mut Models) {
+    for (id, _) in catalog.providers.iter().filter(|(_, provider)| provider.vendor_dot) {
+        let Some(models) = models.get_mut(id) else { continue };
+        let mut bare: HashMap<String, Option<Range<usize>>> = HashMap::new();
+        for (name, range) in models.iter() {
+            if let Some((_, model)) = name.split_once('.') {
+                bare.entry(model.to_owned())
+                    .and_modify(|known| *known = known.take().filter(|known| known == range))
+                    .or_insert_with(|| Some(range.clone()));
+            }
+        }
+        for (name, range) in bare {
+            if let Some(range) = range {
+                models.entry(name).or_insert(range);
+            }
+        }
     }
 }

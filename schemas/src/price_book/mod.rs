@@ -8,8 +8,24 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod archive;
 mod book;
+mod catalog;
+mod check;
+mod exchange;
+mod instant;
+mod overrides;
+mod plan;
 mod question;
+mod rates;
+mod ratio;
+mod row;
+mod schedule;
+mod spelling;
+mod tariff;
 
 pub use book::{BookError, BookFiles, PriceBook};
+pub use check::{Finding, Severity, check};
 pub use question::{Plan, Priced, Question, Unpriced, Usage};
+pub use row::{COLUMNS, PriceRow, UNITS, parse as parse_prices, to_csv};
+pub use schedule::Schedule;

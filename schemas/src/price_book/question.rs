@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 use thiserror::Error;
 
+use super::plan::Timetable;
 use crate::count::Counts;
 use crate::money::Amount;
 use crate::note::{CostQuality, Notes};
@@ -49,17 +50,7 @@ pub struct Plan {
     pub notes: Notes,
     /// What else pricing looked at, for the column `pricing_inputs`; sorted by name.
     pub pricing_inputs: Vec<(String, String)>,
-}
-
-impl Plan {
-    /// The exact price of one call that ended at `time_micros` (microseconds since the epoch, UTC).
-    ///
-    /// # Errors
-    /// When a meter that was counted has no price then, a rate is missing or an amount does not fit: the row is `unpriced`.
-    pub fn price(&self, time_micros: i64, usage: &Usage<'_>) -> Result<Priced<'_>, Unpriced> {
-        let _ = (time_micros, usage);
-        Err(Unpriced::UnknownModel { provider: self.provider_id.clone(), model: self.model_id.clone() })
-    }
+    pub(super) timetable: Timetable,
 }
 
 /// The answer: amounts in the lake's currency.

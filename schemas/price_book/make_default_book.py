@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Makes prices.csv and aliases.csv, the default price book, from a table of public list prices.
+
+    ./make_default_book.py PATH/prices.csv
+
+The table has the columns provider, model, effective_from, effective_until, currency, meter, per, price, tier_min_tokens,
+source, service_tier, region, schedule, derived, source_ref and holds what four open price lists say, side by side. They
+disagree and spell names differently; the rules that make one book of them are numbered below and explained in README.md.
+The same input gives the same output, byte for byte. What is refused is printed.
+"""
+
+import collections
+import csv
+import json
+import pathlib
+import re
+import sys
+from decimal import Decimal, localcontext, ROUND_HALF_EVEN
+
+HERE = pathlib.Path(__file__).parent
+OUT = ["provider", "model", "meter", "price", "per", "currency", "effective_from", "effective_until",
+       "tier_min_tokens", "service_tier", "region", "schedule", "source", "source_ref"]
+
+# Rule 1: sources in order of trust. The first keeps dated prices, tiers and links per model and is itself tested.
+RANK = {"genai-prices": 0, "litellm": 1, "model-prices": 2, "metergraph-core": 3}
+
+# Rule 2: one id per provider, whatever a source calls it.
+PROVIDERS = {"azure_ai": "azure", "github-copilot": "github_copilot", "voyageai": "voyage", "moonshot": "moonshotai",
+             "dashscope": "alibaba", "bigmodel": "zhipuai", "lambda_ai": "lambda", "openai-decisions": "openai_decisions",
+             "text-completion-codestral": "mistral", "text-completion-inception": "inception"}
+# Prefixes that a source puts before the ids of a provider.
+PREFIXES = {"google": ["gemini"], "google_vertex": ["vertex_ai", "vertex_ai_beta"], "together": ["together_ai"],
+            "fireworks": ["fireworks_ai", "accounts/fireworks/models"], "mistral": ["codestral", "text-completion-codestral"],
+            "azure": ["azure_ai"], "aws_bedrock": ["bedrock", "bedrock_mantle", "bedrock_converse"], "moonshotai": ["moonshot"],
+            "alibaba": ["dashscope"], "zhipuai": ["bigmodel"], "github_copilot": ["github_copilot"], "meta": ["meta_llama"],
+            "lambda": ["lambda_ai"], "voyage": ["voyage"], "cohere": ["cohere_chat"]}
+# metergraph's ids are names of its own except for gateways, whose ids are vendor/model.
+METERGRAPH = {"vercel_ai_gateway", "openrouter"}
+REGION = re.compile(r"^(us|eu|apac|ap|au|jp|ca|global|us-gov|regional)\.(?=[a-z0-9-]+\.)")
+AWS_REGION = re.compile(r"^([a-z]{2}(?:-gov)?-[a-z]+-\d)/(.+)$")
+AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazone|data-zone)/(.+)$")
+DATE = re.compile(r"-(?:20\d\d-\d\d-\d\d|20\d{6})$")
+
+
+def clean_model(provider, model):
+    """Rule 3: the id that the provider's API takes, and the region that the spelling names."""
+    region = ""
+    for prefix in [provider] + PREFIXES.get(provider, []):
+        if model.startswith(prefix + "/"):
+            model = model[len(prefix) + 1:]
+    if provider == "aws_bedrock":
+        found = AWS_REGION.match(model)
+        if found:
+            region, model = found.groups()
+        found = REGION.match(model)
+        if found:
+            region = "" if found[1] == "regional" else found[1]
+            model = model[found.end():]
+        if model.startswith("anthropic."):
+            model = re.sub(r"@.*$", "", model)
+            model = re.sub(r"(?<=\d)-v\d+(:\d+)?$", "", model)
+    elif provider == "azure":
+        found = AZURE_REGION.match(model)
+        if found:
+            region, model = found.groups()
+            region = "" if region in ("standard", "global-standard") else region
+    elif provider == "google_vertex":
+        model = re.sub(r"@default$", "", model)
+    return model, region
+
+
+def clean_price(text, per, meter):
+    """Rule 4: a published figure, exact. More than 14 digits are the noise of a binary float (0.18000000000000002) or an
+    endless fraction (a price per minute, by the second): the hourly price where that is plain, else 12 significant digits."""
+    price = Decimal(text)
+    if price < 0:
+        return None
+    digits = len(price.normalize().as_tuple().digits)
+    if digits <= 14:
+        return price, per
+    if per == 1 and meter.endswith("_second"):
+        hour = round(price * 3600, 6)  # a price per minute or hour, divided by its source
+        if hour and abs(hour / 3600 - price) / price < Decimal("1e-12"):
+            return hour, 3600
+    with localcontext() as context:
+        context.prec, context.rounding = 12, ROUND_HALF_EVEN
+        return +price, per
+
+
+def clean_schedule(text):
+    """Rule 5: windows in UTC; what holds outside of them is the price without a schedule."""
+    if text in ("", "off-peak"):
+        return ""
+    if text.endswith(" UTC daily"):
+        return text.removesuffix(" UTC daily")
+    if text.startswith("peak ") and text.endswith(" weekdays"):
+        hours = json.loads(text.removeprefix("peak ").removesuffix(" weekdays"))
+        return " ".join(f"{int(a):02}:00-{int(b):02}:00" for a, b in hours) + " mon-fri"
+    raise ValueError(f"unknown schedule {text!r}")
+
+
+def clean_time(text):
+    return re.sub(r"T00:00:00Z$", "", re.sub(r"\+00:00$", "Z", text))
+
+
+def clean(row, refused):
+    source = row["source"]
+    name = source.split()[0]
+    provider = PROVIDERS.get(row["provider"], row["provider"])
+    if name == "metergraph-core" and provider not in METERGRAPH:
+        return None
+    model, region = clean_model(provider, row["model"])
+    if "-month-commitment/" in model:
+        return None  # capacity by the hour, not a price of calls
+    meter = re.sub(r"^(batch|flex|priority)_", "", row["meter"])
+    meter = "cache_write" if meter == "cache_write_5m" else meter
+    tier = row["service_tier"]
+    if tier.startswith("context_"):  # the size of a web search; medium is the default
+        meter, tier = {"low": "web_search_low", "medium": "web_search", "high": "web_search_high"}[tier[8:]], ""
+    price = clean_price(row["price"], int(row["per"]), meter)
+    if price is None:
+        refused.append(f"line {row['line']}: {provider}/{model} {meter} {row['price']}: not a price")
+        return None
+    sent = row["region"]
+    region = region or ("" if sent == "geo" or sent == "global" and provider != "aws_bedrock" else sent)
+    return {"provider": provider, "model": model, "meter": meter, "price": price[0], "per": price[1],
+            "currency": row["currency"], "effective_from": clean_time(row["effective_from"]),
+            "effective_until": clean_time(row["effective_until"]), "tier_min_tokens": row["tier_min_tokens"],
+            "service_tier": tier, "region": region, "schedule": clean_schedule(row["schedule"]), "source": source,
+            "source_ref": row["source_ref"].split("?")[0], "rank": RANK[name], "line": row["line"], "spelled": row["model"]}
+
+
+def overlaps(one, two):
+    key = ("tier_min_tokens", "schedule")
+    if any(one[k] != two[k] for k in key):
+        return False
+    before = lambda a, b: a["effective_until"] and b["effective_from"] and a["effective_until"] <= b["effective_from"]
+    return not before(one, two) and not before(two, one)
+
+
+def merge(rows):
+    """Rule 6: per model, meter, tier and region the most trusted source that has a price; where its prices only begin
+    at some date, the next source tells what was before. Within a source the first of two contradicting lines stays."""
+    keys = collections.defaultdict(lambda: collections.defaultdict(list))
+    for row in rows:
+        key = (row["provider"], row["model"], row["meter"], row["service_tier"], row["region"])
+        group = keys[key][row["rank"]]
+        if not any(overlaps(row, other) for other in group):
+            group.append(row)
+    for sources in keys.values():
+        start = None  # before this the book has no price yet; None: nothing chosen at all
+        for rank in sorted(sources):
+            if start == "":
+                break
+            for row in sources[rank]:
+                if start is not None:
+                    if row["effective_from"] >= start:
+                        continue
+                    if not row["effective_until"] or row["effective_until"] > start:
+                        row = dict(row, effective_until=start)
+                yield row
+            first = min(row["effective_from"] for row in sources[rank])
+            start = first if start is None else min(start, first)
+
+
+def join_unchanged(models):
+    """A price that does not change is one line, told by the source of its newest part."""
+    for rows in models.values():
+        last = {}
+        joined = []
+        for row in sorted(rows, key=lambda r: r["effective_from"]):
+            key = tuple(row[k] for k in ("meter", "service_tier", "region", "schedule", "tier_min_tokens"))
+            before = last.get(key)
+            if before and before["effective_until"] == row["effective_from"] != "" and \
+                    before["price"] * row["per"] == row["price"] * before["per"]:
+                start = before["effective_from"]
+                before.update(row, effective_from=start)
+            else:
+                last[key] = dict(row)
+                joined.append(last[key])
+        rows[:] = joined
+
+
+def base_price(rows):
+    """What a model's text tokens cost now, for comparing two ids."""
+    now = {}
+    for row in rows:
+        plain = not (row["service_tier"] or row["region"] or row["tier_min_tokens"] or row["schedule"] or row["effective_until"])
+        if plain and row["meter"] in ("input", "output", "cache_read"):
+            now[row["meter"]] = Decimal(row["price"]) / row["per"]
+    return now
+
+
+def fold_dated(models):
+    """Rule 7: a dated id that a less trusted source adds beside an undated one of the same price is another name for it."""
+    aliases = {}
+    for provider, model in sorted(models):
+        stem = DATE.sub("", model)
+        if stem == model or (provider, stem) not in models:
+            continue
+        dated, plain = models[provider, model], models[provider, stem]
+        one, other = base_price(dated), base_price(plain)
+        worse = min(row["rank"] for row in dated) > min(row["rank"] for row in plain)
+        if worse and one.get("input") == other.get("input") and one.get("output", 0) == other.get("output", 0):
+            aliases[provider, model] = stem
+    for provider, model in aliases:
+        del models[provider, model]
+    return aliases
+
+
+def drop_equal_searches(models):
+    """The size of a search is only kept where it changes the price."""
+    for rows in models.values():
+        medium = {(r["service_tier"], r["region"]): r["price"] / r["per"] for r in rows if r["meter"] == "web_search"}
+        rows[:] = [r for r in rows if r["meter"] not in ("web_search_low", "web_search_high")
+                   or medium.get((r["service_tier"], r["region"])) != r["price"] / r["per"]]
+
+
+def complete(models):
+    """Rule 8: what the providers' pages say as a rule rather than as a figure. Each such row names its rule as source."""
+    for (provider, model), rows in models.items():
+        if "claude" in model:
+            long_lived = {(row["service_tier"], row["region"]) for row in rows if row["meter"] == "cache_write_1h"}
+            for row in list(rows):
+                if row["meter"] == "input" and (row["service_tier"], row["region"]) not in long_lived:
+                    rows.append(dict(row, meter="cache_write_1h", price=row["price"] * 2, source="rule: input x2",
+                                     source_ref="https://platform.claude.com/docs/en/about-claude/pricing"))
+        regions = {row["region"] for row in rows}
+        if "" not in regions:
+            default = next((r for r in ("global", "us") if r in regions), min(regions))
+            rows += [dict(row, region="") for row in rows if row["region"] == default]
+
+
+def main(path):
+    refused, spelled = [], collections.defaultdict(set)
+    rows = []
+    with open(path, newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), start=2):
+            row["line"] = line
+            cleaned = clean(row, refused)
+            if cleaned:
+                rows.append(cleaned)
+    models = collections.defaultdict(list)
+    for row in merge(rows):
+        models[row["provider"], row["model"]].append(row)
+    for row in rows:
+        spelled[row["provider"], row["model"]].add(row["spelled"])
+    # Ids are compared without case; of two that differ only in it, the more trusted source's (then the first) stays.
+    by_lower = {}
+    for key in sorted(models, key=lambda k: (min(row["rank"] for row in models[k]), k)):
+        by_lower.setdefault((key[0], key[1].lower()), key)
+    for key in list(models):
+        if by_lower[key[0], key[1].lower()] != key:
+            del models[key]
+    aliases = fold_dated(models)
+    drop_equal_searches(models)
+    complete(models)
+    join_unchanged(models)
+    # Bedrock ids lose their version (`-v1:0`) above; as sent they find the same price.
+    for (provider, model), names in sorted(spelled.items()):
+        if provider == "aws_bedrock" and (provider, model) in models:
+            for name in names:
+                short = REGION.sub("", AWS_REGION.sub(r"\2", name.removeprefix("bedrock/")))
+                if short != model and "/" not in short:
+                    aliases.setdefault((provider, short), model)
+                bare = re.sub(r"^anthropic\.", "", short)
+                if bare != short:
+                    aliases.setdefault((provider, bare), model)
+    with open(HERE / "aliases.hand.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["provider"], row["model"]) not in models:
+                sys.exit(f"aliases.hand.csv: {row['provider']}/{row['model']} has no price")
+            aliases[row["provider"], row["alias"]] = row["model"]
+    write(models, aliases)
+    print(f"{sum(map(len, models.values()))} prices of {len(models)} models, {len(aliases)} aliases; refused {len(refused)}:")
+    print("\n".join(refused))
+
+
+def write(models, aliases):
+    order = ("provider", "model", "meter", "service_tier", "region", "schedule", "tier_min_tokens", "effective_from")
+    number = lambda row: tuple(int(row[k] or 0) if k == "tier_min_tokens" else row[k] for k in order)
+    with open(HERE / "prices.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(OUT)
+        for row in sorted((row for rows in models.values() for row in rows), key=number):
+            price = format(row["price"].normalize(), "f")
+            writer.writerow([price if column == "price" else row[column] for column in OUT])
+    known = {(provider, model.lower()) for provider, model in models}
+    with open(HERE / "aliases.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["provider", "alias", "model"])
+        for (provider, alias), model in sorted(aliases.items()):
+            if (provider, alias.lower()) not in known:
+                writer.writerow([provider, alias, model])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])

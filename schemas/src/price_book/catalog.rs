@@ -1,0 +1,142 @@
+//! What a price book knows besides prices: its date, its providers with their other names, and the words for service tiers.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+
+use super::row::STANDARD;
+
+/// `catalog.toml`, as written.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    date: String,
+    exchange_max_age_days: Option<u32>,
+    free_meters: Vec<String>,
+    service_tiers: BTreeMap<String, Vec<String>>,
+    provider: BTreeMap<String, ProviderFile>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+struct ProviderFile {
+    aliases: Vec<String>,
+    inherits: Vec<String>,
+    vendor_dot: bool,
+}
+
+/// A provider of the book.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Provider {
+    /// Providers whose models are priced the same where this one has no price of its own, in order.
+    pub inherits: Vec<String>,
+    /// Model ids read `vendor.model` and may carry a region before that.
+    pub vendor_dot: bool,
+}
+
+/// The catalogue, ready to be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// The day the prices were collected.
+    pub date: String,
+    pub(super) exchange_max_age_days: Option<u32>,
+    /// Meters that cost nothing anywhere unless a price says otherwise.
+    pub(super) free_meters: Vec<String>,
+    pub(super) providers: BTreeMap<String, Provider>,
+    aliases: HashMap<String, String>,
+    tiers: HashMap<String, String>,
+}
+
+impl Catalog {
+    /// Reads a `catalog.toml`; what is wrong with it goes to the errors. Providers that only have prices are added by the book.
+    #[must_use]
+    pub fn parse(text: &str, errors: &mut Vec<String>) -> Self {
+        let file: File = match toml::from_str(text) {
+            Ok(file) => file,
+            Err(error) => {
+                errors.push(format!("catalog.toml: {}", error.to_string().trim().replace('\n', " ")));
+                return Self::default();
+            }
+        };
+        let mut catalog = Self {
+            date: file.date,
+            exchange_max_age_days: file.exchange_max_age_days.filter(|days| *days > 0),
+            free_meters: file.free_meters,
+            ..Self::default()
+        };
+        for (tier, names) in file.service_tiers {
+            for name in names.iter().chain([&tier]) {
+                catalog.tiers.insert(spelling(name), tier.clone());
+            }
+        }
+        for (id, provider) in file.provider {
+            for alias in provider.aliases.iter().chain([&id]) {
+                if let Some(other) = catalog.aliases.insert(spelling(alias), id.clone())
+                    && other != id
+                {
+                    errors.push(format!("catalog.toml: '{alias}' is a name of both {other} and {id}"));
+                }
+            }
+            catalog.providers.insert(id, Provider { inherits: provider.inherits, vendor_dot: provider.vendor_dot });
+        }
+        catalog
+    }
+
+    /// Makes a provider known that has prices but no entry.
+    pub(super) fn add(&mut self, id: &str) {
+        if !self.providers.contains_key(id) {
+            self.providers.insert(id.to_owned(), Provider::default());
+            self.aliases.entry(spelling(id)).or_insert_with(|| id.to_owned());
+        }
+    }
+
+    /// The id of a provider by any of its names.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&str> {
+        self.aliases.get(&spelling(name)).map(String::as_str)
+    }
+
+    /// The book's word for a service tier: its own for a known name, the spelling brought to lower case for any other.
+    #[must_use]
+    pub fn tier(&self, sent: Option<&str>) -> String {
+        match sent.map(spelling).filter(|tier| !tier.is_empty()) {
+            None => STANDARD.to_owned(),
+            Some(tier) => self.tiers.get(&tier).cloned().unwrap_or(tier),
+        }
+    }
+}
+
+/// Names are compared in lower case, with every separator as `_`.
+fn spelling(name: &str) -> String {
+    name.trim()
+        .chars()
+        .map(|c| if matches!(c, '-' | '.' | ' ' | '/') { '_' } else { c.to_ascii_lowercase() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Catalog;
+
+    #[test]
+    fn every_spelling_of_a_provider_is_one() {
+        let mut errors = Vec::new();
+        let text = "[provider.aws_bedrock]\naliases = [\"aws\", \"amazon-bedrock\"]\n[service_tiers]\nstandard = [\"default\", \"auto\"]\nbatch = []\n";
+        let catalog = Catalog::parse(text, &mut errors);
+        assert_eq!(errors, Vec::<String>::new());
+        for name in ["aws", "AWS", "aws.bedrock", "aws_bedrock", "amazon-bedrock", "Amazon Bedrock"] {
+            assert_eq!(catalog.provider(name), Some("aws_bedrock"), "{name}");
+        }
+        assert_eq!(catalog.provider("bedrock2"), None);
+        for (sent, expected) in [(None, "standard"), (Some("Auto"), "standard"), (Some("BATCH"), "batch"), (Some("x-1"), "x_1")] {
+            assert_eq!(catalog.tier(sent), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_of_two_providers_is_refused() {
+        let mut errors = Vec::new();
+        let _ = Catalog::parse("[provider.a]\naliases = [\"x\"]\n[provider.b]\naliases = [\"x\"]\n", &mut errors);
+        assert_eq!(errors, ["catalog.toml: 'x' is a name of both a and b"]);
+    }
+}

@@ -1,0 +1,157 @@
+//! What is wrong or odd in a list of prices. Rows come in, findings with their line go out; nothing is changed.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::row::PriceRow;
+use crate::meter::Token;
+
+/// How bad it is: an `Error` makes a book unusable, a `Warning` wants a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Line in `prices.csv`.
+    pub line: usize,
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "prices.csv:{}: {}", self.line, self.text)
+    }
+}
+
+/// Everything to say about a list of prices, by line. Bad fields (unknown meter, unit, negative price, float noise) are already
+/// refused by [`super::row::parse`].
+#[must_use]
+pub fn check(rows: &[PriceRow]) -> Vec<Finding> {
+    let mut findings = ambiguities(rows);
+    for group in by_model(rows).values() {
+        tiers_without_base(group, &mut findings);
+        odd_prices(group, &mut findings);
+    }
+    findings.sort_by_key(|finding| finding.line);
+    findings
+}
+
+fn by_model(rows: &[PriceRow]) -> HashMap<(&str, &str), Vec<&PriceRow>> {
+    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows {
+        groups.entry((&*row.provider, &*row.model)).or_default().push(row);
+    }
+    groups
+}
+
+/// Two prices that would both apply to the same call: same key, overlapping in time.
+pub(super) fn ambiguities(rows: &[PriceRow]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for group in by_model(rows).values() {
+        let mut group = group.clone();
+        let key = |row: &PriceRow| {
+            (row.meter.clone(), row.service_tier.clone(), row.region.clone(), row.schedule.clone(), row.tier_min_tokens)
+        };
+        group.sort_by_cached_key(|row| (key(row), row.effective_from, row.line));
+        for pair in group.windows(2) {
+            let [one, two] = pair else { continue };
+            if key(one) != key(two) {
+                continue;
+            }
+            if one.effective_until.is_none_or(|until| two.effective_from.is_none_or(|from| from < until)) {
+                findings.push(Finding {
+                    severity: Severity::Error,
+                    line: two.line,
+                    text: format!(
+                        "{}/{} has a second price of '{}' for the same time as line {}; end one where the other starts",
+                        two.provider, two.model, two.meter, one.line
+                    ),
+                });
+            }
+        }
+    }
+    findings.sort_by_key(|finding| finding.line);
+    findings
+}
+
+/// A price for large prompts whose meter has no price for small ones.
+fn tiers_without_base(group: &[&PriceRow], findings: &mut Vec<Finding>) {
+    for row in group.iter().filter(|row| row.tier_min_tokens > 0) {
+        let has_base = group.iter().any(|base| base.tier_min_tokens == 0 && base.meter == row.meter);
+        if !has_base {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                line: row.line,
+                text: format!("'{}' has a price above {} prompt tokens and none below", row.meter, row.tier_min_tokens),
+            });
+        }
+    }
+}
+
+/// Prices that are legal but rarely meant: cached input dearer than fresh, a token above 10 000 per million.
+fn odd_prices(group: &[&PriceRow], findings: &mut Vec<Finding>) {
+    let per_unit = |row: &PriceRow| row.price / rust_decimal::Decimal::from(row.per);
+    for row in group.iter().filter(|row| Token::from_name(&row.meter).is_some()) {
+        if per_unit(row) > rust_decimal::Decimal::new(1, 2) {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                line: row.line,
+                text: format!("{} per {} for '{}' is more than 10000 per million tokens", row.price, row.per, row.meter),
+            });
+        }
+        if &*row.meter != Token::CacheRead.name() {
+            continue;
+        }
+        let input = group.iter().find(|input| {
+            &*input.meter == Token::Input.name()
+                && (&input.service_tier, &input.region, &input.schedule, input.tier_min_tokens, input.effective_from)
+                    == (&row.service_tier, &row.region, &row.schedule, row.tier_min_tokens, row.effective_from)
+        });
+        if let Some(input) = input.filter(|input| per_unit(row) > per_unit(input)) {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                line: row.line,
+                text: format!("reading from the cache is dearer than fresh input (line {})", input.line),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::price_book::row;
+
+    fn findings(lines: &str) -> Vec<String> {
+        let mut errors = Vec::new();
+        let rows = row::parse(&format!("{}\n{lines}", row::COLUMNS.join(",")), &mut errors);
+        assert_eq!(errors, Vec::<String>::new());
+        check(&rows).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn overlapping_prices_are_found_and_adjoining_ones_are_not() {
+        let lines = "a,m,input,1,1000,USD,,2026-01-01,,,,,,\na,m,input,2,1000,USD,2026-01-01,,,,,,,\n";
+        assert_eq!(findings(lines), Vec::<String>::new());
+        let lines = "a,m,input,1,1000,USD,,2026-01-02,,,,,,\na,m,input,2,1000,USD,2026-01-01,,,,,,,\n";
+        assert_eq!(findings(lines), ["prices.csv:3: a/m has a second price of 'input' for the same time as line 2; end one where the other starts"]);
+    }
+
+    #[test]
+    fn odd_prices_are_named() {
+        let lines = "a,m,input,1,1000000,USD,,,,,,,,\na,m,cache_read,2,1000000,USD,,,,,,,,\na,m,output,1,1,USD,,,200000,,,,,\n";
+        assert_eq!(
+            findings(lines),
+            [
+                "prices.csv:3: reading from the cache is dearer than fresh input (line 2)",
+                "prices.csv:4: 'output' has a price above 200000 prompt tokens and none below",
+                "prices.csv:4: 1 per 1 for 'output' is more than 10000 per million tokens",
+            ]
+        );
+    }
+}

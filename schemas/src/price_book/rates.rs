@@ -1,0 +1,241 @@
+//! The prices of one model in one situation as integers over one denominator, and the sums that a call makes of them.
+//!
+//! Part sums are linear in the counts: a token meter with a price of its own adds the difference to its parent's price, so
+//! that every token is paid exactly once and no modality has to be subtracted first.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::ratio::{Divider, Ratio, common_denominator};
+use crate::meter::{self, Token};
+
+/// What is known of the price of one meter while [`Rates`] are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub price: Ratio,
+    /// It is the standard tier's, although another tier was asked for.
+    pub tier_assumed: bool,
+}
+
+/// Prices of one model at one time, tier, region and prompt size; in one currency.
+#[derive(Clone, Debug)]
+pub(super) struct Rates {
+    pub id: String,
+    pub currency: Arc<str>,
+    pub divider: Divider,
+    /// Effective numerator per token meter: its own, else that of its nearest priced ancestor, else 0.
+    tokens: [i128; Token::COUNT],
+    /// Token meters that have neither a price of their own nor one to inherit.
+    missing: u32,
+    /// Token meters that inherit.
+    inherited: u32,
+    tier_assumed: u32,
+    others: Vec<Other>,
+    request: Option<i128>,
+}
+
+#[derive(Clone, Debug)]
+struct Other {
+    meter: Arc<str>,
+    numerator: i128,
+    tier_assumed: bool,
+}
+
+/// Counts of one call, as integers scaled by 10^`scale`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally<'a> {
+    pub scale: u32,
+    pub tokens: [i128; Token::COUNT],
+    /// Meters that are not tokens.
+    pub others: Vec<(&'a str, i128)>,
+    /// Whether any audio, image, video or 12-hour part is counted: most calls have none.
+    pub has_parts: bool,
+    /// 10^scale when the call counts as one request that nobody counted; otherwise 0.
+    pub implied_request: i128,
+}
+
+/// Sums of one call over the denominator of its [`Rates`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub input: i128,
+    pub output: i128,
+    pub cache_read: i128,
+    pub cache_write: i128,
+    pub other: i128,
+    /// What the cached tokens would have cost uncached.
+    pub uncached: i128,
+    /// Token meters with a count that were charged as their parent, as bits.
+    pub inherited: u32,
+    pub tier_assumed: bool,
+}
+
+/// Why sums cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SumError {
+    NoPrice(Cow<'static, str>),
+    Inconsistent(&'static str),
+    TooLarge,
+}
+
+const fn bit(token: Token) -> u32 {
+    1 << token as u8
+}
+
+impl Rates {
+    /// `None` when the figures do not fit together in 128 bits.
+    pub fn new(id: String, currency: Arc<str>, found: &[(Arc<str>, Found)]) -> Option<Self> {
+        let denominator = common_denominator(found.iter().map(|(_, found)| found.price))?;
+        let scaled = |ratio: Ratio| ratio.numerator.checked_mul(denominator / ratio.denominator);
+        let mut own = [None; Token::COUNT];
+        let (mut tokens, mut missing, mut inherited, mut tier_assumed) = ([0; Token::COUNT], 0, 0, 0);
+        let mut others = Vec::new();
+        let mut request = None;
+        for (name, found) in found {
+            let numerator = scaled(found.price)?;
+            match Token::from_name(name) {
+                Some(token) => own[token as usize] = Some((numerator, found.tier_assumed)),
+                None => {
+                    if &**name == meter::REQUEST {
+                        request = Some(numerator);
+                    }
+                    others.push(Other { meter: Arc::clone(name), numerator, tier_assumed: found.tier_assumed });
+                }
+            }
+        }
+        for token in Token::ALL {
+            let parent = token.parent();
+            match own[token as usize] {
+                Some((numerator, assumed)) => {
+                    tokens[token as usize] = numerator;
+                    tier_assumed |= if assumed { bit(token) } else { 0 };
+                }
+                None if parent == token || missing & bit(parent) != 0 => missing |= bit(token),
+                None => {
+                    tokens[token as usize] = tokens[parent as usize];
+                    inherited |= bit(token);
+                    tier_assumed |= if tier_assumed & bit(parent) == 0 { 0 } else { bit(token) };
+                }
+            }
+        }
+        let divider = Divider::new(denominator);
+        Some(Self { id, currency, divider, tokens, missing, inherited, tier_assumed, others, request })
+    }
+
+    /// The exact sums of one call.
+    pub fn sums(&self, tally: &Tally<'_>) -> Result<Sums, SumError> {
+        let mut sums = self.token_sums(tally)?;
+        if tally.has_parts {
+            self.add_parts(tally, &mut sums)?;
+        } else {
+            self.require(Token::Input, tally.tokens[Token::Input as usize], &mut sums)?;
+            self.require(Token::Output, tally.tokens[Token::Output as usize], &mut sums)?;
+        }
+        for (name, amount) in &tally.others {
+            let other = self.other(name).ok_or_else(|| SumError::NoPrice((*name).to_owned().into()))?;
+            sums.tier_assumed |= other.tier_assumed;
+            add(&mut sums.other, *amount, other.numerator)?;
+        }
+        if let Some(request) = self.request {
+            add(&mut sums.other, tally.implied_request, request)?;
+        }
+        Ok(sums)
+    }
+
+    fn other(&self, name: &str) -> Option<&Other> {
+        let find = |name: &str| self.others.iter().find(|other| &*other.meter == name);
+        match meter::alternatives(name) {
+            [] => find(name),
+            names => names.iter().find_map(|name| find(name)),
+        }
+    }
+
+    /// Sums of the meters that hardly any call is without; reasoning is a part of the output.
+    fn token_sums(&self, tally: &Tally<'_>) -> Result<Sums, SumError> {
+        let mut sums = Sums::default();
+        let price = |token: Token| self.tokens[token as usize];
+        let count = |token: Token| tally.tokens[token as usize];
+        add(&mut sums.input, count(Token::Input), price(Token::Input))?;
+        add(&mut sums.output, count(Token::Output), price(Token::Output))?;
+        if count(Token::Reasoning) != 0 {
+            part_of(count(Token::Output) - count(Token::Reasoning), Token::Reasoning)?;
+            self.require(Token::Reasoning, count(Token::Reasoning), &mut sums)?;
+            add(&mut sums.output, count(Token::Reasoning), price(Token::Reasoning) - price(Token::Output))?;
+        }
+        for (token, write) in [(Token::CacheRead, false), (Token::CacheWrite, true), (Token::CacheWrite1h, true)] {
+            if count(token) == 0 {
+                continue;
+            }
+            self.require(token, count(token), &mut sums)?;
+            add(if write { &mut sums.cache_write } else { &mut sums.cache_read }, count(token), price(token))?;
+            add(&mut sums.uncached, count(token), price(Token::Input))?;
+        }
+        Ok(sums)
+    }
+
+    /// Adds what modalities and long-lived cache writes cost more (or less) than their parents, and checks that they are parts.
+    fn add_parts(&self, tally: &Tally<'_>, sums: &mut Sums) -> Result<(), SumError> {
+        use Token::{
+            AudioIn, AudioOut, CacheRead, CacheReadAudio, CacheReadImage, CacheReadVideo, CacheWrite, CacheWrite12h,
+            CacheWriteAudio, CacheWriteImage, ImageIn, ImageOut, Input, Output, Reasoning, VideoIn, VideoOut,
+        };
+        let count = |token: Token| tally.tokens[token as usize];
+        let extra = |token: Token, base: Token| self.tokens[token as usize] - self.tokens[base as usize];
+        let mut text = count(Input);
+        for (modality, reads, writes) in [
+            (AudioIn, Some(CacheReadAudio), Some(CacheWriteAudio)),
+            (ImageIn, Some(CacheReadImage), Some(CacheWriteImage)),
+            (VideoIn, Some(CacheReadVideo), None),
+        ] {
+            let cached = reads.map_or(0, count) + writes.map_or(0, count);
+            let fresh = part_of(count(modality) - cached, modality)?;
+            self.require(modality, fresh, sums)?;
+            text = part_of(text - fresh, modality)?;
+            add(&mut sums.input, fresh, extra(modality, Input))?;
+            add(&mut sums.uncached, cached, extra(modality, Input))?;
+        }
+        self.require(Input, text, sums)?;
+        for (token, base) in [(CacheReadAudio, CacheRead), (CacheReadImage, CacheRead), (CacheReadVideo, CacheRead)] {
+            self.require(token, count(token), sums)?;
+            add(&mut sums.cache_read, count(token), extra(token, base))?;
+        }
+        for token in [CacheWriteAudio, CacheWriteImage, CacheWrite12h] {
+            self.require(token, count(token), sums)?;
+            add(&mut sums.cache_write, count(token), extra(token, CacheWrite))?;
+        }
+        let mut text = count(Output) - count(Reasoning);
+        for token in [AudioOut, ImageOut, VideoOut] {
+            self.require(token, count(token), sums)?;
+            text = part_of(text - count(token), token)?;
+            add(&mut sums.output, count(token), extra(token, Output))?;
+        }
+        self.require(Output, text, sums)
+    }
+
+    /// A meter with a count needs a price; notes what it was charged as.
+    fn require(&self, token: Token, count: i128, sums: &mut Sums) -> Result<(), SumError> {
+        if count == 0 {
+            return Ok(());
+        }
+        if self.missing & bit(token) != 0 {
+            return Err(SumError::NoPrice(token.name().into()));
+        }
+        sums.inherited |= self.inherited & bit(token);
+        sums.tier_assumed |= self.tier_assumed & bit(token) != 0;
+        Ok(())
+    }
+}
+
+impl Sums {
+    pub fn inherits(&self, token: Token) -> bool {
+        self.inherited & bit(token) != 0
+    }
+}
+
+fn part_of(count: i128, meter: Token) -> Result<i128, SumError> {
+    if count < 0 { Err(SumError::Inconsistent(meter.name())) } else { Ok(count) }
+}
+
+fn add(sum: &mut i128, count: i128, price: i128) -> Result<(), SumError> {
+    *sum = count.checked_mul(price).and_then(|product| sum.checked_add(product)).ok_or(SumError::TooLarge)?;
+    Ok(())
+}

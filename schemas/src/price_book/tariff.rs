@@ -1,0 +1,227 @@
+//! From the rows of one model to a timetable of [`Rates`]: which price of which meter holds when, in which schedule and
+//! from how many prompt tokens on. Rows and overrides come in, segments go out; nothing here looks at a call.
+//!
+//! The stacking order of modifiers: the base price of tier, region, schedule and context size → a fixed price of an override
+//! replaces it → a discount multiplies it → the exchange rate converts it (at the call, see [`super::plan`]).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::instant;
+use super::overrides::Override;
+use super::ratio::Ratio;
+use super::rates::{Found, Rates};
+use super::row::PriceRow;
+use super::schedule::Schedule;
+
+/// What selects among the rows of a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selection<'a> {
+    /// `provider/model` for price ids.
+    pub name: &'a str,
+    /// Empty for standard.
+    pub tier: &'a str,
+    /// Empty for the default.
+    pub region: &'a str,
+    pub free_meters: &'a [String],
+}
+
+/// A stretch of time without a change of price.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    /// Microseconds, inclusive.
+    pub from: i64,
+    /// Scheduled ones first; the last has no schedule.
+    pub variants: Vec<Variant>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Variant {
+    pub schedule: Option<Arc<Schedule>>,
+    /// By rising prompt size; the first is the base.
+    pub bands: Vec<Band>,
+}
+
+/// The prices of a call whose prompt tokens exceed `above`.
+#[derive(Clone, Debug)]
+pub(super) struct Band {
+    pub above: i64,
+    pub list: Rates,
+    /// `None`: no override is in force, the list price is what is paid.
+    pub own: Option<Rates>,
+}
+
+/// The timetable of a selection; `None` when its figures do not fit together in 128 bits. A stretch without any price has
+/// no variants.
+pub(super) fn segments(rows: &[&PriceRow], overrides: &[&Override], selection: &Selection<'_>) -> Option<Vec<Segment>> {
+    let rows: Vec<&PriceRow> = rows
+        .iter()
+        .copied()
+        .filter(|row| row.service_tier.is_empty() || *row.service_tier == *selection.tier)
+        .filter(|row| row.region.is_empty() || *row.region == *selection.region)
+        .collect();
+    let ends = rows.iter().flat_map(|row| [row.effective_from, row.effective_until]);
+    let own_ends = overrides.iter().flat_map(|entry| [entry.effective_from, entry.effective_until]);
+    let mut starts: BTreeSet<i64> = ends.chain(own_ends).flatten().collect();
+    starts.insert(i64::MIN);
+    starts.into_iter().map(|from| segment(&rows, overrides, selection, from)).collect()
+}
+
+fn segment(rows: &[&PriceRow], overrides: &[&Override], selection: &Selection<'_>, from: i64) -> Option<Segment> {
+    let rows: Vec<&PriceRow> = rows.iter().copied().filter(|row| row.in_force(from)).collect();
+    let overrides: Vec<&Override> = overrides.iter().copied().filter(|entry| entry.in_force(from)).collect();
+    let priced = !rows.is_empty() || overrides.iter().any(|entry| !entry.prices.is_empty());
+    let mut schedules: BTreeSet<Option<&Arc<Schedule>>> = rows.iter().map(|row| row.schedule.as_ref()).collect();
+    schedules.remove(&None);
+    let variants = schedules.into_iter().chain([None]).filter(|_| priced);
+    let variants = variants
+        .map(|schedule| {
+            let bands = bands(&rows, &overrides, selection, schedule, from)?;
+            Some(Variant { schedule: schedule.cloned(), bands })
+        })
+        .collect::<Option<_>>()?;
+    Some(Segment { from, variants })
+}
+
+fn bands(
+    rows: &[&PriceRow],
+    overrides: &[&Override],
+    selection: &Selection<'_>,
+    schedule: Option<&Arc<Schedule>>,
+    from: i64,
+) -> Option<Vec<Band>> {
+    let own_tiers = overrides.iter().flat_map(|entry| entry.prices.iter().map(|price| price.tier_min_tokens));
+    let mut tiers: BTreeSet<i64> = rows.iter().map(|row| row.tier_min_tokens).chain(own_tiers).collect();
+    tiers.insert(0);
+    let band = |above: i64| {
+        let mut list = list_prices(rows, selection, schedule, above);
+        let mut currency = rows.first().map_or_else(|| Arc::from("USD"), |row| Arc::clone(&row.currency));
+        let mut id = price_id(selection, schedule, above, from);
+        let own = own_prices(&mut list, overrides, &currency, above);
+        if list.is_empty()
+            && let Some((_, own_currency, _)) = &own
+        {
+            currency = Arc::clone(own_currency);
+        }
+        add_free(&mut list, selection.free_meters);
+        let own = match own {
+            None => None,
+            Some((mut prices, currency, ids)) => {
+                add_free(&mut prices, selection.free_meters);
+                id = format!("{id};override={}", ids.join("+"));
+                Some(Rates::new(id.clone(), currency, &prices)?)
+            }
+        };
+        Some(Band { above, list: Rates::new(id, currency, &list)?, own })
+    };
+    tiers.into_iter().map(band).collect()
+}
+
+type Prices = Vec<(Arc<str>, Found)>;
+
+/// The list price of every meter: the row that fits best by tier, region, schedule and prompt size, in that order.
+fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64) -> Prices {
+    let mut best: Vec<(&PriceRow, _)> = Vec::new();
+    for row in rows.iter().filter(|row| row.tier_min_tokens <= above) {
+        if row.schedule.is_some() && row.schedule.as_ref() != schedule {
+            continue;
+        }
+        let rank = (
+            &*row.model != "*",
+            *row.service_tier == *selection.tier,
+            *row.region == *selection.region,
+            row.schedule.is_some(),
+            row.tier_min_tokens,
+            row.effective_from,
+        );
+        match best.iter_mut().find(|(known, _)| known.meter == row.meter) {
+            Some(known) if known.1 < rank => *known = (row, rank),
+            Some(_) => {}
+            None => best.push((row, rank)),
+        }
+    }
+    best.into_iter()
+        .filter_map(|(row, _)| {
+            let tier_assumed = *row.service_tier != *selection.tier;
+            Some((Arc::clone(&row.meter), Found { price: Ratio::of(row.price, row.per)?, tier_assumed }))
+        })
+        .collect()
+}
+
+/// Prices after overrides, their currency, and the ids of the entries used; `None` when no entry applies. A meter that only
+/// an override prices is listed at that price.
+fn own_prices(
+    list: &mut Prices,
+    overrides: &[&Override],
+    list_currency: &Arc<str>,
+    above: i64,
+) -> Option<(Prices, Arc<str>, Vec<String>)> {
+    let mut own = list.clone();
+    let mut used = BTreeSet::new();
+    let mut fixed: Vec<(usize, &Arc<str>, Option<&Arc<str>>)> = Vec::new();
+    for (position, entry) in overrides.iter().enumerate() {
+        // Of an entry's prices for several prompt sizes, the largest that this band reaches.
+        let mut prices: Vec<_> = entry.prices.iter().filter(|price| price.tier_min_tokens <= above).collect();
+        prices.sort_by_key(|price| price.tier_min_tokens);
+        for price in prices {
+            let found = Found { price: price.price, tier_assumed: false };
+            match own.iter_mut().find(|(meter, _)| *meter == price.meter) {
+                Some(known) => known.1 = found,
+                None => own.push((Arc::clone(&price.meter), found)),
+            }
+            fixed.retain(|(_, meter, _)| **meter != price.meter);
+            fixed.push((position, &price.meter, price.currency.as_ref()));
+        }
+    }
+    used.extend(fixed.iter().map(|(position, _, _)| *position));
+    let currency = fixed.iter().find_map(|(_, _, currency)| *currency).unwrap_or(list_currency).clone();
+    if currency == *list_currency {
+        for (meter, found) in &own {
+            if list.iter().all(|(known, _)| known != meter) {
+                list.push((Arc::clone(meter), *found));
+            }
+        }
+    } else {
+        // A figure in another currency cannot be added to one in this: only what was agreed in it has a price.
+        own.retain(|(meter, _)| {
+            fixed.iter().any(|(_, known, own)| *known == meter && own.unwrap_or(list_currency) == &currency)
+        });
+    }
+    for (meter, found) in &mut own {
+        let discount = overrides.iter().enumerate().rev().find(|(_, entry)| entry.factor.is_some() && entry.discounts(meter));
+        if let Some((position, factor)) = discount.and_then(|(position, entry)| Some((position, entry.factor?))) {
+            found.price = found.price.times(factor)?;
+            used.insert(position);
+        }
+    }
+    if used.is_empty() {
+        return None;
+    }
+    let ids = used.into_iter().filter_map(|position| overrides.get(position).map(|entry| entry.id.clone())).collect();
+    Some((own, currency, ids))
+}
+
+fn add_free(prices: &mut Prices, free_meters: &[String]) {
+    for meter in free_meters {
+        if prices.iter().all(|(known, _)| **known != **meter) {
+            let price = Ratio { numerator: 0, denominator: 1 };
+            prices.push((Arc::from(meter.as_str()), Found { price, tier_assumed: false }));
+        }
+    }
+}
+
+/// `openai/gpt-5;from=2026-10-12;tier=flex;above=272000`: where in the book the price stands.
+fn price_id(selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64, from: i64) -> String {
+    let mut id = selection.name.to_owned();
+    let mut add = |key: &str, value: &str| {
+        if !value.is_empty() {
+            id.push_str(&format!(";{key}={value}"));
+        }
+    };
+    add("from", &if from == i64::MIN { String::new() } else { instant::show(from) });
+    add("tier", selection.tier);
+    add("region", selection.region);
+    add("schedule", &schedule.map(ToString::to_string).unwrap_or_default());
+    add("above", &if above == 0 { String::new() } else { above.to_string() });
+    id
+}
