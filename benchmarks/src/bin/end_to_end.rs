@@ -1,0 +1,192 @@
+//! The end-to-end benchmark: a real broker and a release binary come in, a Markdown table goes out.
+//!
+//! Fills a topic, then in alternating rounds of one run: librdkafka alone reads it and throws the messages away; the pipeline
+//! reads, decodes, prices and commits it to Parquet in a fresh lake. Both are processes of their own, both are timed from
+//! their start to their end, and the lake must hold every event once or the benchmark fails.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use spendstream_benchmarks::lake_log::{self, Written};
+use spendstream_benchmarks::report::{Rounds, markdown};
+use spendstream_benchmarks::watch::{Took, Watched};
+use spendstream_benchmarks::{preload, raw};
+
+/// Measure the pipeline beside raw consumption of the same topic.
+#[derive(Clone, Debug, Parser)]
+struct Args {
+    /// Kafka brokers to use; topics of the benchmark are created there.
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    brokers: String,
+    /// The binary to measure, built with --release.
+    #[arg(long, value_name = "FILE")]
+    binary: PathBuf,
+    #[arg(long, default_value_t = 2_000_000)]
+    events: u64,
+    #[arg(long, default_value_t = 4)]
+    partitions: i32,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A filled topic of an earlier run, to skip the filling.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Measure a third time without looking for duplicates.
+    #[arg(long)]
+    also_unwatched: bool,
+    /// What the yardstick's own process is started with.
+    #[arg(long, hide = true)]
+    only_raw: bool,
+}
+
+/// Nothing here takes longer unless something is broken.
+const LIMIT: Duration = Duration::from_secs(600);
+/// Time between two looks at the pipeline's counters.
+const SCRAPE: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = match (&args.topic, args.only_raw) {
+        (Some(topic), true) => raw::consume(&args.brokers, topic, args.events).map(drop),
+        _ => benchmark(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("end_to_end: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn benchmark(args: &Args) -> anyhow::Result<()> {
+    let topic = filled(args)?;
+    let mut all = vec![named("librdkafka, messages thrown away"), named("spendstream, committed to Parquet")];
+    if args.also_unwatched {
+        all.push(named("spendstream, duplicates not watched"));
+    }
+    for round in 1..=args.rounds {
+        for (place, one) in all.iter_mut().enumerate() {
+            let took = match place {
+                0 => raw_round(args, &topic)?,
+                _ => {
+                    let (took, written) = pipeline_round(args, &topic, place == 1)?;
+                    one.written = Some(written);
+                    took
+                }
+            };
+            say(&format!("round {round}, {}: {took:?}", one.name));
+            one.took.push(took);
+        }
+    }
+    print(&markdown(args.events, &all))
+}
+
+fn named(name: &str) -> Rounds {
+    Rounds { name: name.to_owned(), ..Rounds::default() }
+}
+
+/// The name of a topic with all events.
+fn filled(args: &Args) -> anyhow::Result<String> {
+    if let Some(topic) = &args.topic {
+        return Ok(topic.clone());
+    }
+    let start_ms = now_ms();
+    let topic = format!("bench-{start_ms}");
+    preload::create_topics(&args.brokers, &[(&topic, args.partitions), (&format!("{topic}.dead"), 1)])?;
+    let started = Instant::now();
+    // In the past, so that no event is ahead of its message.
+    let first = start_ms - i64::try_from(args.events)?;
+    let bytes = preload::fill(&args.brokers, &topic, args.events, first)?;
+    let (events, each) = (args.events, bytes / args.events.max(1));
+    say(&format!("topic {topic}: {events} events of {each} bytes in {:?}", started.elapsed()));
+    Ok(topic)
+}
+
+fn raw_round(args: &Args, topic: &str) -> anyhow::Result<Took> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--only-raw", "--topic", topic, "--brokers", &args.brokers]);
+    command.args(["--events", &args.events.to_string(), "--binary", "-"]);
+    let started = Instant::now();
+    Watched::new(command.spawn()?, started).finish(LIMIT).context("raw consumption")
+}
+
+fn pipeline_round(args: &Args, topic: &str, watched: bool) -> anyhow::Result<(Took, Written)> {
+    let folder = tempfile::tempdir()?;
+    let metrics = format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
+    let log = folder.path().join("log");
+    let mut command = Command::new(&args.binary);
+    configure(&mut command, args, topic, folder.path(), &metrics);
+    if !watched {
+        command.env("SPENDSTREAM__DECODE__DUPLICATE_HORIZON", "0");
+    }
+    command.current_dir(folder.path()).stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
+    let started = Instant::now();
+    let child = command.spawn().with_context(|| args.binary.display().to_string())?;
+    let mut process = Watched::new(child, started);
+    let mut scraped = Instant::now();
+    let read_all = || {
+        if scraped.elapsed() < SCRAPE {
+            return Ok(false);
+        }
+        scraped = Instant::now();
+        Ok(messages(&metrics) >= args.events)
+    };
+    let failed = || format!("the pipeline; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+    process.until(LIMIT, read_all).with_context(failed)?;
+    process.terminate().with_context(failed)?;
+    let took = process.finish(LIMIT).with_context(failed)?;
+    let written = lake_log::written(&folder.path().join("lake/usage")).with_context(failed)?;
+    ensure!(written.rows == args.events, "the lake has {} rows of {} events\n{}", written.rows, args.events, failed());
+    Ok((took, written))
+}
+
+fn configure(command: &mut Command, args: &Args, topic: &str, folder: &Path, metrics: &str) {
+    let lake = format!("file://{}/lake", folder.display());
+    let group = format!("{topic}-{}", folder.file_name().unwrap_or_default().to_string_lossy());
+    command.arg("pipeline");
+    for (key, value) in [
+        ("KAFKA__BROKERS", args.brokers.as_str()),
+        ("KAFKA__TOPIC", topic),
+        ("KAFKA__DEAD_LETTER_TOPIC", &format!("{topic}.dead")),
+        ("KAFKA__GROUP", &group),
+        ("LAKE__URI", &lake),
+        ("PIPELINE__LISTEN", metrics),
+    ] {
+        command.env(format!("SPENDSTREAM__{key}"), value);
+    }
+}
+
+/// Messages that went through the pipeline by its own counter; 0 while it does not answer.
+fn messages(address: &str) -> u64 {
+    let text = scrape(address).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("spendstream_messages_total "));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}
+
+fn scrape(address: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn say(text: &str) {
+    // Progress for whoever watches; when nobody does, nothing is lost.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the benchmark's one clock: everything else is given times")]
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}

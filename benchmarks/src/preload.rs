@@ -1,0 +1,85 @@
+//! Fills a new topic: a number of events in, a topic with exactly that many acknowledged messages out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use crate::loadgen;
+
+/// Creates topics with that many partitions.
+///
+/// # Errors
+/// When the broker does not create one of them.
+pub fn create_topics(brokers: &str, topics: &[(&str, i32)]) -> anyhow::Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let new: Vec<_> =
+        topics.iter().map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1))).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let results = runtime.block_on(admin.create_topics(&new, &AdminOptions::new()))?;
+    for result in results {
+        if let Err((topic, code)) = result {
+            bail!("topic {topic}: {code}");
+        }
+    }
+    Ok(())
+}
+
+/// Counts messages that the broker did not take.
+#[derive(Default)]
+struct Deliveries {
+    failed: AtomicU64,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Produces `events` messages with lz4 to `topic` and waits until all are acknowledged; gives the bytes of their payloads.
+///
+/// # Errors
+/// When a message was not acknowledged.
+pub fn fill(brokers: &str, topic: &str, events: u64, start_ms: i64) -> anyhow::Result<u64> {
+    let producer: BaseProducer<Deliveries> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("compression.codec", "lz4")
+        .set("linger.ms", "50")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.messages", "500000")
+        .create_with_context(Deliveries::default())?;
+    let (mut payload, mut bytes) = (String::new(), 0);
+    for number in 0..events {
+        payload.clear();
+        loadgen::event(number, start_ms, &mut payload);
+        bytes += payload.len() as u64;
+        let key = loadgen::id(number);
+        loop {
+            match producer.send(BaseRecord::to(topic).key(&key).payload(&payload)) {
+                Ok(()) => break,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    producer.poll(Duration::from_millis(20));
+                }
+                Err((error, _)) => return Err(error).context("producing"),
+            }
+        }
+    }
+    producer.flush(Duration::from_secs(120)).context("waiting for acknowledgements")?;
+    match producer.context().failed.load(Ordering::Relaxed) {
+        0 => Ok(bytes),
+        failed => bail!("{failed} messages were not acknowledged"),
+    }
+}

@@ -1,0 +1,86 @@
+//! Figures of the rounds in, a Markdown table out. Medians, so that one disturbed round does not decide.
+
+use std::time::Duration;
+
+use crate::lake_log::Written;
+use crate::watch::Took;
+
+/// One contestant's rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    pub name: String,
+    pub took: Vec<Took>,
+    /// What was left in the lake; none for the yardstick.
+    pub written: Option<Written>,
+}
+
+/// The table. The first contestant is what the others are compared with.
+pub fn markdown(events: u64, contestants: &[Rounds]) -> String {
+    let mut text = String::from(
+        "| | events/s | of raw | CPU-seconds per million | peak memory | bytes per event | rounds, events/s |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    let yardstick = contestants.first().map_or(Duration::ZERO, |first| median(first, |took| took.wall));
+    for one in contestants {
+        let wall = median(one, |took| took.wall);
+        let cpu = median(one, |took| took.cpu);
+        let peak = one.took.iter().map(|took| took.peak_bytes).max().unwrap_or(0);
+        let bytes = one.written.map_or("–".to_owned(), |written| hundredths(written.bytes * 100, written.rows));
+        let rounds: Vec<_> = one.took.iter().map(|took| rate(events, took.wall).to_string()).collect();
+        text.push_str(&format!(
+            "| {} | {} | {} % | {} | {} MB | {bytes} | {} |\n",
+            one.name,
+            rate(events, wall),
+            yardstick.as_micros() * 100 / wall.as_micros().max(1),
+            hundredths(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX) * 100, events),
+            peak / 1_000_000,
+            rounds.join(", "),
+        ));
+    }
+    text
+}
+
+fn median(one: &Rounds, of: impl Fn(&Took) -> Duration) -> Duration {
+    let mut all: Vec<_> = one.took.iter().map(of).collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+fn rate(events: u64, wall: Duration) -> u128 {
+    u128::from(events) * 1_000_000 / wall.as_micros().max(1)
+}
+
+/// `number / of` hundredths as text: (1234, 1) is 12.34.
+fn hundredths(number: u64, of: u64) -> String {
+    let value = (number + of / 2) / of.max(1);
+    format!("{}.{:02}", value / 100, value % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Rounds, markdown};
+    use crate::lake_log::Written;
+    use crate::watch::Took;
+
+    #[test]
+    fn medians_ratios_and_units() {
+        let rounds = |name: &str, seconds: [u64; 3], written| Rounds {
+            name: name.to_owned(),
+            took: seconds
+                .map(|wall| Took {
+                    wall: Duration::from_secs(wall),
+                    cpu: Duration::from_millis(wall * 1_500),
+                    peak_bytes: 64_000_000,
+                })
+                .to_vec(),
+            written,
+        };
+        let written = Written { commits: 2, files: 2, rows: 2_000_000, bytes: 44_000_000 };
+        let table = markdown(2_000_000, &[rounds("raw", [2, 9, 1], None), rounds("ours", [5, 4, 4], Some(written))]);
+        let lines: Vec<_> = table.lines().skip(2).collect();
+        assert_eq!(lines[0], "| raw | 1000000 | 100 % | 1.50 | 64 MB | – | 1000000, 222222, 2000000 |");
+        assert_eq!(lines[1], "| ours | 500000 | 50 % | 3.00 | 64 MB | 22.00 | 400000, 500000, 500000 |");
+    }
+}
