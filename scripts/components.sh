@@ -26,7 +26,7 @@ place() {
     minio) echo "$parts/minio-$MINIO_VERSION" ;;
     toxiproxy) echo "$parts/toxiproxy-$TOXIPROXY_VERSION" ;;
     collector) echo "$parts/collector-$COLLECTOR_VERSION" ;;
-    python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION" ;;
+    python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION-$PYARROW_VERSION" ;;
     *) fail "no component '$1'; there are kafka versitygw collector python minio toxiproxy" ;;
   esac
 }
@@ -105,7 +105,7 @@ YAML
 fetch_python() {
   python3 -m venv "$1"
   quiet "$1/bin/pip" install --quiet --only-binary :all: "duckdb==$DUCKDB_VERSION" "duckdb-extensions==$DUCKDB_VERSION" \
-    "duckdb-extension-delta==$DUCKDB_VERSION" "polars==$POLARS_VERSION" "deltalake==$DELTALAKE_VERSION"
+    "duckdb-extension-delta==$DUCKDB_VERSION" "polars==$POLARS_VERSION" "deltalake==$DELTALAKE_VERSION" "pyarrow==$PYARROW_VERSION"
 }
 
 fetch() {

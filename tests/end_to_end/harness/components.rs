@@ -1,0 +1,73 @@
+//! Where the real components lie, and what happens when one is missing. Versions come from `scripts/versions.env`.
+
+use std::path::PathBuf;
+
+const VERSIONS: &str = include_str!("../../../scripts/versions.env");
+
+/// Something that `scripts/components.sh` fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    Kafka,
+    Versitygw,
+    Collector,
+    Python,
+}
+
+impl Component {
+    fn folder(self) -> String {
+        match self {
+            Self::Kafka => format!("kafka-{}", version("KAFKA_VERSION")),
+            Self::Versitygw => format!("versitygw-{}", version("VERSITYGW_VERSION")),
+            Self::Collector => format!("collector-{}", version("COLLECTOR_VERSION")),
+            Self::Python => {
+                let versions =
+                    ["DUCKDB_VERSION", "POLARS_VERSION", "DELTALAKE_VERSION", "PYARROW_VERSION"].map(version);
+                format!("python-{}", versions.join("-"))
+            }
+        }
+    }
+
+    /// The folder it was fetched into.
+    pub fn path(self) -> PathBuf {
+        cache().join("components").join(self.folder())
+    }
+
+    fn is_there(self) -> bool {
+        self.path().join(".complete").exists()
+    }
+}
+
+/// Whether all of `wanted` are there. If not: a failure where components are required, else a line and `false`.
+pub fn there(wanted: &[Component]) -> bool {
+    let mode = std::env::var("SPENDSTREAM_COMPONENTS").unwrap_or_default();
+    let missing: Vec<_> = wanted.iter().filter(|component| mode == "none" || !component.is_there()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let required = mode == "required" || (mode != "none" && std::env::var_os("CI").is_some());
+    assert!(!required, "{missing:?} missing below {}; run scripts/components.sh", cache().display());
+    eprintln!("skipped: {missing:?} missing; scripts/components.sh fetches what this scenario needs");
+    false
+}
+
+/// Leaves the test when a component is missing and need not be there.
+macro_rules! need {
+    ($($component:ident),+) => {
+        if !$crate::harness::components::there(&[$($crate::harness::components::Component::$component),+]) {
+            return;
+        }
+    };
+}
+pub(crate) use need;
+
+fn cache() -> PathBuf {
+    match std::env::var_os("SPENDSTREAM_CACHE") {
+        Some(cache) => cache.into(),
+        None => PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/spendstream"),
+    }
+}
+
+fn version(name: &str) -> &'static str {
+    let line = VERSIONS.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("scripts/versions.env has no {name}"))
+}

@@ -1,0 +1,19 @@
+//! What the scenarios share: components, processes, topics, events with known costs, and ways to read the lake.
+
+pub mod broker;
+pub mod captures;
+pub mod collector;
+pub mod components;
+pub mod dice;
+pub mod events;
+pub mod feed;
+pub mod gateway;
+pub mod http;
+pub mod instance;
+pub mod lake;
+pub mod ledger;
+pub mod process;
+pub mod producer;
+pub mod reaper;
+pub mod topics;
+pub mod wait;

@@ -1,0 +1,155 @@
+//! What cannot be read goes to the dead-letter topic with its reason and place, is counted, stops nothing, is not sent
+//! again after a restart, and can be replayed once the cause is gone.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::harness::captures::assert_no_secrets;
+use crate::harness::components::need;
+use crate::harness::events::event;
+use crate::harness::instance::Setup;
+use crate::harness::lake::{Lake, text};
+use crate::harness::ledger::Ledger;
+use crate::harness::producer::Producer;
+use crate::harness::topics::Record;
+use crate::harness::{broker, topics, wait};
+
+const HEAD: &str = r#""time":"2026-11-02T00:00:00Z","provider":"openai","model":"gpt-4o""#;
+const USAGE: &str = r#""usage":{"input_tokens":10,"output_tokens":1}"#;
+
+/// Messages that cannot become rows, with the word that says why.
+fn poison() -> Vec<(&'static str, Vec<u8>)> {
+    let secret = r#""messages":[{"role":"user","content":"SECRET-PROMPT"}],"api_key":"sk-SECRET-KEY""#;
+    let tags: Vec<String> = (0..100).map(|number| format!(r#""t{number}":"x""#)).collect();
+    let texts = [
+        ("not_json", "{oops".to_owned()),
+        ("unknown_shape", r#"{"hello":"world"}"#.to_owned()),
+        ("missing_field", format!(r#"{{"id":"p1","provider":"openai","model":"gpt-4o",{secret},{USAGE}}}"#)),
+        ("wrong_type", format!(r#"{{"id":"p2",{HEAD},"latency_ms":"soon",{USAGE}}}"#)),
+        ("negative_count", format!(r#"{{"id":"p3",{HEAD},"usage":{{"input_tokens":-1,"output_tokens":1}}}}"#)),
+        (
+            "part_exceeds_total",
+            format!(r#"{{"id":"p4",{HEAD},"usage":{{"input_tokens":10,"cache_read_tokens":11,"output_tokens":1}}}}"#),
+        ),
+        ("time_too_old", format!(r#"{{"id":"p5",{},{USAGE}}}"#, HEAD.replace("2026-11-02", "2019-12-31"))),
+        ("time_in_future", format!(r#"{{"id":"p6",{},{USAGE}}}"#, HEAD.replace("2026-11-02", "2999-01-01"))),
+        ("text_too_long", format!(r#"{{"id":"p7",{HEAD},"team":"{}",{USAGE}}}"#, "x".repeat(2_000))),
+        ("too_many_tags", format!(r#"{{"id":"p8",{HEAD},"tags":{{{}}},{USAGE}}}"#, tags.join(","))),
+    ];
+    texts.into_iter().map(|(reason, text)| (reason, text.into_bytes())).collect()
+}
+
+#[test]
+fn poison_is_set_aside_with_reason_and_place() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let setup = Setup::new(broker, "poison", 2, &lake);
+    let producer = Producer::new(broker, &setup.topic, setup.partitions);
+    let mut ledger = Ledger::default();
+    for (number, (reason, payload)) in poison().iter().enumerate() {
+        let good = event("between", number as u64);
+        producer.send(&good.id, good.json.as_bytes());
+        ledger.add(&good);
+        producer.send(reason, payload);
+    }
+    producer.flush();
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake);
+    let dead = dead_letters(&setup, poison().len());
+    assert_places(&setup, &dead);
+    for (reason, _) in poison() {
+        let label = format!("reason=\"{reason}\"");
+        assert_eq!(instance.metric("spendstream_rejected_total", &[&label]), 1, "{reason}");
+    }
+    instance.kill();
+
+    // The topic may end with poison; who reads on must not set it aside a second time.
+    let good = event("after", 0);
+    producer.send(&good.id, good.json.as_bytes());
+    ledger.add(&good);
+    producer.flush();
+    let instance = setup.start_ready();
+    ledger.wait_for(&lake);
+    instance.stop();
+    assert_eq!(topics::read(broker, &setup.dead).len(), poison().len());
+    ledger.assert_equals(&lake);
+    assert_no_secrets(&setup, &lake);
+}
+
+/// Waits for exactly that many dead letters.
+fn dead_letters(setup: &Setup, count: usize) -> Vec<Record> {
+    let broker = broker::shared();
+    wait::until(&format!("{count} dead letters"), || (topics::read(broker, &setup.dead).len() >= count).then_some(()));
+    let dead = topics::read(broker, &setup.dead);
+    assert_eq!(dead.len(), count);
+    dead
+}
+
+/// Each dead letter names the message that it was, and why it is here.
+fn assert_places(setup: &Setup, dead: &[Record]) {
+    let sent = topics::read(broker::shared(), &setup.topic);
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for letter in dead {
+        let header = |name: &str| letter.headers[&format!("spendstream.{name}")].as_str();
+        assert_eq!(header("topic"), setup.topic);
+        let place = (header("partition").parse().unwrap(), header("offset").parse().unwrap());
+        let original = sent.iter().find(|record| (record.partition, record.offset) == place).expect("it was sent");
+        // The tests key poison by its reason.
+        let reason = String::from_utf8(original.key.clone()).unwrap();
+        assert!(header("reason").starts_with(&reason), "{reason} was set aside as {}", header("reason"));
+        if reason == "not_json" {
+            assert_eq!(letter.payload, original.payload, "unparsable bytes go as they came");
+        }
+        *reasons.entry(reason).or_default() += 1;
+    }
+    assert_eq!(reasons.len(), poison().len());
+}
+
+#[test]
+fn an_oversized_message_leaves_its_beginning_and_hash() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let mut setup = Setup::new(broker, "oversized", 1, &lake);
+    setup.set("DECODE__MAX_MESSAGE_BYTES", "100000");
+    let producer = Producer::new(broker, &setup.topic, 1);
+    let message = format!(r#"{{"id":"big",{HEAD},{USAGE},"filler":"{}"}}"#, "z".repeat(200_000));
+    producer.send("big", message.as_bytes());
+    producer.flush();
+    let instance = setup.start_ready();
+    let dead = dead_letters(&setup, 1);
+    instance.stop();
+    let header = |name: &str| dead[0].headers[&format!("spendstream.{name}")].clone();
+    assert!(header("reason").starts_with("too_large"));
+    assert_eq!(dead[0].payload, &message.as_bytes()[..65_536]);
+    assert!(dead[0].headers.contains_key("spendstream.truncated"));
+    let hash: String = Sha256::digest(message.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(header("sha256"), hash);
+}
+
+#[test]
+fn dead_letters_are_replayed_once_the_cause_is_gone() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let mut setup = Setup::new(broker, "replay", 1, &lake);
+    let producer = Producer::new(broker, &setup.topic, 1);
+    let team = "a-team-with-a-long-name-".repeat(60);
+    for id in ["long-1", "long-2"] {
+        producer.send(id, format!(r#"{{"id":"{id}",{HEAD},"team":"{team}",{USAGE}}}"#).as_bytes());
+    }
+    producer.flush();
+    let instance = setup.start_ready();
+    dead_letters(&setup, 2);
+    instance.stop();
+
+    setup.set("DECODE__MAX_TEXT_BYTES", "4096");
+    let instance = setup.start_ready();
+    setup.run(&["replay"]);
+    wait::until("two rows", || (lake.count() >= 2).then_some(()));
+    instance.stop();
+    let rows = lake.rows("SELECT event_id, team FROM usage ORDER BY event_id");
+    let rows: Vec<_> = rows.iter().map(|row| (text(&row["event_id"]), text(&row["team"]))).collect();
+    assert_eq!(rows, [("long-1".to_owned(), team.clone()), ("long-2".to_owned(), team)]);
+    assert_eq!(topics::read(broker, &setup.dead).len(), 2, "nothing was set aside a second time");
+    lake.assert_clean();
+}

@@ -1,0 +1,94 @@
+//! A repeat is counted once, a contradiction is a dead letter, and a restart decides the same.
+
+use crate::harness::components::need;
+use crate::harness::events::event;
+use crate::harness::instance::Setup;
+use crate::harness::lake::Lake;
+use crate::harness::ledger::Ledger;
+use crate::harness::producer::Producer;
+use crate::harness::{broker, topics, wait};
+
+#[test]
+fn repeats_count_once_and_contradictions_are_dead_letters() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let setup = Setup::new(broker, "duplicates", 3, &lake);
+    let producer = Producer::new(broker, &setup.topic, setup.partitions);
+    let repeat = |from: u64, to: u64| {
+        for number in from..to {
+            let event = event("once", number);
+            producer.send(&event.id, event.json.as_bytes());
+        }
+    };
+    let contradict = |number: u64, output: u64| {
+        let id = event("once", number).id;
+        let json = format!(
+            r#"{{"id":"{id}","time":"2026-11-02T00:00:00Z","organization":"acme","provider":"openai","model":"gpt-4o","usage":{{"input_tokens":1,"output_tokens":{output}}}}}"#
+        );
+        producer.send(&id, json.as_bytes());
+    };
+    let mut ledger = Ledger::default();
+    (0..300).for_each(|number| ledger.add(&event("once", number)));
+
+    repeat(0, 300);
+    repeat(0, 100);
+    (0..5).for_each(|number| contradict(number, 1));
+    producer.flush();
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake);
+    dead_letters(&setup, 5);
+    wait::until("100 duplicates", || (instance.metric(DUPLICATES, &[]) == 100).then_some(()));
+    instance.kill();
+
+    // The next instance has to know from the lake alone what the first one charged.
+    repeat(50, 100);
+    (0..3).for_each(|number| contradict(number, 2));
+    ledger.add(&event("twice", 0));
+    let last = event("twice", 0);
+    producer.send(&last.id, last.json.as_bytes());
+    producer.flush();
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake);
+    dead_letters(&setup, 8);
+    wait::until("50 more duplicates", || (instance.metric(DUPLICATES, &[]) == 50).then_some(()));
+    instance.stop();
+    ledger.assert_equals(&lake);
+}
+
+const DUPLICATES: &str = "spendstream_duplicates_total";
+
+/// Waits for exactly `count` dead letters, all because of a contradiction.
+fn dead_letters(setup: &Setup, count: usize) {
+    let broker = broker::shared();
+    wait::until(&format!("{count} dead letters"), || (topics::read(broker, &setup.dead).len() >= count).then_some(()));
+    let dead = topics::read(broker, &setup.dead);
+    assert_eq!(dead.len(), count);
+    for letter in dead {
+        assert!(letter.headers["spendstream.reason"].starts_with("id_conflict"), "{:?}", letter.headers);
+    }
+}
+
+/// The identity is (organization, source, id): the same id of somebody else is another event.
+#[test]
+fn the_same_id_of_another_organization_or_source_counts() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let setup = Setup::new(broker, "identity", 1, &lake);
+    let producer = Producer::new(broker, &setup.topic, setup.partitions);
+    for namespace in
+        [r#""organization":"a""#, r#""organization":"b""#, r#""organization":"a","source":"app""#, r#""tenant":"b""#]
+    {
+        let json = format!(
+            r#"{{"id":"same",{namespace},"time":"2026-11-02T00:00:00Z","provider":"openai","model":"gpt-4o","usage":{{"input_tokens":1,"output_tokens":1}}}}"#
+        );
+        producer.send("same", json.as_bytes());
+    }
+    producer.flush();
+    let instance = setup.start_ready();
+    wait::until("three rows", || (lake.count() >= 3).then_some(()));
+    instance.stop();
+    // `tenant` is another name of `organization`, so the fourth repeats the second.
+    assert_eq!(lake.count(), 3);
+    lake.assert_clean();
+    assert!(topics::read(broker, &setup.dead).is_empty());
+}

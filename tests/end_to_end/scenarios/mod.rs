@@ -1,0 +1,14 @@
+//! One file per promise. Each scenario has its own topics, group and lake; most share one broker.
+
+mod captures;
+mod collector;
+mod compose;
+mod dead_letters;
+mod duplicates;
+mod flow;
+mod kill;
+mod outage;
+mod rebalance;
+mod recreated;
+mod transactions;
+mod unpriced;

@@ -1,0 +1,48 @@
+//! A topic that was deleted and created again has other messages at the same offsets: the partition stops and says what
+//! to do; a new `kafka.cluster` identity starts it afresh in the same lake.
+
+use crate::harness::broker;
+use crate::harness::components::need;
+use crate::harness::feed::send;
+use crate::harness::instance::Setup;
+use crate::harness::lake::Lake;
+use crate::harness::ledger::Ledger;
+use crate::harness::producer::Producer;
+use crate::harness::topics;
+
+#[test]
+fn a_recreated_topic_stops_loudly_until_it_has_a_new_identity() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let mut setup = Setup::new(broker, "recreated", 1, &lake);
+    let mut ledger = Ledger::default();
+    let producer = Producer::new(broker, &setup.topic, 1);
+    send(&producer, &mut ledger, "before", 0, 100);
+    producer.flush();
+    let instance = setup.start_ready();
+    ledger.wait_for(&lake);
+    instance.stop();
+    // 100 events and the 5 repeats that `send` mixes in.
+    assert_eq!(topics::ends(broker, &setup.topic)[&0], 105);
+
+    topics::delete(broker, &setup.topic);
+    topics::create(broker, &setup.topic, 1);
+    let producer = Producer::new(broker, &setup.topic, 1);
+    send(&producer, &mut ledger, "after", 0, 40);
+    producer.flush();
+    let mut stopped = setup.start();
+    let said = stopped.process.wait_for("that the topic is another one", |output| {
+        output.lines().find(|line| line.contains("kafka.cluster")).map(str::to_owned)
+    });
+    for figure in ["recreated", "105", "0", "42"] {
+        assert!(said.contains(figure), "{figure} is not in: {said}");
+    }
+    stopped.kill();
+    assert_eq!(lake.count(), 100, "nothing was read at offsets that mean something else");
+
+    setup.set("KAFKA__CLUSTER", "main-2");
+    let instance = setup.start_ready();
+    ledger.wait_for(&lake);
+    instance.stop();
+    ledger.assert_equals(&lake);
+}
