@@ -1,1 +1,28 @@
-//! x
+//! SQL over the lake of spendstream, and what a call would cost.
+//!
+//! ```text
+//!  client ─▶ http ─▶ sql::guard (may it run?) ─▶ catalog (newest version) ─▶ sql::engine (limits) ─▶ format ─▶ client
+//!                └─▶ estimate (tokens and text → money)
+//! ```
+//!
+//! In reading order: how it starts and stops ([`server`]), the addresses it answers ([`http`]), what a query can name
+//! ([`catalog`]), which statements may run and how ([`sql`]), on which threads ([`executor`]), how answers look ([`format`]),
+//! what a call would cost ([`estimate`], [`prices`]), what is counted ([`metrics`]) and what can go wrong ([`error`]). This crate never writes the lake.
+
+pub mod catalog;
+pub mod error;
+pub mod estimate;
+pub mod executor;
+pub mod format;
+pub mod http;
+pub mod metrics;
+pub mod prices;
+pub mod server;
+pub mod sql;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::QueryError;
+pub use server::{Running, StartError, start};
+pub use sql::engine::{Answer, Engine};

@@ -1,0 +1,171 @@
+//! The table `usage` as the query engine sees it: in comes the Delta log, out comes a [`Snapshot`] of its newest version.
+//!
+//! Every query asks for the newest version; only commits since the last query are read. What was built for a version is
+//! kept until there is a newer one. Never loads rows and never writes.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::SessionContext;
+use deltalake_core::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use deltalake_core::logstore::LogStoreRef;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use spendstream_schemas::lake_path;
+
+use super::views::VIEWS;
+use crate::error::{QueryError, one_line};
+
+/// The lake at one version, ready to plan on.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The version of the Delta table `usage`.
+    pub version: u64,
+    pub state: SessionState,
+}
+
+/// What `/v1/status` tells about the lake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeStatus {
+    pub version: u64,
+    /// Milliseconds since the epoch of the newest commit, when the log still has it.
+    pub committed_at: Option<i64>,
+    pub files: u64,
+    /// Rows as the files' statistics count them; `None` when a file has none.
+    pub rows: Option<u64>,
+    /// Bytes of all active files.
+    pub bytes: u64,
+}
+
+/// Keeps the newest known version of the lake.
+pub struct Catalog {
+    uri: String,
+    log_store: LogStoreRef,
+    base: SessionState,
+    newest: tokio::sync::Mutex<Newest>,
+}
+
+#[derive(Default)]
+struct Newest {
+    table: Option<DeltaTable>,
+    snapshot: Option<Snapshot>,
+}
+
+impl Catalog {
+    /// `base` has the functions, options and memory pool; `uri` is for messages.
+    pub fn new(uri: String, log_store: LogStoreRef, base: SessionState) -> Self {
+        Self { uri, log_store, base, newest: tokio::sync::Mutex::default() }
+    }
+
+    /// Where the lake is, as configured.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The newest version of the lake.
+    ///
+    /// # Errors
+    /// [`QueryError::NoLake`] when there is no table, [`QueryError::Lake`] when the store fails.
+    pub async fn newest(&self) -> Result<Snapshot, QueryError> {
+        let mut newest = self.newest.lock().await;
+        self.refresh(&mut newest).await?;
+        let table = newest.table.as_ref().ok_or_else(|| self.missing())?;
+        let version = table.version().ok_or_else(|| self.missing())?;
+        match &newest.snapshot {
+            Some(snapshot) if snapshot.version == version => Ok(snapshot.clone()),
+            _ => {
+                let snapshot = self.build(table, version).await?;
+                newest.snapshot = Some(snapshot.clone());
+                Ok(snapshot)
+            }
+        }
+    }
+
+    /// Size and age of the newest version.
+    ///
+    /// # Errors
+    /// As [`Catalog::newest`].
+    pub async fn status(&self) -> Result<LakeStatus, QueryError> {
+        let mut newest = self.newest.lock().await;
+        self.refresh(&mut newest).await?;
+        let table = newest.table.as_ref().ok_or_else(|| self.missing())?;
+        let state = table.snapshot().map_err(|error| self.failed(&error))?;
+        let mut status = LakeStatus {
+            version: state.version(),
+            committed_at: state.version_timestamp(state.version()),
+            files: 0,
+            rows: Some(0),
+            bytes: 0,
+        };
+        for file in state.log_data() {
+            status.files += 1;
+            status.bytes += u64::try_from(file.size()).unwrap_or(0);
+            status.rows = status.rows.zip(file.num_records()).map(|(sum, rows)| sum + rows as u64);
+        }
+        Ok(status)
+    }
+
+    /// Reads the commits since the last call; a table that was made anew is loaded anew.
+    async fn refresh(&self, newest: &mut Newest) -> Result<(), QueryError> {
+        if let Some(table) = newest.table.as_mut() {
+            match table.update_state().await {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::info!(%error, "the known version of the lake is gone, loading it anew"),
+            }
+            *newest = Newest::default();
+        }
+        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
+        match table.verify_deltatable_existence().await {
+            Ok(true) => table.load().await.map_err(|error| self.failed(&error))?,
+            Ok(false) => return Err(self.missing()),
+            Err(error) => return Err(self.failed(&error)),
+        }
+        newest.table = Some(table);
+        Ok(())
+    }
+
+    async fn build(&self, table: &DeltaTable, version: u64) -> Result<Snapshot, QueryError> {
+        let engine = |error| QueryError::from_engine(&error, 0);
+        table.update_datafusion_session(&self.base).map_err(|error| self.failed(&error))?;
+        let eager = table.snapshot().map_err(|error| self.failed(&error))?.snapshot().clone();
+        let scan = DeltaScanConfig::new_from_session(&self.base).with_wrap_partition_values(false);
+        // Built without a log store on purpose: such a provider cannot write.
+        let usage = DeltaScanNext::new(Arc::new(eager), scan).map_err(engine)?;
+
+        let schema = Arc::new(MemorySchemaProvider::new());
+        schema.register_table(lake_path::USAGE_TABLE.into(), Arc::new(usage)).map_err(engine)?;
+        let catalog = MemoryCatalogProvider::new();
+        let names = &self.base.config_options().catalog;
+        catalog.register_schema(&names.default_schema, Arc::clone(&schema) as _).map_err(engine)?;
+        let list = datafusion::catalog::MemoryCatalogProviderList::new();
+        datafusion::catalog::CatalogProviderList::register_catalog(
+            &list,
+            names.default_catalog.clone(),
+            Arc::new(catalog),
+        );
+        let state = SessionStateBuilder::new_from_existing(self.base.clone()).with_catalog_list(Arc::new(list)).build();
+        for (name, sql) in VIEWS {
+            let plan = SessionContext::new_with_state(state.clone())
+                .state()
+                .create_logical_plan(sql)
+                .await
+                .map_err(engine)?;
+            schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql.into())))).map_err(engine)?;
+        }
+        Ok(Snapshot { version, state })
+    }
+
+    fn missing(&self) -> QueryError {
+        QueryError::NoLake { uri: self.uri.clone() }
+    }
+
+    fn failed(&self, error: &DeltaTableError) -> QueryError {
+        match error {
+            DeltaTableError::NotATable(_) => self.missing(),
+            _ => QueryError::Lake { uri: self.uri.clone(), detail: one_line(&error.to_string()) },
+        }
+    }
+}

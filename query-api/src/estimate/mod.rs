@@ -1,0 +1,207 @@
+//! What would a call cost? In come a model and tokens or text, out comes an exact amount and what it rests on.
+//!
+//! The price is the price book's, by the same arithmetic as the ledger's. Pure: the book and the time are arguments.
+
+mod tokens;
+
+use serde::{Deserialize, Serialize};
+use spendstream_schemas::count::{Count, Counts};
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::note::Note;
+use spendstream_schemas::price_book::{PriceBook, Question, Unpriced, Usage};
+use thiserror::Error;
+
+pub use tokens::{Basis, TokenCount, tokens_of_text};
+
+/// A question as clients send it. Counts are as in event v1: `input_tokens` and `output_tokens` are totals.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EstimateRequest {
+    pub provider: Option<String>,
+    pub model: String,
+    pub service_tier: Option<String>,
+    pub region: Option<String>,
+    pub organization: Option<String>,
+    pub operation: Option<String>,
+    /// All input tokens; counted from `text` when absent.
+    pub input_tokens: Option<i64>,
+    /// The prompt; it is counted and forgotten.
+    pub text: Option<String>,
+    pub output_tokens: Option<i64>,
+    /// Taken for `output_tokens` when those are absent.
+    pub max_output_tokens: Option<i64>,
+    /// Decides the expected output when neither is given.
+    pub task_type: Option<String>,
+    pub cache_read_tokens: i64,
+    pub cache_write_tokens: i64,
+    pub cache_write_1h_tokens: i64,
+    pub audio_input_tokens: i64,
+    pub image_input_tokens: i64,
+    pub reasoning_tokens: i64,
+    pub audio_output_tokens: i64,
+    pub web_searches: i64,
+}
+
+/// Where the number of output tokens comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputBasis {
+    /// Given as `output_tokens`.
+    Given,
+    /// The upper bound that was given.
+    MaxOutputTokens,
+    /// 50 for classification, 0.5 × input for summarisation, 0.8 × for question answering.
+    TaskType,
+    /// 1.5 × input: nothing better is known.
+    Ratio,
+}
+
+/// The answer; money is exact text in the book's currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// The book's id of the provider.
+    pub provider: String,
+    /// The model as it was asked for.
+    pub model: String,
+    /// The book's id of the model.
+    pub model_id: String,
+    pub service_tier: String,
+    pub region: Option<String>,
+    pub currency: String,
+    pub input_tokens: i64,
+    pub output_tokens: i64,
+    /// Where `input_tokens` comes from.
+    pub basis: Basis,
+    pub output_basis: OutputBasis,
+    pub estimated_cost: String,
+    /// Before the organisation's own prices.
+    pub list_cost: String,
+    pub input_cost: String,
+    pub output_cost: String,
+    pub cache_read_cost: String,
+    pub cache_write_cost: String,
+    pub other_cost: String,
+    /// What had to be assumed, as in `price_notes`.
+    pub price_notes: Vec<&'static str>,
+    pub price_id: String,
+    pub price_book_version: String,
+}
+
+/// Why there is no estimate.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EstimateError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error("no price: {0}")]
+    Unpriced(#[from] Unpriced),
+}
+
+/// What the call would cost at `now_micros` (microseconds since the epoch, UTC).
+///
+/// # Errors
+/// When counts are missing, negative or contradict each other, or the book has no price for the call.
+pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) -> Result<Estimate, EstimateError> {
+    if request.model.is_empty() {
+        return Err(EstimateError::Invalid("'model' is missing".into()));
+    }
+    let input = match (request.input_tokens, &request.text) {
+        (Some(tokens), _) => TokenCount { tokens, basis: Basis::Given },
+        (None, Some(text)) => tokens_of_text(&request.model, text),
+        (None, None) => return Err(EstimateError::Invalid("give 'input_tokens' or 'text'".into())),
+    };
+    let (output, output_basis) = output_tokens(request, input.tokens);
+    let counts = counts(request, input.tokens, output)?;
+    let plan = book.resolve(&question(request))?;
+    let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
+    let priced = plan.price(now_micros, &usage)?;
+    let text = |amount: Amount| amount.to_string();
+    Ok(Estimate {
+        provider: plan.provider_id.clone(),
+        model: request.model.clone(),
+        model_id: plan.model_id.clone(),
+        service_tier: plan.service_tier.clone(),
+        region: plan.region.clone(),
+        currency: book.currency().to_owned(),
+        input_tokens: input.tokens,
+        output_tokens: output,
+        basis: input.basis,
+        output_basis,
+        estimated_cost: text(priced.cost),
+        list_cost: text(priced.list_cost),
+        input_cost: text(priced.input_cost),
+        output_cost: text(priced.output_cost),
+        cache_read_cost: text(priced.cache_read_cost),
+        cache_write_cost: text(priced.cache_write_cost),
+        other_cost: text(priced.other_cost),
+        price_notes: priced.notes.iter().map(Note::name).collect(),
+        price_id: priced.price_id.to_owned(),
+        price_book_version: book.version().to_owned(),
+    })
+}
+
+fn question(request: &EstimateRequest) -> Question<'_> {
+    Question {
+        provider: request.provider.as_deref(),
+        model: Some(&request.model),
+        service_tier: request.service_tier.as_deref(),
+        region: request.region.as_deref(),
+        organization: request.organization.as_deref(),
+        billing_account: None,
+        operation: request.operation.as_deref(),
+    }
+}
+
+/// The given number, the given bound, or what calls of that kind usually need.
+fn output_tokens(request: &EstimateRequest, input: i64) -> (i64, OutputBasis) {
+    let tenths = |tenths: i64| input.saturating_mul(tenths).saturating_add(9) / 10;
+    if let Some(tokens) = request.output_tokens {
+        return (tokens, OutputBasis::Given);
+    }
+    if let Some(tokens) = request.max_output_tokens {
+        return (tokens, OutputBasis::MaxOutputTokens);
+    }
+    if request.operation.as_deref() == Some("embeddings") {
+        return (0, OutputBasis::TaskType);
+    }
+    match request.task_type.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        Some("classification") => (50, OutputBasis::TaskType),
+        Some("summarisation" | "summarization") => (tenths(5), OutputBasis::TaskType),
+        Some("question_answering" | "question answering" | "qa") => (tenths(8), OutputBasis::TaskType),
+        _ => (tenths(15), OutputBasis::Ratio),
+    }
+}
+
+fn counts(request: &EstimateRequest, input: i64, output: i64) -> Result<Counts, EstimateError> {
+    let mut counts = Counts::default();
+    let given = [
+        (Count::Input, input),
+        (Count::CacheRead, request.cache_read_tokens),
+        (Count::CacheWrite, request.cache_write_tokens),
+        (Count::CacheWrite1h, request.cache_write_1h_tokens),
+        (Count::AudioInput, request.audio_input_tokens),
+        (Count::ImageInput, request.image_input_tokens),
+        (Count::Output, output),
+        (Count::Reasoning, request.reasoning_tokens),
+        (Count::AudioOutput, request.audio_output_tokens),
+        (Count::WebSearches, request.web_searches),
+    ];
+    for (count, value) in given {
+        if value < 0 {
+            return Err(EstimateError::Invalid(format!("'{}' is negative", count.column())));
+        }
+        counts.set(count, value);
+    }
+    let cached = [request.cache_read_tokens, request.cache_write_tokens, request.cache_write_1h_tokens]
+        .into_iter()
+        .fold(0_i64, i64::saturating_add);
+    if cached > input {
+        return Err(EstimateError::Invalid(format!(
+            "the cached tokens ({cached}) are more than all input tokens ({input}), which include them"
+        )));
+    }
+    counts.set(Count::UncachedInput, input - cached);
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Without keys, only this machine may ask: in comes a request, out comes the same or a refusal.
+//!
+//! The server listens on loopback only, but a web page elsewhere can point its own name at loopback; then the `Host` header
+//! is that name, and the request is refused.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{ApiError, Problem};
+
+pub(super) async fn only_local(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+    match host {
+        Some(host) if !is_local(host) => Problem::from(ApiError::Forbidden(format!(
+            "requests for host '{host}' are refused while auth.mode = none; use localhost or 127.0.0.1"
+        )))
+        .into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+/// `localhost`, or an address of loopback, with or without a port.
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_loopback_names_are_local() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080", "[::1]"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["", "example.com", "localhost.example.com", "127.0.0.1.example.com:80", "10.0.0.1", "[::2]"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}

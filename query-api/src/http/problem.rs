@@ -1,0 +1,136 @@
+//! Errors as clients see them: in comes whatever went wrong, out goes `application/problem+json` with one clear `detail`.
+//!
+//! Faults of ours are logged in full and sent without their inside.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::error::QueryError;
+
+/// Every error of the query API.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 400: a request that does not say what it must, or SQL that cannot be planned or run.
+    #[error("{0}")]
+    Invalid(String),
+    /// 403: a statement that does more than read, or a request from a foreign page.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 404: nothing is at this address, or there is no such model.
+    #[error("{0}")]
+    NotFound(String),
+    /// 405: this address does not know that method.
+    #[error("{0}")]
+    Method(String),
+    /// 406: none of the forms of `Accept` can be made.
+    #[error("{0}")]
+    NotAcceptable(String),
+    /// 413: a longer statement or body than is allowed.
+    #[error("{0}")]
+    TooLarge(String),
+    /// 422: the query went over its limit of rows or memory.
+    #[error("{0}")]
+    Limit(String),
+    /// 500: a fault of ours.
+    #[error("{0}")]
+    Internal(String),
+    /// 503: no lake yet, a store that does not answer, or all queries busy.
+    #[error("{0}")]
+    Unavailable(String),
+    /// 504: the query went over its time.
+    #[error("{0}")]
+    Timeout(String),
+}
+
+/// The media type of errors (RFC 9457).
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Limit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+/// An error with the word that scripts match on.
+#[derive(Debug)]
+pub struct Problem {
+    error: ApiError,
+    kind: &'static str,
+}
+
+impl Problem {
+    /// The last part of its `type`, for metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        let kind = match error {
+            ApiError::Invalid(_) => "invalid_request",
+            ApiError::Forbidden(_) => "forbidden",
+            ApiError::NotFound(_) => "not_found",
+            ApiError::Method(_) => "method_not_allowed",
+            ApiError::NotAcceptable(_) => "not_acceptable",
+            ApiError::TooLarge(_) => "too_large",
+            ApiError::Limit(_) => "limit",
+            ApiError::Internal(_) => "internal",
+            ApiError::Unavailable(_) => "unavailable",
+            ApiError::Timeout(_) => "timeout",
+        };
+        Self { error, kind }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let kind = error.kind();
+        let detail = error.to_string();
+        let error = match error {
+            QueryError::Refused(_) => ApiError::Forbidden(detail),
+            QueryError::StatementTooLarge { .. } => ApiError::TooLarge(detail),
+            QueryError::Shape(_) | QueryError::Sql(_) | QueryError::Execution(_) => ApiError::Invalid(detail),
+            QueryError::TooManyRows { .. } | QueryError::Memory { .. } => ApiError::Limit(detail),
+            QueryError::Timeout { .. } => ApiError::Timeout(detail),
+            QueryError::Busy { .. } | QueryError::NoLake { .. } => ApiError::Unavailable(detail),
+            QueryError::Lake { .. } | QueryError::Config(_) => {
+                tracing::warn!(%detail, "the lake does not answer");
+                ApiError::Unavailable(detail)
+            }
+            QueryError::Internal(_) => {
+                tracing::error!(%detail, "a query failed by a fault of the query engine");
+                ApiError::Internal("the query engine failed; the server's log says more".into())
+            }
+        };
+        Self { error, kind }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.error.status();
+        let body = json!({
+            "type": format!("urn:spendstream:problem:{}", self.kind),
+            "title": status.canonical_reason().unwrap_or("error"),
+            "status": status.as_u16(),
+            "detail": self.error.to_string(),
+        });
+        let mut response = (status, body.to_string()).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        response
+    }
+}

@@ -1,0 +1,201 @@
+//! `POST /v1/sql`: in comes one statement as JSON or text, out comes its answer in the form that was asked for.
+//!
+//! The first [`HOLD_BYTES`] of an answer are held back until they are complete, so that a failure is a clean problem document.
+//! A longer answer is sent while it is made; if it then fails, the connection breaks, which every client sees.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::App;
+use super::problem::{ApiError, Problem};
+use crate::error::QueryError;
+use crate::format::{Encode, Format, encoder};
+use crate::metrics::Metrics;
+use crate::sql::engine::Answer;
+
+/// Bytes of an answer that are made before the first is sent.
+const HOLD_BYTES: usize = 16 << 20;
+/// The version of the table that was read.
+const VERSION_HEADER: &str = "spendstream-lake-version";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SqlRequest {
+    query: String,
+    format: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Parameters {
+    format: Option<String>,
+}
+
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut ending = Ending::new(app.metrics.clone());
+    let answer = answer(&app, parameters, &headers, &body, &mut ending).await;
+    if let Err(problem) = &answer {
+        ending.outcome = problem.kind();
+    }
+    answer
+}
+
+async fn answer(
+    app: &App,
+    parameters: Parameters,
+    headers: &HeaderMap,
+    body: &[u8],
+    ending: &mut Ending,
+) -> Result<Response, Problem> {
+    let request = read_request(headers, body)?;
+    let format = choose_format(request.format.or(parameters.format), headers)?;
+    let answer = app.engine.query(&request.query).await?;
+    let version = answer.version();
+    let encoder = encoder(format, answer.schema())
+        .map_err(|error| ApiError::Invalid(format!("this answer cannot be written as {}: {error}", format.name())))?;
+    let mut writing = Writing { answer, encoder: Some(encoder), metrics: app.metrics.clone() };
+
+    let mut held = Vec::new();
+    let mut complete = false;
+    while held.len() < HOLD_BYTES && !complete {
+        complete = !writing.step(&mut held).await?;
+    }
+    let body = if complete {
+        ending.outcome = "ok";
+        Body::from(held)
+    } else {
+        Body::from_stream(stream(held, writing, ending.take()))
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    response.headers_mut().insert(VERSION_HEADER, HeaderValue::from(version));
+    Ok(response)
+}
+
+/// An answer on its way into bytes.
+struct Writing {
+    answer: Answer,
+    // Gone once the end was written.
+    encoder: Option<Box<dyn Encode>>,
+    metrics: Metrics,
+}
+
+impl Writing {
+    /// Appends the next rows or the end; false when that was the end.
+    async fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, QueryError> {
+        let Some(encoder) = &mut self.encoder else { return Ok(false) };
+        let before = out.len();
+        let unwritable = |error| QueryError::Execution(format!("a value cannot be written: {error}"));
+        let rows = match self.answer.next().await {
+            Some(Ok(batch)) => {
+                encoder.batch(&batch, out).map_err(unwritable)?;
+                Some(batch.num_rows())
+            }
+            Some(Err(error)) => return Err(error),
+            None => {
+                encoder.finish(out).map_err(unwritable)?;
+                self.encoder = None;
+                None
+            }
+        };
+        self.metrics.answered(rows.unwrap_or(0), out.len() - before);
+        Ok(rows.is_some())
+    }
+}
+
+/// What was held, then the rest as it is made. An error ends the stream with an error, never as if it were complete.
+fn stream(
+    held: Vec<u8>,
+    writing: Writing,
+    ending: Ending,
+) -> impl futures::Stream<Item = Result<Bytes, QueryError>> + Send {
+    let state = Some((held, writing, ending));
+    futures::stream::unfold(state, async |state| {
+        let (chunk, mut writing, mut ending) = state?;
+        if !chunk.is_empty() {
+            return Some((Ok(Bytes::from(chunk)), Some((Vec::new(), writing, ending))));
+        }
+        let mut chunk = Vec::new();
+        loop {
+            match writing.step(&mut chunk).await {
+                Ok(true) if chunk.is_empty() => {}
+                Ok(true) => return Some((Ok(Bytes::from(chunk)), Some((Vec::new(), writing, ending)))),
+                Ok(false) => {
+                    ending.outcome = "ok";
+                    return (!chunk.is_empty()).then(|| (Ok(Bytes::from(chunk)), None));
+                }
+                Err(error) => {
+                    ending.outcome = error.kind();
+                    tracing::warn!(%error, "a query failed after part of its answer was sent; the connection is closed");
+                    return Some((Err(error), None));
+                }
+            }
+        }
+    })
+}
+
+/// Counts the query once, when it is over; one that is dropped before was left by its client.
+struct Ending {
+    metrics: Option<Metrics>,
+    started: Instant,
+    outcome: &'static str,
+}
+
+impl Ending {
+    fn new(metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), started: Instant::now(), outcome: "client_gone" }
+    }
+
+    /// Hands the counting over to whoever writes the rest.
+    fn take(&mut self) -> Self {
+        Self { metrics: self.metrics.take(), started: self.started, outcome: self.outcome }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.query_ended(self.outcome, self.started.elapsed());
+        }
+    }
+}
+
+/// JSON by its media type or by its first character, which no SQL begins with; everything else is SQL itself.
+fn read_request(headers: &HeaderMap, body: &[u8]) -> Result<SqlRequest, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|_| ApiError::Invalid("the body is not UTF-8".into()))?;
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if media_type.starts_with("application/json") || text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| {
+            ApiError::Invalid(format!(
+                "the body is not {{\"query\": \"SELECT …\", \"format\": \"json\"}}: {error}; or send SQL as text/plain"
+            ))
+        });
+    }
+    Ok(SqlRequest { query: text.to_owned(), format: None })
+}
+
+/// The body's or the address's word first, then `Accept`, then JSON.
+fn choose_format(name: Option<String>, headers: &HeaderMap) -> Result<Format, ApiError> {
+    let known = || Format::ALL.map(Format::name).join(", ");
+    if let Some(name) = name {
+        return Format::by_name(&name)
+            .ok_or_else(|| ApiError::Invalid(format!("there is no format '{name}'; there are {}", known())));
+    }
+    match headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or("")) {
+        None => Ok(Format::default()),
+        Some(accept) => Format::by_accept(accept).ok_or_else(|| {
+            ApiError::NotAcceptable(format!("none of '{accept}' can be made; formats are {} (?format=)", known()))
+        }),
+    }
+}
+

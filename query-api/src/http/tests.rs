@@ -1,0 +1,244 @@
+//! The HTTP interface through a real socket, as a client without any library sees it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::{Running, start};
+use crate::testing::{THREE, TestLake};
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    fn is_problem(&self, status: u16, kind: &str) -> String {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:spendstream:problem:{kind}"));
+        assert_eq!(problem["status"], status);
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+/// HTTP/1.0: the answer ends with the connection and has no chunks.
+async fn send(addr: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request =
+        format!("{method} {path} HTTP/1.0\r\nhost: {addr}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+}
+
+async fn sql(running: &Running, query: &str) -> Reply {
+    send(running.addr(), "POST", "/v1/sql", "content-type: text/plain\r\n", query).await
+}
+
+#[tokio::test]
+async fn answers_come_in_the_form_that_was_asked_for() {
+    let lake = TestLake::with(&THREE).await;
+    let running = start(&lake.config).await.unwrap();
+    let query = "SELECT team, sum(cost) AS cost FROM usage GROUP BY team ORDER BY team";
+    let json = "[{\"team\":\"billing\",\"cost\":\"0.000000000000003\"},\n{\"team\":\"search\",\"cost\":\"0.3\"}]\n";
+    let csv = "team,cost\nbilling,0.000000000000003\nsearch,0.3\n";
+    let body = |format: &str| format!(r#"{{"query": "{query}", "format": "{format}"}}"#);
+    for (path, headers, body, expected) in [
+        ("/v1/sql", "content-type: application/json\r\n", body("json"), json),
+        ("/v1/sql", "", body("csv"), csv),
+        ("/v1/sql", "", query.to_owned(), json),
+        ("/v1/sql", "accept: text/csv\r\n", query.to_owned(), csv),
+        ("/v1/sql?format=csv", "accept: application/json\r\n", query.to_owned(), csv),
+        ("/v1/sql?format=json", "", body("csv"), csv),
+    ] {
+        let reply = send(running.addr(), "POST", path, headers, &body).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, expected), "{path} {headers} {body}");
+        assert!(reply.head.contains("spendstream-lake-version: 0"), "{}", reply.head);
+    }
+    for (format, magic) in [("arrow", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"), ("parquet", "PAR1")] {
+        let reply = send(running.addr(), "POST", &format!("/v1/sql?format={format}"), "", query).await;
+        assert!(reply.body.starts_with(magic), "{format}: {:?}", &reply.body[..8]);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn errors_are_problems_with_one_clear_line() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.max_rows = 2;
+    lake.config.query.max_statement_bytes = 200;
+    let running = start(&lake.config).await.unwrap();
+    for (query, status, kind, part) in [
+        ("DROP TABLE usage", 403, "refused", "refused: DROP TABLE does not read"),
+        ("SELECT nothing FROM usage", 400, "sql", "nothing"),
+        ("SELECT * FROM usage", 422, "row_limit", "query.max_rows = 2"),
+        ("", 400, "sql", "there is no statement"),
+        ("{\"sql\": \"SELECT 1\"}", 400, "invalid_request", "unknown field `sql`"),
+        ("{\"query\": \"SELECT 1\", \"format\": \"xml\"}", 400, "invalid_request", "there is no format 'xml'"),
+        (&"SELECT 1 ".repeat(30), 413, "statement_too_large", "270 bytes"),
+    ] {
+        let detail = sql(&running, query).await.is_problem(status, kind);
+        assert!(detail.contains(part), "{detail}");
+    }
+    let addr = running.addr();
+    send(addr, "POST", "/v1/sql", "accept: image/png\r\n", "SELECT 1").await.is_problem(406, "not_acceptable");
+    send(addr, "GET", "/v1/sql", "", "").await.is_problem(405, "method_not_allowed");
+    send(addr, "GET", "/nowhere", "", "").await.is_problem(404, "not_found");
+    send(addr, "POST", "/v1/sql", "", &"x".repeat(200_000)).await.is_problem(413, "too_large");
+
+    let metrics = send(addr, "GET", "/metrics", "", "").await.body;
+    for line in [
+        "spendstream_queries_total{outcome=\"refused\"} 1",
+        "spendstream_queries_total{outcome=\"row_limit\"} 1",
+        "spendstream_queries_active 0",
+    ] {
+        assert!(metrics.contains(line), "{line}:\n{metrics}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn requests_in_the_name_of_another_host_are_refused() {
+    let lake = TestLake::with(&THREE).await;
+    let running = start(&lake.config).await.unwrap();
+    let mut stream = TcpStream::connect(running.addr()).await.unwrap();
+    stream.write_all(b"GET /v1/status HTTP/1.0\r\nhost: rebound.example.com\r\n\r\n").await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.0 403"), "{reply}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_may_start_before_its_lake() {
+    let lake = TestLake::empty();
+    let running = start(&lake.config).await.unwrap();
+    let addr = running.addr();
+    assert_ne!(addr.port(), 0);
+    assert_eq!(send(addr, "GET", "/healthz", "", "").await.status, 200);
+    send(addr, "GET", "/readyz", "", "").await.is_problem(503, "no_lake");
+    let detail = sql(&running, "SELECT 1 FROM usage").await.is_problem(503, "no_lake");
+    assert!(detail.contains("spendstream pipeline"), "{detail}");
+    lake.append(&THREE).await;
+    assert_eq!(send(addr, "GET", "/readyz", "", "").await.status, 200);
+    let status = send(addr, "GET", "/v1/status", "", "").await.json();
+    assert_eq!((&status["lake"]["version"], &status["lake"]["rows"]), (&0.into(), &3.into()));
+    assert!(status["lake"]["committed_at"].as_str().unwrap().ends_with('Z'));
+    running.stop().await;
+    assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_halfway_never_looks_complete() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.max_rows = 900_000;
+    let running = start(&lake.config).await.unwrap();
+    let mut stream = TcpStream::connect(running.addr()).await.unwrap();
+    let body = "SELECT value, 'some text to make it longer' AS text FROM generate_series(1, 1000000)";
+    let head = format!("POST /v1/sql HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", running.addr(), body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    // Some systems report the broken connection as an error; what counts is what arrived before.
+    let _ = stream.read_to_end(&mut bytes).await;
+    assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes[..200]));
+    assert!(bytes.len() > 16 << 20);
+    assert!(!bytes.ends_with(b"0\r\n\r\n"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_its_query_along() {
+    let lake = TestLake::with(&THREE).await;
+    let running = start(&lake.config).await.unwrap();
+    let addr = running.addr();
+    let query = "SELECT count(*) FROM generate_series(1, 1000000000000)";
+    let active = async |expected: &str| {
+        let line = format!("spendstream_queries_active {expected}\n");
+        while !send(addr, "GET", "/metrics", "", "").await.body.contains(&line) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!("POST /v1/sql HTTP/1.1\r\nhost: {addr}\r\ncontent-length: {}\r\n\r\n{query}", query.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), active("1")).await.unwrap();
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(25), active("0")).await.unwrap();
+    let metrics = send(addr, "GET", "/metrics", "", "").await.body;
+    assert!(metrics.contains("spendstream_queries_total{outcome=\"client_gone\"} 1"), "{metrics}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn without_keys_only_loopback_is_served() {
+    let mut lake = TestLake::empty();
+    for (listen, expected) in [
+        ("0.0.0.0:0", "auth.mode = none asks nobody who they are"),
+        ("[::]:0", "auth.mode = none asks nobody who they are"),
+        ("nonsense", "query.listen = 'nonsense' is no address"),
+    ] {
+        lake.config.query.listen = listen.into();
+        let error = start(&lake.config).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains('\n'));
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_the_document_name_what_there_is() {
+    let lake = TestLake::empty();
+    let running = start(&lake.config).await.unwrap();
+    let addr = running.addr();
+    let page = send(addr, "GET", "/", "", "").await;
+    assert!(page.head.contains("text/html"), "{}", page.head);
+    assert!(page.body.contains("<textarea id=\"sql\""));
+    assert!(!page.body.contains("http://") && !page.body.contains("https://"), "the page loads from elsewhere");
+    let document = send(addr, "GET", "/openapi.json", "", "").await.json();
+    let paths = document["paths"].as_object().unwrap();
+    for path in ["/v1/sql", "/v1/status", "/v1/prices", "/v1/estimate", "/healthz", "/readyz", "/metrics", "/"] {
+        let methods = paths[path].as_object().unwrap();
+        for method in methods.keys() {
+            let reply = send(addr, &method.to_uppercase(), path, "", "").await;
+            assert!(reply.status != 404 && reply.status != 405, "{method} {path}: {}", reply.status);
+        }
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn estimates_are_exact_and_say_what_they_rest_on() {
+    let lake = TestLake::empty();
+    let running = start(&lake.config).await.unwrap();
+    let addr = running.addr();
+    let body = r#"{"provider": "openai", "model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}"#;
+    let estimate = send(addr, "POST", "/v1/estimate", "", body).await.json();
+    // 1000 × $2.50 + 100 × $10 per million.
+    assert_eq!(estimate["estimated_cost"], "0.0035", "{estimate}");
+    assert_eq!((&estimate["basis"], &estimate["output_basis"]), (&"given".into(), &"given".into()));
+    let body = r#"{"provider": "openai", "model": "no-such-model", "input_tokens": 1}"#;
+    let detail = send(addr, "POST", "/v1/estimate", "", body).await.is_problem(404, "not_found");
+    assert!(detail.contains("no-such-model"), "{detail}");
+    send(addr, "POST", "/v1/estimate", "", r#"{"model": "gpt-4o"}"#).await.is_problem(400, "invalid_request");
+
+    let prices = send(addr, "GET", "/v1/prices?provider=openai&model=gpt-4o&meter=input", "", "").await.json();
+    let standard = prices["prices"].as_array().unwrap().iter().find(|price| {
+        price["service_tier"] == "standard" && price["region"].is_null() && price["tier_min_tokens"] == 0
+    });
+    assert_eq!(standard.unwrap()["price"], "2.5", "{prices}");
+    running.stop().await;
+}

@@ -1,0 +1,105 @@
+//! Starts and stops the query API: in comes the configuration, out comes a running server and its address.
+//!
+//! Without keys it listens on loopback only. Stopping lets running requests end within a bound. Never starts ingest.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spendstream_schemas::config::{AuthMode, Config};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::QueryError;
+use crate::http::{self, App};
+use crate::metrics::Metrics;
+use crate::prices::{Prices, PricesError};
+use crate::sql::engine::Engine;
+
+/// How long a stop waits for requests that are being answered.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why the query API did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("query.listen = '{0}' is no address; write host:port, such as 127.0.0.1:8080")]
+    Address(String),
+    #[error(
+        "query.listen = {0} can be reached from other machines and auth.mode = none asks nobody who they are; \
+         listen on a loopback address such as 127.0.0.1:{port}", port = .0.port()
+    )]
+    Open(SocketAddr),
+    #[error("cannot listen on query.listen = {address}: {source}")]
+    Bind { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Engine(#[from] QueryError),
+    #[error(transparent)]
+    Prices(#[from] PricesError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A query API that answers.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Where it listens; the port that was picked when 0 was asked for.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Accepts nothing new, lets running requests end within five seconds, then stops them.
+    pub async fn stop(mut self) {
+        // A server that is gone already needs no telling.
+        let _ = self.stop.send(());
+        match tokio::time::timeout(STOP_WITHIN, &mut self.server).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the query API ended with an error"),
+            Ok(Err(error)) => tracing::error!(%error, "the query API's task failed"),
+            Err(_) => self.server.abort(),
+        }
+    }
+}
+
+/// Starts the query API over the configured lake, which may come later.
+///
+/// # Errors
+/// When the address is wrong, open to others without keys, or taken; when the lake's address or options are wrong.
+pub async fn start(config: &Config) -> Result<Running, StartError> {
+    let address = resolve(&config.query.listen).await?;
+    match config.auth.mode {
+        AuthMode::None if !address.ip().is_loopback() => return Err(StartError::Open(address)),
+        AuthMode::None => {}
+    }
+    let engine = Arc::new(Engine::open(config)?);
+    let app = Arc::new(App { engine, prices: Prices::open(config)?, metrics: Metrics::new()? });
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
+    let addr = listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        axum::serve(listener, http::router(app))
+            .with_graceful_shutdown(async {
+                // A dropped handle stops the server too.
+                let _ = stopped.await;
+            })
+            .await
+    });
+    tracing::info!(%addr, lake = %config.lake.uri, "the query API listens");
+    Ok(Running { addr, stop, server })
+}
+
+/// A literal address, or a name such as `localhost`.
+async fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
+    let unknown = || StartError::Address(listen.to_owned());
+    let mut addresses = tokio::net::lookup_host(listen).await.map_err(|_| unknown())?;
+    addresses.next().ok_or_else(unknown)
+}

@@ -1,0 +1,245 @@
+//! Runs one statement within its limits: in comes SQL, out come record batches as they are made.
+//!
+//! Time (`query.timeout`, waiting included), memory, rows, statement size and the number of queries at a time are bounded; a
+//! query beyond a limit fails alone. A query whose [`Answer`] is dropped stops. Never writes anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::prelude::{DataFrame, SessionContext};
+use deltalake_core::logstore::LogStoreRef;
+use futures::StreamExt;
+use spendstream_schemas::config::{Config, QueryConfig};
+use spendstream_schemas::lake_path;
+use spendstream_storage::Lake;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::catalog::{Catalog, LakeStatus};
+use crate::error::{QueryError, one_line};
+use crate::executor::{Executor, TaskGuard};
+use crate::sql::{guard, session};
+
+/// Batches that wait for a slow reader; then the query waits.
+const BATCHES_AHEAD: usize = 4;
+
+/// Answers queries over one lake.
+pub struct Engine {
+    catalog: Arc<Catalog>,
+    limits: QueryConfig,
+    permits: Arc<Semaphore>,
+    executor: Executor,
+}
+
+impl Engine {
+    /// Opens the lake's store; the table itself may come later.
+    ///
+    /// # Errors
+    /// When `lake.uri` or its options are wrong, or the machine gives no threads.
+    pub fn open(config: &Config) -> Result<Self, QueryError> {
+        let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
+        Self::over(lake.log_store(lake_path::USAGE_TABLE), config)
+    }
+
+    /// Answers queries over the table `usage` in that store.
+    ///
+    /// # Errors
+    /// When the machine gives no threads or no folder for temporary files.
+    pub fn over(log_store: LogStoreRef, config: &Config) -> Result<Self, QueryError> {
+        let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
+        let executor = Executor::start().map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
+        Ok(Self {
+            catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base)),
+            limits: config.query.clone(),
+            permits: Arc::new(Semaphore::new(config.query.concurrency.max(1))),
+            executor,
+        })
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &QueryConfig {
+        &self.limits
+    }
+
+    /// Where the lake is, as configured.
+    #[must_use]
+    pub fn lake_uri(&self) -> &str {
+        self.catalog.uri()
+    }
+
+    /// Queries that run or hold a place right now.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.limits.concurrency.max(1) - self.permits.available_permits()
+    }
+
+    /// Starts a statement and waits until its columns are known.
+    ///
+    /// # Errors
+    /// When it may not run, cannot be planned, or a limit was reached before its first row.
+    pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
+        let started = Instant::now();
+        let deadline = started + self.limits.timeout;
+        if sql.len() > self.limits.max_statement_bytes {
+            return Err(QueryError::StatementTooLarge { got: sql.len(), limit: self.limits.max_statement_bytes });
+        }
+        let acquire = Arc::clone(&self.permits).acquire_owned();
+        let permit = match tokio::time::timeout_at(deadline, acquire).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => return Err(QueryError::Internal("the query engine is stopping".into())),
+            Err(_) => {
+                let concurrency = self.limits.concurrency.max(1);
+                return Err(QueryError::Busy { concurrency, waited: self.limits.timeout });
+            }
+        };
+        let (head, planned) = oneshot::channel();
+        let (rows, batches) = mpsc::channel(BATCHES_AHEAD);
+        let run = Run {
+            catalog: Arc::clone(&self.catalog),
+            sql: sql.to_owned(),
+            max_rows: self.limits.max_rows,
+            max_statement_bytes: self.limits.max_statement_bytes,
+            memory: self.limits.memory_bytes,
+            rows,
+            _permit: permit,
+        };
+        let task = self.executor.spawn(run.start(head));
+        let timeout = || QueryError::Timeout { limit: self.limits.timeout };
+        let head = tokio::time::timeout_at(deadline, planned).await.map_err(|_| timeout())?;
+        let Head { schema, version } = head.map_err(|_| QueryError::Internal("the query stopped".into()))??;
+        Ok(Answer { schema, version, batches, deadline, timeout: self.limits.timeout, ended: false, _task: task })
+    }
+
+    /// Size and age of the lake's newest version, within the time limit of a query.
+    ///
+    /// # Errors
+    /// When there is no lake or it cannot be read.
+    pub async fn status(&self) -> Result<LakeStatus, QueryError> {
+        let (send, receive) = oneshot::channel();
+        let catalog = Arc::clone(&self.catalog);
+        let _task = self.executor.spawn(async move {
+            // Nobody to tell when the receiver is gone.
+            let _ = send.send(catalog.status().await);
+        });
+        match tokio::time::timeout(self.limits.timeout, receive).await {
+            Ok(Ok(status)) => status,
+            Ok(Err(_)) => Err(QueryError::Internal("the status look-up stopped".into())),
+            Err(_) => Err(QueryError::Timeout { limit: self.limits.timeout }),
+        }
+    }
+}
+
+/// Rows of one query, as they come.
+pub struct Answer {
+    schema: SchemaRef,
+    version: u64,
+    batches: mpsc::Receiver<Next>,
+    deadline: Instant,
+    timeout: Duration,
+    ended: bool,
+    // Dropping an answer stops its query.
+    _task: TaskGuard,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Answer").field("schema", &self.schema).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The lake's version that was read.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The next rows; `None` after the last, nothing after an error.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        if self.ended {
+            return None;
+        }
+        let next = match tokio::time::timeout_at(self.deadline, self.batches.recv()).await {
+            Ok(Some(next)) => next.transpose(),
+            // Only a task that died leaves without saying that it is done; that must not look like a complete answer.
+            Ok(None) => Some(Err(QueryError::Internal("the query stopped halfway".into()))),
+            Err(_) => Some(Err(QueryError::Timeout { limit: self.timeout })),
+        };
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// Rows, or `None` after the last of them.
+type Next = Result<Option<RecordBatch>, QueryError>;
+
+struct Head {
+    schema: SchemaRef,
+    version: u64,
+}
+
+/// What the query's own task owns.
+struct Run {
+    catalog: Arc<Catalog>,
+    sql: String,
+    max_rows: usize,
+    max_statement_bytes: usize,
+    memory: usize,
+    rows: mpsc::Sender<Next>,
+    // Held until the task is really gone, so that `query.concurrency` counts what runs, not what is waited for.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Run {
+    async fn start(self, head: oneshot::Sender<Result<Head, QueryError>>) {
+        match self.plan().await {
+            Ok((stream, version)) => {
+                if head.send(Ok(Head { schema: stream.schema(), version })).is_ok() {
+                    self.pump(stream).await;
+                }
+            }
+            // Nobody waits any more when sending fails.
+            Err(error) => drop(head.send(Err(error))),
+        }
+    }
+
+    async fn plan(&self) -> Result<(SendableRecordBatchStream, u64), QueryError> {
+        let engine = |error| QueryError::from_engine(&error, self.memory);
+        let statement = guard::parse(&self.sql, self.max_statement_bytes)?;
+        let snapshot = self.catalog.newest().await?;
+        // A context of its own gives the query its own start time.
+        let state = SessionContext::new_with_state(snapshot.state).state();
+        let plan = state.statement_to_plan(statement).await.map_err(engine)?;
+        guard::check_plan(&plan)?;
+        let stream = DataFrame::new(state, plan).execute_stream().await.map_err(engine)?;
+        Ok((stream, snapshot.version))
+    }
+
+    async fn pump(&self, mut stream: SendableRecordBatchStream) {
+        let mut rows = 0;
+        while let Some(next) = stream.next().await {
+            let next = next.map_err(|error| QueryError::from_engine(&error, self.memory)).and_then(|batch| {
+                rows += batch.num_rows();
+                if rows > self.max_rows { Err(QueryError::TooManyRows { limit: self.max_rows }) } else { Ok(Some(batch)) }
+            });
+            let last = next.is_err();
+            if self.rows.send(next).await.is_err() || last {
+                return;
+            }
+        }
+        // When nobody listens any more there is nobody to tell.
+        let _ = self.rows.send(Ok(None)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

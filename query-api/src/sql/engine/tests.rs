@@ -1,0 +1,176 @@
+//! Answers are exact and fresh; every limit ends one query and no other.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::testing::{Row, THREE, TestLake, json};
+
+/// Counts for far longer than any test lasts.
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000000000)";
+
+async fn kind(engine: &Engine, sql: &str) -> &'static str {
+    json(engine, sql).await.map_or_else(|error| error.kind(), |_| "ok")
+}
+
+/// Waits until no query holds a place any more.
+async fn idle(engine: &Engine) {
+    let all = u32::try_from(engine.limits.concurrency).unwrap();
+    let permits = tokio::time::timeout(Duration::from_secs(60), engine.permits.acquire_many(all));
+    drop(permits.await.expect("the query still runs").unwrap());
+}
+
+#[tokio::test]
+async fn money_is_exact() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for (sql, expected) in [
+        ("SELECT sum(cost) AS cost FROM usage", r#"[{"cost":"0.300000000000003"}]"#),
+        (
+            "SELECT team, count(*) AS calls, sum(cost) AS cost FROM usage GROUP BY team ORDER BY team",
+            "[{\"team\":\"billing\",\"calls\":1,\"cost\":\"0.000000000000003\"},\n\
+             {\"team\":\"search\",\"calls\":2,\"cost\":\"0.3\"}]",
+        ),
+        ("SELECT sum(cost) * 1.1 AS cost FROM usage", r#"[{"cost":"0.3300000000000033"}]"#),
+        ("SELECT sum(cost) = 0.300000000000003 AS same FROM usage", r#"[{"same":true}]"#),
+        (
+            "SELECT date, event_time, tags, quantities FROM usage WHERE event_id = 'a'",
+            "[{\"date\":\"2026-11-01\",\"event_time\":\"2026-11-01T12:00:00Z\",\"tags\":{\"plan\":\"pro\"},\
+             \"quantities\":{\"audio_second\":\"1.5\"}}]",
+        ),
+        (
+            "SELECT date, calls, cost, unpriced_calls FROM spend_by_day ORDER BY date DESC LIMIT 1",
+            r#"[{"date":"2026-11-02","calls":1,"cost":"0.000000000000003","unpriced_calls":0}]"#,
+        ),
+    ] {
+        assert_eq!(json(&engine, sql).await.unwrap(), expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn every_query_sees_the_last_commit() {
+    let lake = TestLake::empty();
+    let engine = lake.engine();
+    let error = json(&engine, "SELECT 1 FROM usage").await.unwrap_err().to_string();
+    assert!(error.starts_with("there is no table usage at file://"), "{error}");
+    assert!(error.contains("spendstream pipeline"), "{error}");
+    for commits in 1..=5 {
+        lake.append(&THREE).await;
+        let answer = engine.query("SELECT 1").await.unwrap();
+        assert_eq!(answer.version(), commits - 1);
+        let expected = format!(r#"[{{"n":{}}}]"#, 3 * commits);
+        assert_eq!(json(&engine, "SELECT count(*) AS n FROM usage").await.unwrap(), expected);
+        let status = engine.status().await.unwrap();
+        assert_eq!((status.version, status.rows), (commits - 1, Some(3 * commits)));
+    }
+}
+
+#[tokio::test]
+async fn a_lake_that_was_made_anew_is_found() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    lake.append(&THREE).await;
+    assert_eq!(json(&engine, "SELECT count(*) AS n FROM usage").await.unwrap(), r#"[{"n":6}]"#);
+    std::fs::remove_dir_all(lake.folder.path().join("usage")).unwrap();
+    assert_eq!(kind(&engine, "SELECT count(*) FROM usage").await, "no_lake");
+    lake.append(&THREE).await;
+    assert_eq!(json(&engine, "SELECT count(*) AS n FROM usage").await.unwrap(), r#"[{"n":3}]"#);
+}
+
+#[tokio::test]
+async fn files_of_other_days_are_not_read() {
+    let lake = TestLake::with(&THREE).await;
+    // With the other day's files gone, only a query that has no need of them can be answered.
+    std::fs::remove_dir_all(lake.folder.path().join("usage/date=2026-11-02")).unwrap();
+    let engine = lake.engine();
+    for sql in [
+        "SELECT count(*) AS n FROM usage WHERE date = '2026-11-01'",
+        "SELECT count(*) AS n FROM usage WHERE date < DATE '2026-11-02' AND team = 'search'",
+        "SELECT count(*) AS n FROM usage WHERE event_time < '2026-11-02T00:00:00Z' AND event_id <> 'x'",
+        "SELECT sum(calls) AS n FROM spend_by_day WHERE date = '2026-11-01'",
+    ] {
+        assert_eq!(json(&engine, sql).await.unwrap(), r#"[{"n":2}]"#, "{sql}");
+    }
+    assert_eq!(kind(&engine, "SELECT max(event_id) FROM usage").await, "lake");
+}
+
+#[tokio::test]
+async fn an_answer_of_too_many_rows_is_an_error() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.max_rows = 2;
+    let engine = lake.engine();
+    let error = json(&engine, "SELECT * FROM usage").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the answer has more than query.max_rows = 2 rows; aggregate, add a LIMIT, or raise query.max_rows"
+    );
+    assert_eq!(kind(&engine, "SELECT * FROM usage LIMIT 2").await, "ok");
+}
+
+#[tokio::test]
+async fn a_query_that_needs_too_much_memory_fails_alone() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.memory_bytes = 8 << 20;
+    let engine = lake.engine();
+    let greedy = "SELECT count(*) FROM (SELECT array_agg(value) AS a FROM generate_series(1, 20000000)) WHERE a IS NULL";
+    let (failed, answered) = tokio::join!(json(&engine, greedy), json(&engine, "SELECT sum(cost) AS c FROM usage"));
+    let error = failed.unwrap_err();
+    assert_eq!(error.kind(), "memory_limit", "{error}");
+    assert!(error.to_string().contains("query.memory_bytes = 8388608"), "{error}");
+    assert_eq!(answered.unwrap(), r#"[{"c":"0.300000000000003"}]"#);
+    idle(&engine).await;
+    assert_eq!(kind(&engine, "SELECT team, sum(cost) FROM usage GROUP BY team").await, "ok");
+}
+
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_stopped() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.timeout = Duration::from_millis(300);
+    let engine = lake.engine();
+    let error = json(&engine, ENDLESS).await.unwrap_err();
+    assert_eq!(error.kind(), "timeout");
+    assert!(error.to_string().contains("query.timeout = 300ms"), "{error}");
+    idle(&engine).await;
+}
+
+#[tokio::test]
+async fn a_query_whose_reader_left_is_stopped() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    let answer = engine.query(ENDLESS).await.unwrap();
+    assert_eq!(engine.active(), 1);
+    drop(answer);
+    idle(&engine).await;
+    // A reader that leaves while the query is planned, too.
+    drop(tokio::time::timeout(Duration::ZERO, engine.query(ENDLESS)).await);
+    idle(&engine).await;
+}
+
+#[tokio::test]
+async fn no_more_queries_run_than_are_allowed() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.concurrency = 1;
+    lake.config.query.timeout = Duration::from_millis(500);
+    let engine = lake.engine();
+    let patient = engine.permits.clone().acquire_owned().await.unwrap();
+    assert_eq!(kind(&engine, "SELECT 1").await, "busy");
+    drop(patient);
+    assert_eq!(kind(&engine, "SELECT 1").await, "ok");
+}
+
+#[tokio::test]
+async fn a_statement_that_is_too_long_is_not_looked_at() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.max_statement_bytes = 16;
+    let engine = lake.engine();
+    assert_eq!(kind(&engine, "SELECT 1234567890").await, "statement_too_large");
+    assert_eq!(kind(&engine, "SELECT 1").await, "ok");
+}
+
+#[tokio::test]
+async fn a_failing_value_is_named() {
+    let lake = TestLake::with(&[Row { cost: None, ..THREE[0] }]).await;
+    let engine = lake.engine();
+    let error = json(&engine, "SELECT input_tokens / (input_tokens - 1000) FROM usage").await.unwrap_err();
+    assert_eq!(error.to_string(), "the query failed: Divide by zero error");
+    assert_eq!(json(&engine, "SELECT sum(cost) AS c FROM usage").await.unwrap(), r#"[{"c":null}]"#);
+}

@@ -1,0 +1,199 @@
+//! Which statements may run. In comes SQL text or a logical plan, out comes permission or the reason why not.
+//!
+//! The decision is made on the plan, not on the text: every node is looked at, in subqueries and below EXPLAIN too, and
+//! only nodes that read are let through. Pure: no catalog, no IO, nothing is executed.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as PlanStatement};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, Select, Statement as SqlStatement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::error::QueryError;
+
+/// Words, operators and literals of one statement.
+const MAX_TOKENS: usize = 100_000;
+/// How deep expressions may nest; `a + b + c` nests twice.
+const MAX_DEPTH: usize = 2_000;
+/// SELECTs and table references of one statement.
+const MAX_RELATIONS: usize = 500;
+
+/// The one statement of `sql`, if it is of a kind that reads.
+///
+/// # Errors
+/// When the text is too long, is not exactly one statement, cannot be parsed, nests too deep, or does not read.
+pub fn parse(sql: &str, max_bytes: usize) -> Result<Statement, QueryError> {
+    if sql.len() > max_bytes {
+        return Err(QueryError::StatementTooLarge { got: sql.len(), limit: max_bytes });
+    }
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize()
+        .map_err(|error| QueryError::Sql(format!("syntax error: {error}")))?;
+    let words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).count();
+    if words > MAX_TOKENS {
+        return Err(QueryError::Shape(format!("the statement has {words} words, more than {MAX_TOKENS}")));
+    }
+    let mut statements = DFParser::parse_sql(sql).map_err(|error| QueryError::from_engine(&error, 0))?;
+    match (statements.pop_front(), statements.len()) {
+        (None, _) => Err(QueryError::Shape("there is no statement; send one, such as SELECT 1".into())),
+        (Some(statement), 0) => check_statement(&statement).map(|()| statement),
+        (Some(_), more) => {
+            Err(QueryError::Shape(format!("there are {} statements; send them one at a time", more + 1)))
+        }
+    }
+}
+
+fn check_statement(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Statement(statement) => match statement.visit(&mut Shape::default()) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        },
+        Statement::Explain(explain) => check_statement(&explain.statement),
+        Statement::CreateExternalTable(_) => Err(QueryError::Refused("CREATE EXTERNAL TABLE opens files".into())),
+        Statement::CopyTo(_) => Err(QueryError::Refused("COPY writes files".into())),
+        Statement::Reset(_) => Err(QueryError::Refused("RESET changes settings".into())),
+    }
+}
+
+/// Walks the parsed statement: refuses what does not read and bounds what planning has to recurse into.
+#[derive(Default)]
+struct Shape {
+    depth: usize,
+    relations: usize,
+}
+
+impl Shape {
+    fn relation(&mut self) -> ControlFlow<QueryError> {
+        self.relations += 1;
+        if self.relations > MAX_RELATIONS {
+            return ControlFlow::Break(QueryError::Shape(format!(
+                "the statement has more than {MAX_RELATIONS} SELECTs and table references"
+            )));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Visitor for Shape {
+    type Break = QueryError;
+
+    fn pre_visit_statement(&mut self, statement: &SqlStatement) -> ControlFlow<QueryError> {
+        match statement {
+            SqlStatement::Query(_)
+            | SqlStatement::Explain { .. }
+            | SqlStatement::ExplainTable { .. }
+            | SqlStatement::ShowVariable { .. }
+            | SqlStatement::ShowTables { .. }
+            | SqlStatement::ShowColumns { .. }
+            | SqlStatement::ShowFunctions { .. }
+            | SqlStatement::ShowCreate { .. } => ControlFlow::Continue(()),
+            other => ControlFlow::Break(QueryError::Refused(format!("{} does not read", verb(other)))),
+        }
+    }
+
+    fn pre_visit_select(&mut self, _: &Select) -> ControlFlow<QueryError> {
+        self.relation()
+    }
+
+    fn pre_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<QueryError> {
+        self.relation()
+    }
+
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<QueryError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return ControlFlow::Break(QueryError::Shape(format!("an expression nests deeper than {MAX_DEPTH}")));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<QueryError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+/// The statement's first word, and the second where the first says too little (`CREATE VIEW`).
+fn verb(statement: &SqlStatement) -> String {
+    let text = statement.to_string();
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or("the statement").trim_end_matches(';').to_ascii_uppercase();
+    match (first.as_str(), words.next()) {
+        ("CREATE" | "DROP" | "ALTER" | "START", Some(second)) => format!("{first} {}", second.to_ascii_uppercase()),
+        _ => first,
+    }
+}
+
+/// Lets a plan through when every node of it reads.
+///
+/// # Errors
+/// [`QueryError::Refused`] with what the first other node would do.
+pub fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut refusal = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        refusal = refuse(node);
+        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match (refusal, walked) {
+        (Some(reason), _) => Err(QueryError::Refused(reason)),
+        (None, Ok(_)) => Ok(()),
+        (None, Err(error)) => Err(QueryError::from_engine(&error, 0)),
+    }
+}
+
+/// What a node would do that is not reading. Exhaustive on purpose: a new kind of node must be judged here first.
+fn refuse(node: &LogicalPlan) -> Option<String> {
+    match node {
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Aggregate(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Join(_)
+        | LogicalPlan::Repartition(_)
+        | LogicalPlan::Union(_)
+        | LogicalPlan::TableScan(_)
+        | LogicalPlan::EmptyRelation(_)
+        | LogicalPlan::Subquery(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Values(_)
+        | LogicalPlan::Explain(_)
+        | LogicalPlan::Analyze(_)
+        | LogicalPlan::Distinct(_)
+        | LogicalPlan::DescribeTable(_)
+        | LogicalPlan::Unnest(_)
+        | LogicalPlan::RecursiveQuery(_) => None,
+        LogicalPlan::Dml(dml) => Some(format!("{} writes rows", dml.op.name().to_ascii_uppercase())),
+        LogicalPlan::Ddl(ddl) => Some(refuse_ddl(ddl)),
+        LogicalPlan::Copy(_) => Some("COPY writes files".into()),
+        LogicalPlan::Statement(statement) => Some(refuse_statement(statement)),
+        LogicalPlan::Extension(extension) => Some(format!("{} is not known to only read", extension.node.name())),
+    }
+}
+
+fn refuse_ddl(ddl: &DdlStatement) -> String {
+    match ddl {
+        DdlStatement::CreateMemoryTable(_) => "CREATE TABLE and SELECT INTO make a table".into(),
+        DdlStatement::CreateExternalTable(_) => "CREATE EXTERNAL TABLE opens files".into(),
+        other => format!("{} changes the catalog", other.name()),
+    }
+}
+
+fn refuse_statement(statement: &PlanStatement) -> String {
+    let what = match statement {
+        PlanStatement::TransactionStart(_) | PlanStatement::TransactionEnd(_) => "there are no transactions here",
+        PlanStatement::SetVariable(_) | PlanStatement::ResetVariable(_) => "it changes settings",
+        PlanStatement::Prepare(_) | PlanStatement::Execute(_) | PlanStatement::Deallocate(_) => {
+            "prepared statements are not kept here"
+        }
+    };
+    format!("{}: {what}", statement.name())
+}
+
+#[cfg(test)]
+mod tests;

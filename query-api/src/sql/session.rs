@@ -1,0 +1,51 @@
+//! With what statements are planned and run: options, functions, one memory pool for all.
+//!
+//! In come the limits of the configuration, out comes a planning state without tables. Never knows a lake.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::SessionConfig;
+use deltalake_core::delta_datafusion::planner::DeltaPlanner;
+use spendstream_schemas::config::QueryConfig;
+
+/// Consumers that a memory error names in the log.
+const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+/// Sorts and aggregates may spill this many times `query.memory_bytes` to the temporary directory.
+const SPILL_FACTOR: u64 = 8;
+
+/// Options and functions for every query; tables are added per version of the lake.
+///
+/// # Errors
+/// When the temporary directory for spilling cannot be made.
+pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError> {
+    let pool = TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes), TOP_CONSUMERS);
+    let spill = (config.memory_bytes as u64).saturating_mul(SPILL_FACTOR);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_max_temp_directory_size(spill))
+        .build_arc()?;
+    let mut options = SessionConfig::new()
+        .with_information_schema(true)
+        // The conflict of dictionary keys and pushed-down IN lists is known; hash look-ups are used instead.
+        .set_usize("datafusion.optimizer.hash_join_inlist_pushdown_max_size", 0)
+        .set_usize("datafusion.optimizer.hash_join_inlist_pushdown_max_distinct_values", 0);
+    let settings = options.options_mut();
+    // `cost * 1.1` stays a decimal; a float would round money.
+    settings.sql_parser.parse_float_as_decimal = true;
+    settings.execution.time_zone = Some("UTC".into());
+    settings.execution.parquet.pushdown_filters = true;
+    settings.execution.parquet.bloom_filter_on_read = true;
+    Ok(SessionStateBuilder::new()
+        .with_config(options)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_query_planner(DeltaPlanner::new())
+        .build())
+}
