@@ -10,6 +10,7 @@ pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod sql;
+mod sql_remote;
 pub mod telemetry;
 
 use std::path::PathBuf;
@@ -93,4 +94,25 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// An error and its causes on one line.
 pub fn one_line(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace('\n', " ")
+}
+
+/// The present, microseconds since the epoch: commands read the clock here and pass the time on.
+#[allow(clippy::disallowed_methods, reason = "the edge of the program: everything below takes the time as an argument")]
+pub fn now_micros() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
+
+/// The runtime of a long-running subcommand.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Ends when the process is asked to stop: Ctrl-C or SIGTERM.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
