@@ -1,0 +1,356 @@
+//! The committer: files and offsets become one version of the table, or nothing does. In: a [`LakeCommit`]. Out: its version, or why
+//! there is none. One conditional write per commit; no list of files is ever loaded.
+//!
+//! Every failure is an unknown outcome: the version that was tried is read until it says whose it is. Until then nothing else is
+//! tried, so the same rows cannot get in twice. Files of a commit are never removed here and never encoded again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use deltalake_core::kernel::transaction::TransactionError;
+use deltalake_core::logstore::CommitOrBytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use spendstream_schemas::config::LakeConfig;
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::lake_path::USAGE_TABLE;
+use spendstream_storage::Lake;
+use uuid::Uuid;
+
+use super::error::{CommitError, LakeError};
+use super::log::{Log, one_line};
+use super::maintain::{Checkpointer, Counters};
+use super::retry::{Backoff, Stop};
+use super::state::{TableState, is_commit};
+use super::table;
+use crate::batch::{DataFile, LakeCommit, Tally};
+
+/// Files of one commit that are stored at a time.
+const PARALLEL_PUTS: usize = 4;
+/// Larger files are stored in parts.
+const PART_BYTES: usize = 16 << 20;
+
+/// A commit that is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    pub version: u64,
+    pub files: usize,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Writes versions of the table `usage`. One per process.
+pub struct Committer {
+    lake: Lake,
+    log: Log,
+    files: Arc<dyn ObjectStore>,
+    currency: String,
+    state: TableState,
+    checkpointer: Checkpointer,
+    checkpoint: Option<tokio::task::JoinHandle<()>>,
+    counters: Arc<Counters>,
+    backoff: Backoff,
+    stop: Stop,
+}
+
+impl Committer {
+    /// Opens the table, and makes it if there is none.
+    ///
+    /// # Errors
+    /// When the store fails for long, or the table is not ours to write.
+    pub async fn open(lake: &Lake, config: &LakeConfig) -> Result<Self, LakeError> {
+        let state = table::ensure(lake, config).await?;
+        let log = Log::new(lake);
+        let counters = Arc::<Counters>::default();
+        Ok(Self {
+            lake: lake.clone(),
+            files: lake.table_store(USAGE_TABLE),
+            currency: config.currency.clone(),
+            checkpointer: Checkpointer::new(Arc::clone(&log.store), config.checkpoint_every, Arc::clone(&counters)),
+            checkpoint: None,
+            log,
+            state,
+            counters,
+            backoff: Backoff::default(),
+            stop: Stop::never(),
+        })
+    }
+
+    /// Gives up whatever it does when the flag becomes true.
+    #[must_use]
+    pub fn stopped_by(self, flag: tokio::sync::watch::Receiver<bool>) -> Self {
+        Self { stop: Stop::new(flag), ..self }
+    }
+
+    /// Other pauses between attempts.
+    #[must_use]
+    pub fn with_backoff(self, backoff: Backoff) -> Self {
+        Self { backoff, ..self }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// The newest version that is known.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.state.version
+    }
+
+    /// The next offset of each partition at the newest version; `None` for one that the table does not know.
+    ///
+    /// # Errors
+    /// When stopped, or the table is no longer ours.
+    pub async fn offsets(
+        &mut self,
+        partitions: &[SourcePartition],
+    ) -> Result<HashMap<SourcePartition, Option<i64>>, CommitError> {
+        self.refresh().await?;
+        Ok(partitions.iter().map(|source| (source.clone(), self.state.offsets.get(source).copied())).collect())
+    }
+
+    /// Cumulative counts of a partition, as of the version that is known.
+    #[must_use]
+    pub fn tally(&self, partition: &SourcePartition) -> Tally {
+        self.state.books.get(partition).map(|book| book.tally).unwrap_or_default()
+    }
+
+    /// Stores the files and writes the version. A lasting fault of the store is retried until the stop.
+    ///
+    /// # Errors
+    /// [`CommitError::Fenced`]: nothing of it is in the table. [`CommitError::Cancelled`]: unknown. [`CommitError::Refused`]:
+    /// the table is no longer ours, nothing is in it.
+    pub async fn commit(&mut self, commit: LakeCommit) -> Result<Committed, CommitError> {
+        self.refresh().await?;
+        self.state.admits(&commit.progress)?;
+        self.store(&commit.files).await?;
+        let id = Uuid::new_v4();
+        let version = loop {
+            self.state.admits(&commit.progress)?;
+            if let Some(version) = self.attempt(&commit, id).await? {
+                break version;
+            }
+        };
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        if let Some(task) = self.checkpointer.after(version) {
+            self.checkpoint = Some(task);
+        }
+        Ok(Committed {
+            version,
+            files: commit.files.len(),
+            rows: commit.files.iter().map(|file| file.rows).sum(),
+            bytes: commit.files.iter().map(|file| file.bytes.len() as u64).sum(),
+        })
+    }
+
+    /// Waits for a checkpoint that is being written.
+    pub async fn settle(&mut self) {
+        if let Some(task) = self.checkpoint.take() {
+            // A checkpoint that failed said so itself.
+            let _ = task.await;
+        }
+    }
+
+    /// Tries the next version. `None` when somebody else has it: the state is then the one after theirs.
+    async fn attempt(&mut self, commit: &LakeCommit, id: Uuid) -> Result<Option<u64>, CommitError> {
+        let version = self.state.version + 1;
+        let bytes: Bytes = self
+            .state
+            .next(commit, id, table::now_ms())
+            .to_bytes()
+            .map_err(|error| LakeError::Log { lake: self.lake.to_string(), version, reason: error.to_string() })?
+            .into();
+        let mut failures = 0;
+        loop {
+            let log = self.log.clone();
+            let write = log.store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes.clone()), id);
+            let answer = self.stop.unless(write).await.ok_or(CommitError::Cancelled)?;
+            let known = matches!(answer, Ok(()) | Err(TransactionError::VersionAlreadyExists(_)));
+            if let Err(error) = &answer {
+                if !known {
+                    tracing::warn!(version, error = %one_line(&error.to_string()), "outcome of a commit unknown, reading it back");
+                }
+            }
+            // An answer of success is enough; everything else is decided by what that version says.
+            let found = if answer.is_ok() { None } else { self.read(version).await? };
+            match (answer.is_ok(), found) {
+                (true, _) => {
+                    let lines = super::actions::read(&bytes).unwrap_or_default();
+                    self.advance(version, lines);
+                    return Ok(Some(version));
+                }
+                (false, Some(lines)) if is_commit(&lines, id) => {
+                    self.counters.recognised.fetch_add(1, Ordering::Relaxed);
+                    self.advance(version, lines);
+                    return Ok(Some(version));
+                }
+                (false, Some(lines)) => {
+                    self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
+                    self.follow(version, lines)?;
+                    return Ok(None);
+                }
+                (false, None) => {
+                    failures += 1;
+                    self.pause(failures).await?;
+                }
+            }
+        }
+    }
+
+    /// Reads a version until the store says whether it is there.
+    async fn read(&mut self, version: u64) -> Result<Option<Vec<super::actions::Line>>, CommitError> {
+        let mut failures = 0;
+        loop {
+            let log = self.log.clone();
+            match self.stop.unless(log.commit(version)).await.ok_or(CommitError::Cancelled)? {
+                Ok(lines) => return Ok(lines),
+                Err(error @ LakeError::Store { .. }) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "trying again");
+                    self.pause(failures).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Follows the log to its newest version.
+    async fn refresh(&mut self) -> Result<(), CommitError> {
+        while let Some(lines) = self.read(self.state.version + 1).await? {
+            self.follow(self.state.version + 1, lines)?;
+        }
+        // After a very long sleep the versions that follow may have been cleaned up: "no next version" then means nothing,
+        // and writing it would put rows where nobody reads.
+        let mut failures = 0;
+        loop {
+            let log = self.log.clone();
+            let version = self.state.version;
+            match self.stop.unless(log.exists(version)).await.ok_or(CommitError::Cancelled)? {
+                Ok(true) => return Ok(()),
+                Ok(false) => return self.reload().await,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "trying again");
+                    self.pause(failures).await?;
+                }
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), CommitError> {
+        tracing::info!(version = self.state.version, "the known version of the lake is gone, loading it anew");
+        let mut failures = 0;
+        loop {
+            let log = self.log.clone();
+            let reason = match self.stop.unless(log.load()).await.ok_or(CommitError::Cancelled)? {
+                Ok(Some(state)) => {
+                    table::admit(&state, &self.lake, &self.currency)?;
+                    let id = |state: &TableState| state.meta.as_ref().map(|meta| meta.id.clone());
+                    if id(&state) != id(&self.state) {
+                        return Err(self.foreign("it was replaced by another table while this program ran").into());
+                    }
+                    self.state = state;
+                    return Ok(());
+                }
+                Ok(None) => return Err(LakeError::Missing { lake: self.lake.to_string() }.into()),
+                Err(error @ LakeError::Store { .. }) => error,
+                Err(error) => return Err(error.into()),
+            };
+            failures += 1;
+            tracing::warn!(error = %reason, failures, "trying again");
+            self.pause(failures).await?;
+        }
+    }
+
+    /// Takes over somebody else's version, unless it changes what the table is.
+    fn follow(&mut self, version: u64, lines: Vec<super::actions::Line>) -> Result<(), CommitError> {
+        let changed = lines.iter().any(|line| line.meta_data.is_some() || line.protocol.is_some());
+        let before = changed.then(|| self.state.clone());
+        self.advance(version, lines);
+        if let Some(before) = before {
+            let id = |state: &TableState| state.meta.as_ref().map(|meta| meta.id.clone());
+            table::admit(&self.state, &self.lake, &self.currency)?;
+            if id(&before) != id(&self.state) {
+                return Err(self.foreign("it was replaced by another table while this program ran").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, version: u64, lines: Vec<super::actions::Line>) {
+        self.state.version = version;
+        lines.into_iter().for_each(|line| self.state.apply(line));
+    }
+
+    /// Stores all files of a commit, each until it is stored.
+    async fn store(&mut self, files: &[DataFile]) -> Result<(), CommitError> {
+        let mut pending: Vec<&DataFile> = files.iter().collect();
+        let mut failures = 0;
+        while !pending.is_empty() {
+            let store = Arc::clone(&self.files);
+            let puts = futures::stream::iter(pending)
+                .map(|file| {
+                    let store = Arc::clone(&store);
+                    async move { put(store.as_ref(), file).await.map_err(|error| (file, error)) }
+                })
+                .buffer_unordered(PARALLEL_PUTS)
+                .filter_map(|result| std::future::ready(result.err()))
+                .collect::<Vec<_>>();
+            let failed = self.stop.unless(puts).await.ok_or(CommitError::Cancelled)?;
+            if let Some((file, error)) = failed.first() {
+                failures += 1;
+                let error = one_line(&error.to_string());
+                tracing::warn!(
+                    path = file.path,
+                    failed = failed.len(),
+                    failures,
+                    error,
+                    "files not stored, trying again"
+                );
+                self.pause(failures).await?;
+            }
+            pending = failed.into_iter().map(|(file, _)| file).collect();
+        }
+        Ok(())
+    }
+
+    async fn pause(&mut self, failures: u32) -> Result<(), CommitError> {
+        self.counters.retries.fetch_add(1, Ordering::Relaxed);
+        let pause = tokio::time::sleep(self.backoff.pause(failures));
+        self.stop.unless(pause).await.ok_or(CommitError::Cancelled)
+    }
+
+    fn foreign(&self, reason: &str) -> LakeError {
+        LakeError::Foreign { lake: self.lake.to_string(), reason: reason.to_owned() }
+    }
+}
+
+/// Stores one file under its unique name; doing so again is harmless.
+async fn put(store: &dyn ObjectStore, file: &DataFile) -> object_store::Result<()> {
+    let path = Path::from(file.path.as_str());
+    if file.bytes.len() <= PART_BYTES {
+        return store.put(&path, PutPayload::from_bytes(file.bytes.clone())).await.map(|_| ());
+    }
+    let mut upload = store.put_multipart(&path).await?;
+    let parts: Vec<Bytes> = (0..file.bytes.len())
+        .step_by(PART_BYTES)
+        .map(|from| file.bytes.slice(from..file.bytes.len().min(from + PART_BYTES)))
+        .collect();
+    // The order of the calls is the order of the parts; they are sent side by side.
+    let sends: Vec<_> = parts.into_iter().map(|part| upload.put_part(PutPayload::from_bytes(part))).collect();
+    let sent =
+        futures::stream::iter(sends.into_iter().map(Ok)).try_for_each_concurrent(PARALLEL_PUTS, |send| send).await;
+    match sent {
+        Ok(()) => upload.complete().await.map(|_| ()),
+        Err(error) => {
+            let _ = upload.abort().await;
+            Err(error)
+        }
+    }
+}

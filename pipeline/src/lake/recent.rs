@@ -1,0 +1,193 @@
+//! Rows of one source partition that were written lately, to watch for repeats again after a restart. In: partition, first offset,
+//! columns. Out: batches of those rows. Reads only files whose statistics say that they may have some; never writes.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use deltalake_core::kernel::Snapshot;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::lake_path::USAGE_TABLE;
+use spendstream_storage::Lake;
+
+use super::error::LakeError;
+use super::log::one_line;
+
+/// Files read at a time; each is held whole.
+const PARALLEL_READS: usize = 2;
+const LINEAGE: [&str; 4] = ["source_cluster", "source_topic", "source_partition", "source_offset"];
+
+/// Rows of `source` with an offset of at least `min_offset`, with the named columns in that order; rows themselves in no order.
+///
+/// # Errors
+/// When the lake cannot be read. A lake without the table has no rows.
+pub async fn recent_rows(
+    lake: &Lake,
+    source: &SourcePartition,
+    min_offset: i64,
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>, LakeError> {
+    recent_stream(lake, source, min_offset, columns).await?.try_collect().await
+}
+
+/// As [`recent_rows`], batch by batch.
+///
+/// # Errors
+/// As [`recent_rows`].
+pub async fn recent_stream(
+    lake: &Lake,
+    source: &SourcePartition,
+    min_offset: i64,
+    columns: &[&str],
+) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
+    let wanted = Arc::new(Wanted {
+        source: source.clone(),
+        min_offset,
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+    });
+    let paths = files(lake, &wanted).await?;
+    let (store, name) = (lake.table_store(USAGE_TABLE), lake.to_string());
+    let batches = futures::stream::iter(paths)
+        .map(move |path| {
+            let (store, wanted, name) = (Arc::clone(&store), Arc::clone(&wanted), name.clone());
+            async move {
+                let failed = |reason| LakeError::Store { lake: name.clone(), doing: "reading recent rows", reason };
+                let bytes = fetch(store.as_ref(), &path).await.map_err(|error| failed(one_line(&error.to_string())))?;
+                let read = tokio::task::spawn_blocking(move || wanted.read(bytes)).await;
+                match read {
+                    Ok(Ok(batches)) => Ok(batches),
+                    Ok(Err(error)) => Err(failed(format!("{path}: {}", one_line(&error.to_string())))),
+                    Err(error) => Err(failed(error.to_string())),
+                }
+            }
+        })
+        .buffered(PARALLEL_READS)
+        .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
+        .try_flatten();
+    Ok(batches.boxed())
+}
+
+async fn fetch(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Bytes> {
+    store.get(path).await?.bytes().await
+}
+
+/// Active files that may have wanted rows, newest first.
+async fn files(lake: &Lake, wanted: &Wanted) -> Result<Vec<Path>, LakeError> {
+    let failed = |error: &dyn std::fmt::Display| LakeError::Store {
+        lake: lake.to_string(),
+        doing: "listing its files",
+        reason: one_line(&error.to_string()),
+    };
+    let log = lake.log_store(USAGE_TABLE);
+    if !log.is_delta_table_location().await.map_err(|error| failed(&error))? {
+        return Ok(Vec::new());
+    }
+    let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(|error| failed(&error))?;
+    let views = snapshot.file_views(log.as_ref(), None);
+    views
+        .try_filter(|view| std::future::ready(wanted.may_be_in(view.stats().as_deref())))
+        .map_ok(|view| view.object_store_path())
+        .try_collect()
+        .await
+        .map_err(|error| failed(&error))
+}
+
+struct Wanted {
+    source: SourcePartition,
+    min_offset: i64,
+    columns: Vec<String>,
+}
+
+impl Wanted {
+    /// Whether a file with these statistics may have wanted rows. Unknown statistics rule nothing out.
+    fn may_be_in(&self, stats: Option<&str>) -> bool {
+        let Some(stats) = stats.and_then(|stats| serde_json::from_str::<serde_json::Value>(stats).ok()) else {
+            return true;
+        };
+        let bound = |which: &str, name: &str| stats.get(which).and_then(|values| values.get(name)).cloned();
+        let number = |which, name| bound(which, name).and_then(|value| value.as_i64());
+        let outside = |name: &str, text: &str| {
+            let (low, high) = (bound("minValues", name), bound("maxValues", name));
+            low.as_ref().and_then(|low| low.as_str()).is_some_and(|low| text < low)
+                || high.as_ref().and_then(|high| high.as_str()).is_some_and(|high| text > high)
+        };
+        let partition = i64::from(self.source.partition);
+        !(number("maxValues", "source_offset").is_some_and(|high| high < self.min_offset)
+            || number("minValues", "source_partition").is_some_and(|low| partition < low)
+            || number("maxValues", "source_partition").is_some_and(|high| partition > high)
+            || outside("source_topic", &self.source.topic)
+            || outside("source_cluster", &self.source.cluster))
+    }
+
+    fn read(&self, file: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let names = LINEAGE.into_iter().chain(self.columns.iter().map(String::as_str));
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names);
+        let mut out = Vec::new();
+        for batch in builder.with_projection(mask).build()? {
+            let batch = batch?;
+            let batch = filter_record_batch(&batch, &self.matches(&batch)?)?;
+            if batch.num_rows() > 0 {
+                let indices =
+                    self.columns.iter().map(|name| batch.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+                out.push(batch.project(&indices)?);
+            }
+        }
+        Ok(out)
+    }
+
+    fn matches(&self, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
+        let column = |name: &str, data_type: &DataType| {
+            let column = batch.column_by_name(name);
+            cast(column.ok_or_else(|| ArrowError::SchemaError(format!("it has no column {name}")))?, data_type)
+        };
+        let [clusters, topics] = [column(LINEAGE[0], &DataType::Utf8)?, column(LINEAGE[1], &DataType::Utf8)?];
+        let [partitions, offsets] = [column(LINEAGE[2], &DataType::Int64)?, column(LINEAGE[3], &DataType::Int64)?];
+        let (clusters, topics) = (clusters.as_string::<i32>(), topics.as_string::<i32>());
+        let (partitions, offsets) = (partitions.as_primitive::<Int64Type>(), offsets.as_primitive::<Int64Type>());
+        let partition = i64::from(self.source.partition);
+        let matches = |row: usize| {
+            offsets.value(row) >= self.min_offset
+                && partitions.value(row) == partition
+                && topics.value(row) == self.source.topic
+                && clusters.value(row) == self.source.cluster
+        };
+        Ok((0..batch.num_rows()).map(|row| Some(matches(row))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spendstream_schemas::ids::SourcePartition;
+
+    use super::Wanted;
+
+    #[test]
+    fn a_file_is_left_out_only_when_its_statistics_say_so() {
+        let source = SourcePartition { cluster: "main".into(), topic: "usage.events".into(), partition: 3 };
+        let wanted = Wanted { source, min_offset: 100, columns: Vec::new() };
+        let stats = |low: &str, high: &str| format!(r#"{{"minValues":{{{low}}},"maxValues":{{{high}}}}}"#);
+        for (low, high, expected) in [
+            ("", "", true),
+            (r#""source_offset":5"#, r#""source_offset":99"#, false),
+            (r#""source_offset":5"#, r#""source_offset":100"#, true),
+            (r#""source_partition":4"#, r#""source_partition":9"#, false),
+            (r#""source_partition":0"#, r#""source_partition":2"#, false),
+            (r#""source_partition":0"#, r#""source_partition":9"#, true),
+            (r#""source_topic":"v""#, r#""source_topic":"w""#, false),
+            (r#""source_cluster":"a""#, r#""source_cluster":"b""#, false),
+        ] {
+            assert_eq!(wanted.may_be_in(Some(&stats(low, high))), expected, "{low} {high}");
+        }
+        assert!(wanted.may_be_in(None) && wanted.may_be_in(Some("no json")));
+    }
+}
