@@ -79,7 +79,10 @@ impl Texts {
         }
         let texts: Self = serde_json::from_slice(&json).map_err(|error| format!("not a kept price book: {error}"))?;
         if texts.format != FORMAT {
-            return Err(format!("a price book of format {}, this program reads {FORMAT}; use a newer one", texts.format));
+            return Err(format!(
+                "a price book of format {}, this program reads {FORMAT}; use a newer one",
+                texts.format
+            ));
         }
         Ok(texts)
     }

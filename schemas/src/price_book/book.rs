@@ -181,10 +181,9 @@ impl PriceBook {
         let model = question.model.unwrap_or_default().trim();
         let provider = self.provider(question.provider, model)?;
         let spellings = spelling::spellings(model, &|head| self.catalog.provider(head).is_some());
-        let (rows, suffix_dropped) = self.find(provider, &spellings).ok_or_else(|| Unpriced::UnknownModel {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-        })?;
+        let (rows, suffix_dropped) = self
+            .find(provider, &spellings)
+            .ok_or_else(|| Unpriced::UnknownModel { provider: provider.to_owned(), model: model.to_owned() })?;
         let mut notes = Notes::NONE;
         if suffix_dropped {
             notes.insert(Note::ModelSuffixDropped);
@@ -218,7 +217,11 @@ impl PriceBook {
             region,
             notes,
             pricing_inputs,
-            timetable: Timetable { segments, exchange: Arc::clone(&self.exchange), currency: Arc::clone(&self.currency) },
+            timetable: Timetable {
+                segments,
+                exchange: Arc::clone(&self.exchange),
+                currency: Arc::clone(&self.currency),
+            },
         })
     }
 
@@ -243,7 +246,8 @@ impl PriceBook {
             .chain(inherits.iter().map(String::as_str))
             .filter_map(|id| self.models.get(id))
             .collect();
-        let exact_first = |dropped: bool| spellings.all.iter().filter(move |spelling| spelling.suffix_dropped == dropped);
+        let exact_first =
+            |dropped: bool| spellings.all.iter().filter(move |spelling| spelling.suffix_dropped == dropped);
         [false, true].into_iter().find_map(|dropped| {
             sources.iter().find_map(|models| {
                 let range = exact_first(dropped).find_map(|spelling| models.get(&spelling.text))?;
@@ -312,12 +316,18 @@ fn index(rows: &[PriceRow], catalog: &mut Catalog, errors: &mut Vec<String>) -> 
         start = range.end;
         if let Some(other) = group.iter().find(|row| row.currency != first.currency) {
             let (line, currency) = (other.line, &other.currency);
-            errors.push(format!("prices.csv:{line}: {}/{} is in {currency} here and in {} in line {}; a model has one currency", first.provider, first.model, first.currency, first.line));
+            errors.push(format!(
+                "prices.csv:{line}: {}/{} is in {currency} here and in {} in line {}; a model has one currency",
+                first.provider, first.model, first.currency, first.line
+            ));
         }
         catalog.add(&first.provider);
         let known = models.entry(first.provider.to_string()).or_default().insert(first.model.to_lowercase(), range);
         if known.is_some() {
-            errors.push(format!("prices.csv:{}: {}/{} differs from another model only in upper and lower case", first.line, first.provider, first.model));
+            errors.push(format!(
+                "prices.csv:{}: {}/{} differs from another model only in upper and lower case",
+                first.line, first.provider, first.model
+            ));
         }
     }
     models
@@ -336,7 +346,9 @@ fn add_aliases(text: &str, catalog: &Catalog, models: &mut Models, errors: &mut 
                     Some((models, range)) => {
                         models.entry(alias.to_lowercase()).or_insert(range);
                     }
-                    None => errors.push(format!("aliases.csv:{number}: {provider}/{model} has no price, so '{alias}' cannot stand for it")),
+                    None => errors.push(format!(
+                        "aliases.csv:{number}: {provider}/{model} has no price, so '{alias}' cannot stand for it"
+                    )),
                 }
             }
             _ => errors.push(format!("aliases.csv:{number}: expected provider,alias,model")),

@@ -108,10 +108,7 @@ impl Catalog {
 
 /// Names are compared in lower case, with every separator as `_`.
 fn spelling(name: &str) -> String {
-    name.trim()
-        .chars()
-        .map(|c| if matches!(c, '-' | '.' | ' ' | '/') { '_' } else { c.to_ascii_lowercase() })
-        .collect()
+    name.trim().chars().map(|c| if matches!(c, '-' | '.' | ' ' | '/') { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 
 #[cfg(test)]
@@ -128,7 +125,9 @@ mod tests {
             assert_eq!(catalog.provider(name), Some("aws_bedrock"), "{name}");
         }
         assert_eq!(catalog.provider("bedrock2"), None);
-        for (sent, expected) in [(None, "standard"), (Some("Auto"), "standard"), (Some("BATCH"), "batch"), (Some("x-1"), "x_1")] {
+        for (sent, expected) in
+            [(None, "standard"), (Some("Auto"), "standard"), (Some("BATCH"), "batch"), (Some("x-1"), "x_1")]
+        {
             assert_eq!(catalog.tier(sent), expected);
         }
     }

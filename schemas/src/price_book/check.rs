@@ -101,7 +101,10 @@ fn odd_prices(group: &[&PriceRow], findings: &mut Vec<Finding>) {
             findings.push(Finding {
                 severity: Severity::Warning,
                 line: row.line,
-                text: format!("{} per {} for '{}' is more than 10000 per million tokens", row.price, row.per, row.meter),
+                text: format!(
+                    "{} per {} for '{}' is more than 10000 per million tokens",
+                    row.price, row.per, row.meter
+                ),
             });
         }
         if &*row.meter != Token::CacheRead.name() {
@@ -139,12 +142,18 @@ mod tests {
         let lines = "a,m,input,1,1000,USD,,2026-01-01,,,,,,\na,m,input,2,1000,USD,2026-01-01,,,,,,,\n";
         assert_eq!(findings(lines), Vec::<String>::new());
         let lines = "a,m,input,1,1000,USD,,2026-01-02,,,,,,\na,m,input,2,1000,USD,2026-01-01,,,,,,,\n";
-        assert_eq!(findings(lines), ["prices.csv:3: a/m has a second price of 'input' for the same time as line 2; end one where the other starts"]);
+        assert_eq!(
+            findings(lines),
+            [
+                "prices.csv:3: a/m has a second price of 'input' for the same time as line 2; end one where the other starts"
+            ]
+        );
     }
 
     #[test]
     fn odd_prices_are_named() {
-        let lines = "a,m,input,1,1000000,USD,,,,,,,,\na,m,cache_read,2,1000000,USD,,,,,,,,\na,m,output,1,1,USD,,,200000,,,,,\n";
+        let lines =
+            "a,m,input,1,1000000,USD,,,,,,,,\na,m,cache_read,2,1000000,USD,,,,,,,,\na,m,output,1,1,USD,,,200000,,,,,\n";
         assert_eq!(
             findings(lines),
             [

@@ -51,7 +51,8 @@ impl Exchange {
             match read(&record) {
                 Ok((date, currency, rate)) => {
                     if rates.entry(currency.clone()).or_default().insert(date, rate).is_some() {
-                        errors.push(format!("rates.csv:{line}: a second rate of {currency} for {}", instant::show(date)));
+                        errors
+                            .push(format!("rates.csv:{line}: a second rate of {currency} for {}", instant::show(date)));
                     }
                 }
                 Err(error) => errors.push(format!("rates.csv:{line}: {error}")),
@@ -88,7 +89,9 @@ fn read(record: &csv::StringRecord) -> Result<(i64, String, Decimal), String> {
     if record.len() != COLUMNS.len() {
         return Err(format!("{} fields, expected {}", record.len(), COLUMNS.len()));
     }
-    let micros = instant::parse(date).filter(|_| date.len() == 10).ok_or_else(|| format!("date '{date}' is not of the form 2026-11-22"))?;
+    let micros = instant::parse(date)
+        .filter(|_| date.len() == 10)
+        .ok_or_else(|| format!("date '{date}' is not of the form 2026-11-22"))?;
     let currency = row::currency(currency)?;
     if currency == BASE {
         return Err(format!("{BASE} is what the rates are given in; it has none of its own"));
@@ -105,7 +108,8 @@ mod tests {
     use super::Exchange;
     use crate::price_book::instant;
 
-    const RATES: &str = "date,currency,rate\n2026-01-01,EUR,0.92\n2026-02-01,EUR,0.95\n2026-01-01,GBP,0.79\n2026-01-01,JPY,149.50\n";
+    const RATES: &str =
+        "date,currency,rate\n2026-01-01,EUR,0.92\n2026-02-01,EUR,0.95\n2026-01-01,GBP,0.79\n2026-01-01,JPY,149.50\n";
 
     fn rate(max_age_days: Option<u32>, from: &str, to: &str, at: &str) -> Option<String> {
         let mut errors = Vec::new();
@@ -141,7 +145,14 @@ mod tests {
         let mut errors = Vec::new();
         let text = "date,currency,rate\n2026-01-01,EUR,0\n2026-1-1,EUR,1\n2026-01-01,euro,1\n2026-01-01,USD,1\n2026-01-01,EUR,1e3\n2026-01-01,EUR,1\n2026-01-01,EUR,2\n";
         let _ = Exchange::parse(text, None, &mut errors);
-        for (error, expected) in errors.iter().zip([":2: rate '0'", ":3: date", ":4: currency 'euro'", ":5: USD", ":6: rate '1e3'", ":8: a second rate of EUR"]) {
+        for (error, expected) in errors.iter().zip([
+            ":2: rate '0'",
+            ":3: date",
+            ":4: currency 'euro'",
+            ":5: USD",
+            ":6: rate '1e3'",
+            ":8: a second rate of EUR",
+        ]) {
             assert!(error.contains(expected), "{error}");
         }
         assert_eq!(errors.len(), 6);

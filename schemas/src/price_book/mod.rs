@@ -27,9 +27,9 @@ mod tariff;
 
 pub use book::{BookError, BookFiles, PriceBook};
 pub use check::{Finding, Severity, check};
+pub use diff::{Change, diff};
 pub use instant::{parse as parse_instant, show as show_instant};
 pub use overrides::glob;
-pub use diff::{Change, diff};
 pub use question::{Plan, Priced, Question, Unpriced, Usage};
 pub use row::{COLUMNS, PriceRow, UNITS, parse as parse_prices, to_csv};
 pub use schedule::Schedule;

@@ -164,7 +164,8 @@ impl Price {
             return Err(format!("meter '{}' is not in the vocabulary", self.meter));
         }
         let per = row::unit(&self.per.to_string())?;
-        let price = Ratio::of(row::price(&self.price)?, per).ok_or_else(|| format!("price '{}' is too fine", self.price))?;
+        let price =
+            Ratio::of(row::price(&self.price)?, per).ok_or_else(|| format!("price '{}' is too fine", self.price))?;
         let currency = self.currency.as_deref().map(row::currency).transpose()?.map(Arc::from);
         Ok(FixedPrice { meter: self.meter.into(), price, currency, tier_min_tokens: i64::from(self.tier_min_tokens) })
     }
@@ -182,7 +183,8 @@ fn factor(text: &str) -> Result<Ratio, String> {
 impl Override {
     /// Whether the entry is for this subject, at some time.
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
-        let same = |wanted: &Option<String>, has: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == has);
+        let same =
+            |wanted: &Option<String>, has: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == has);
         (self.organization == "*" || subject.organization == Some(&self.organization))
             && same(&self.billing_account, subject.billing_account)
             && glob(&self.provider, &subject.provider.to_lowercase())
@@ -232,9 +234,18 @@ mod tests {
             ("\n[[override]]\norganization = \"a\"\ndiscount_percent = \"101\"\n", ":2: discount_percent '101'"),
             ("[[override]]\norganization = \"a\"\ndiscount_percent = 10.5\n", ":3: invalid type: floating point"),
             ("[[override]]\norganisation = \"a\"\n", "unknown field `organisation`"),
-            ("[[override]]\norganization = \"a\"\n[[override.price]]\nmeter = \"tokens\"\nprice = \"1\"\n", "meter 'tokens'"),
-            ("[[override]]\norganization = \"a\"\n[[override.price]]\nmeter = \"input\"\nprice = \"0.18000000000000002\"\n", "noise"),
-            ("[[override]]\norganization = \"a\"\neffective_from = \"soon\"\ndiscount_percent = \"1\"\n", "effective_from 'soon'"),
+            (
+                "[[override]]\norganization = \"a\"\n[[override.price]]\nmeter = \"tokens\"\nprice = \"1\"\n",
+                "meter 'tokens'",
+            ),
+            (
+                "[[override]]\norganization = \"a\"\n[[override.price]]\nmeter = \"input\"\nprice = \"0.18000000000000002\"\n",
+                "noise",
+            ),
+            (
+                "[[override]]\norganization = \"a\"\neffective_from = \"soon\"\ndiscount_percent = \"1\"\n",
+                "effective_from 'soon'",
+            ),
         ] {
             let mut errors = Vec::new();
             assert_eq!(parse(text, &mut errors), Vec::new());

@@ -103,12 +103,15 @@ impl Plan {
     }
 
     fn is_assumed(&self) -> bool {
-        [Note::RegionAssumed, Note::TierAssumed, Note::ModelSuffixDropped].into_iter().any(|note| self.notes.contains(note))
+        [Note::RegionAssumed, Note::TierAssumed, Note::ModelSuffixDropped]
+            .into_iter()
+            .any(|note| self.notes.contains(note))
     }
 
     fn band(&self, time_micros: i64, prompt_tokens: i64) -> Result<&Band, Unpriced> {
         let none = || Unpriced::NoPriceAtTime { provider: self.provider_id.clone(), model: self.model_id.clone() };
-        let segment = self.timetable.segments.iter().rev().find(|segment| segment.from <= time_micros).ok_or_else(none)?;
+        let segment =
+            self.timetable.segments.iter().rev().find(|segment| segment.from <= time_micros).ok_or_else(none)?;
         let variant = segment
             .variants
             .iter()
@@ -120,18 +123,22 @@ impl Plan {
 
     fn unpriced(&self, error: SumError) -> Unpriced {
         match error {
-            SumError::NoPrice(meter) => Unpriced::NoPriceForMeter {
-                provider: self.provider_id.clone(),
-                model: self.model_id.clone(),
-                meter,
-            },
+            SumError::NoPrice(meter) => {
+                Unpriced::NoPriceForMeter { provider: self.provider_id.clone(), model: self.model_id.clone(), meter }
+            }
             SumError::Inconsistent(meter) => Unpriced::InconsistentCounts { meter },
             SumError::TooLarge => Unpriced::AmountTooLarge,
         }
     }
 
     /// Rounds each part once, in the lake's currency.
-    fn parts(&self, rates: &Rates, tally: &Tally<'_>, sums: &Sums, time_micros: i64) -> Result<(Parts, Decimal), Unpriced> {
+    fn parts(
+        &self,
+        rates: &Rates,
+        tally: &Tally<'_>,
+        sums: &Sums,
+        time_micros: i64,
+    ) -> Result<(Parts, Decimal), Unpriced> {
         let too_large = |_: AmountError| Unpriced::AmountTooLarge;
         let savings = sums.uncached - sums.cache_read - sums.cache_write;
         if tally.scale == 0 && *rates.currency == *self.timetable.currency {

@@ -178,13 +178,18 @@ fn row(record: &csv::StringRecord, line: usize, words: &mut Words) -> Result<Pri
     }
     let tier_min_tokens = match field(8) {
         "" => 0,
-        text => text.parse().ok().filter(|tokens| *tokens > 0).ok_or_else(|| format!("tier_min_tokens '{text}' is not a positive integer"))?,
+        text => text
+            .parse()
+            .ok()
+            .filter(|tokens| *tokens > 0)
+            .ok_or_else(|| format!("tier_min_tokens '{text}' is not a positive integer"))?,
     };
     let schedule = match field(11) {
         "" => None,
-        text => Some(Arc::new(Schedule::parse(text).ok_or_else(|| {
-            format!("schedule '{text}' is not of the form '01:00-04:00 06:00-10:00 mon-fri'")
-        })?)),
+        text => Some(Arc::new(
+            Schedule::parse(text)
+                .ok_or_else(|| format!("schedule '{text}' is not of the form '01:00-04:00 06:00-10:00 mon-fri'"))?,
+        )),
     };
     let tier = field(9);
     Ok(PriceRow {
@@ -211,7 +216,8 @@ fn row(record: &csv::StringRecord, line: usize, words: &mut Words) -> Result<Pri
 /// # Errors
 /// One line that says what is wrong with it.
 pub fn price(text: &str) -> Result<Decimal, String> {
-    let price = Decimal::from_str_exact(text).map_err(|_| format!("price '{text}' is not a decimal of at most 28 digits"))?;
+    let price =
+        Decimal::from_str_exact(text).map_err(|_| format!("price '{text}' is not a decimal of at most 28 digits"))?;
     if price.is_sign_negative() && !price.is_zero() {
         return Err(format!("price '{text}' is negative"));
     }
@@ -232,7 +238,10 @@ pub fn is_float_noise(price: Decimal) -> bool {
 /// # Errors
 /// One line that says what is wrong with it.
 pub fn unit(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|per| UNITS.contains(per)).ok_or_else(|| format!("per '{text}' is not one of 1, 1000, 1000000, 3600"))
+    text.parse()
+        .ok()
+        .filter(|per| UNITS.contains(per))
+        .ok_or_else(|| format!("per '{text}' is not one of 1, 1000, 1000000, 3600"))
 }
 
 /// Checks that a text is three capital letters.

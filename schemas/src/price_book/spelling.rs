@@ -131,7 +131,11 @@ mod tests {
         check("gpt-4o", &["gpt-4o"], &[]);
         check("GPT-4o-2024-08-06", &["gpt-4o-2024-08-06", "~gpt-4o"], &[]);
         check("openai/gpt-4o", &["openai/gpt-4o", "gpt-4o"], &[]);
-        check("models/gemini-2.5-pro-001", &["models/gemini-2.5-pro-001", "gemini-2.5-pro-001", "~models/gemini-2.5-pro", "~gemini-2.5-pro"], &[]);
+        check(
+            "models/gemini-2.5-pro-001",
+            &["models/gemini-2.5-pro-001", "gemini-2.5-pro-001", "~models/gemini-2.5-pro", "~gemini-2.5-pro"],
+            &[],
+        );
         check("claude-3-5-sonnet@20240620", &["claude-3-5-sonnet@20240620", "~claude-3-5-sonnet"], &[]);
         check("claude-3-opus-latest", &["claude-3-opus-latest", "~claude-3-opus"], &[]);
         check("amazon.titan-embed-text-v1", &["amazon.titan-embed-text-v1"], &[]);
@@ -142,7 +146,8 @@ mod tests {
 
     #[test]
     fn an_arn_says_where_it_runs() {
-        let arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let arn =
+            "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0";
         let found = spellings(arn, &|_| false);
         assert_eq!(found.regions, ["us", "us-east-1"]);
         let texts: Vec<_> = found.all.iter().map(|s| s.text.as_str()).collect();

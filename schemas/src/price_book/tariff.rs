@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::instant;
 use super::overrides::Override;
-use super::ratio::Ratio;
 use super::rates::{Found, Rates};
+use super::ratio::Ratio;
 use super::row::PriceRow;
 use super::schedule::Schedule;
 
@@ -188,7 +188,8 @@ fn own_prices(
         });
     }
     for (meter, found) in &mut own {
-        let discount = overrides.iter().enumerate().rev().find(|(_, entry)| entry.factor.is_some() && entry.discounts(meter));
+        let discount =
+            overrides.iter().enumerate().rev().find(|(_, entry)| entry.factor.is_some() && entry.discounts(meter));
         if let Some((position, factor)) = discount.and_then(|(position, entry)| Some((position, entry.factor?))) {
             found.price = found.price.times(factor)?;
             used.insert(position);
