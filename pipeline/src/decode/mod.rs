@@ -1,11 +1,36 @@
 //! From bytes to rows: recognises every payload shape, checks it, strips content. Pure: no clock, no network, no metrics.
+//!
+//! In reading order: [`fast`] for the common event, [`items`] for what a message holds and whose shape it is, one file per
+//! envelope, [`body`] for one file per provider, [`call`] and [`parts`] for the checks, [`strip`] for what a reject may keep.
 
+mod body;
+mod call;
+mod cloudevents;
+mod event;
+mod fast;
+mod field;
+mod gateways;
+mod invocation_log;
+mod items;
+mod json;
+mod litellm;
+mod mapping;
+mod metering;
+mod otlp;
+mod parts;
 pub mod reject;
+mod strip;
+mod time;
 
+use sha2::{Digest, Sha256};
+use spendstream_schemas::config::DecodeConfig;
 use spendstream_schemas::usage_event::UsageRow;
 
 use crate::batch::RawMessage;
-use reject::Reject;
+use reject::{Reason, Reject};
+
+/// What is kept of a message over the size limit.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// Why something readable was not charged: it is nobody's cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,11 +53,42 @@ pub trait Sink {
 }
 
 /// Decodes messages; made once per thread from the configuration.
-pub struct Decoder {}
+pub struct Decoder {
+    config: DecodeConfig,
+}
 
 impl Decoder {
-    /// Every item of the message goes to the sink exactly once, as a row, a reject or ignored.
+    #[must_use]
+    pub fn new(config: &DecodeConfig) -> Self {
+        Self { config: config.clone() }
+    }
+
+    /// Every item of the message goes to the sink exactly once, as a row, a reject or ignored. An item that charges several
+    /// things (Anthropic's iterations) gives a row for each.
     pub fn decode(&mut self, message: &RawMessage<'_>, sink: &mut dyn Sink) {
-        let _ = (message, sink);
+        let payload = message.payload;
+        if payload.is_empty() {
+            return sink.ignore(0, Ignored::Tombstone);
+        }
+        if payload.len() > self.config.max_message_bytes {
+            return sink.reject(0, too_large(payload, self.config.max_message_bytes));
+        }
+        let context = call::Context { limits: &self.config, message_ms: message.timestamp_ms };
+        if !message.headers.is_some_and(cloudevents::concerned) && fast::decode(payload, context, sink) {
+            return;
+        }
+        items::decode(message, context, sink);
+    }
+}
+
+fn too_large(payload: &[u8], most: usize) -> Reject {
+    let length = payload.len();
+    Reject {
+        reason: Reason::TooLarge,
+        detail: format!(
+            "the message has {length} bytes, more than decode.max_message_bytes = {most}; send usage without content"
+        ),
+        payload: Some(payload[..length.min(KEPT_BYTES)].to_vec()),
+        truncated_sha256: Some(call::hex(&Sha256::digest(payload))),
     }
 }

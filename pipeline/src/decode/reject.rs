@@ -30,3 +30,69 @@ pub enum Reason {
     /// The same identity came before with other content.
     IdConflict,
 }
+
+impl Reason {
+    pub const ALL: [Reason; 13] = [
+        Reason::NotJson,
+        Reason::UnknownShape,
+        Reason::MissingField,
+        Reason::WrongType,
+        Reason::NegativeCount,
+        Reason::PartExceedsTotal,
+        Reason::TimeTooOld,
+        Reason::TimeInFuture,
+        Reason::TooLarge,
+        Reason::TextTooLong,
+        Reason::TooManyTags,
+        Reason::TooManyRows,
+        Reason::IdConflict,
+    ];
+
+    /// The word in the header `spendstream.reason` and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::NotJson => "not_json",
+            Reason::UnknownShape => "unknown_shape",
+            Reason::MissingField => "missing_field",
+            Reason::WrongType => "wrong_type",
+            Reason::NegativeCount => "negative_count",
+            Reason::PartExceedsTotal => "part_exceeds_total",
+            Reason::TimeTooOld => "time_too_old",
+            Reason::TimeInFuture => "time_in_future",
+            Reason::TooLarge => "too_large",
+            Reason::TextTooLong => "text_too_long",
+            Reason::TooManyTags => "too_many_tags",
+            Reason::TooManyRows => "too_many_rows",
+            Reason::IdConflict => "id_conflict",
+        }
+    }
+}
+
+/// What is wrong with an item, before anyone decided what to keep of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub reason: Reason,
+    /// One line: field, figures, what to do. Never a text value of the event.
+    pub detail: String,
+}
+
+impl Fault {
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
+    pub(super) fn missing(field: &str, advice: &str) -> Self {
+        Self::new(Reason::MissingField, format!("'{field}' is missing; {advice}"))
+    }
+
+    pub(super) fn wrong_type(field: &str, found: &str, expected: &str) -> Self {
+        Self::new(Reason::WrongType, format!("'{field}' is {found}; send {expected}"))
+    }
+
+    /// Turns the fault into a reject that keeps `payload`.
+    #[must_use]
+    pub fn keeping(self, payload: Option<Vec<u8>>) -> Reject {
+        Reject { reason: self.reason, detail: self.detail, payload, truncated_sha256: None }
+    }
+}

@@ -1,0 +1,71 @@
+//! Amazon Bedrock: Converse usage and the counts of its invocation log. Input excludes cache reads and writes.
+
+use spendstream_schemas::note::{CostQuality, Note, Notes};
+
+use super::super::field::{count_of, first_count};
+use super::super::json::Node;
+use super::super::parts::Parts;
+use super::super::reject::Fault;
+use super::{Hint, Reading};
+
+/// `usage` of Converse and ConverseStream, and `amazon-bedrock-invocationMetrics`.
+pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
+    let mut long = 0_i64;
+    for detail in usage.get("cacheDetails").map(Node::items).unwrap_or_default() {
+        if detail.text_of("ttl") == Some("1h") {
+            long = long.saturating_add(count_of(detail, "inputTokens")?.unwrap_or(0));
+        }
+    }
+    let split = usage.get("cacheDetails").map(|_| long);
+    from_counts(
+        [
+            first_count(usage, &["inputTokens", "inputTokenCount"])?,
+            first_count(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"])?,
+            first_count(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"])?,
+            first_count(usage, &["outputTokens", "outputTokenCount"])?,
+            count_of(usage, "totalTokens")?,
+        ],
+        split,
+        hint,
+    )
+}
+
+/// From input, cache reads, cache writes, output and total; `one_hour` writes where lifetimes are told.
+pub(in super::super) fn from_counts<'n>(
+    [input, read, write, output, total]: [Option<i64>; 5],
+    one_hour: Option<i64>,
+    hint: Hint<'n>,
+) -> Result<Reading<'n>, Fault> {
+    let (read, write) = (read.unwrap_or(0), write.unwrap_or(0));
+    let mut reading = Reading::default();
+    let mut uncached = input;
+    let mut total = total;
+    // ConverseStream counts the cache writes of OpenAI models in `inputTokens` too, and its total adds up with them
+    // twice; Converse does not. Without the operation's name the figures decide, and the row says so.
+    let counted_twice = write > 0
+        && hint.model.is_some_and(|model| model.contains("openai."))
+        && hint.operation.is_none_or(|operation| operation.ends_with("Stream"))
+        && input.is_some_and(|input| input >= write);
+    if counted_twice {
+        uncached = input.map(|input| input - write);
+        total = None;
+        reading.notes.insert(Note::InputConventionCorrected);
+        if hint.operation.is_none() {
+            reading.quality = CostQuality::Estimated;
+        }
+    }
+    if write > 0 && one_hour.is_none() && hint.model.is_none_or(|model| model.contains("anthropic")) {
+        reading.notes = reading.notes.union(Notes::NONE.with(Note::CacheTtlAssumed));
+    }
+    let long = one_hour.unwrap_or(0);
+    reading.parts = Parts {
+        input: uncached.map(|uncached| uncached.saturating_add(read).saturating_add(write.max(long))),
+        cache_read: read,
+        cache_write: write.saturating_sub(long).max(0),
+        cache_write_1h: long,
+        output,
+        total,
+        ..Parts::default()
+    };
+    Ok(reading)
+}

@@ -1,0 +1,235 @@
+//! What a provider says about one call: its usage object, or the whole response body around it, to a [`Reading`].
+//!
+//! The shape decides, not the provider's name: a gateway relays one provider's body under another's name. One file per shape.
+
+mod anthropic;
+mod bedrock;
+mod cohere;
+mod gemini;
+mod openai;
+mod plain;
+
+use rust_decimal::Decimal;
+use spendstream_schemas::note::{CostQuality, Notes};
+
+use super::field::{amount, count_of};
+use super::json::Node;
+use super::parts::Parts;
+use super::reject::Fault;
+use super::time::{Unit, micros};
+
+pub(super) use bedrock::from_counts as bedrock_counts;
+pub(super) use plain::add as add_plain;
+
+/// What is known of the call beside the body; some shapes need it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hint<'n> {
+    pub model: Option<&'n str>,
+    /// The API operation where the envelope names it (`ConverseStream`).
+    pub operation: Option<&'n str>,
+    /// The emitter is known to mistake exclusive input for inclusive: correct it instead of refusing.
+    pub lenient: bool,
+}
+
+/// Part of a call that is charged on its own, perhaps on another model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extra<'n> {
+    pub model: Option<&'n str>,
+    pub parts: Parts<'n>,
+    pub notes: Notes,
+}
+
+/// Everything a body tells.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading<'n> {
+    pub parts: Parts<'n>,
+    pub model: Option<&'n str>,
+    pub response_id: Option<&'n str>,
+    /// Whose body it is, where the body alone says so.
+    pub provider: Option<&'static str>,
+    pub operation: Option<&'static str>,
+    pub service_tier: Option<&'n str>,
+    pub region: Option<&'n str>,
+    pub time_micros: Option<i64>,
+    pub latency_ms: Option<i64>,
+    pub failed: bool,
+    pub notes: Notes,
+    pub quality: CostQuality,
+    /// In USD.
+    pub reported_usd: Option<Decimal>,
+    pub extra: Vec<Extra<'n>>,
+}
+
+/// The shapes of usage objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Chat,
+    Responses,
+    Anthropic,
+    Gemini,
+    Converse,
+    Cohere,
+    Plain,
+}
+
+fn shape_of(usage: &Node<'_>) -> Option<Shape> {
+    let has = |keys: &[&str]| keys.iter().any(|key| usage.get(key).is_some());
+    if has(&[
+        "promptTokenCount",
+        "candidatesTokenCount",
+        "totalTokenCount",
+        "responseTokenCount",
+        "prompt_token_count",
+        "candidates_token_count",
+    ]) {
+        return Some(Shape::Gemini);
+    }
+    if has(&["inputTokens", "outputTokens", "inputTokenCount", "outputTokenCount"]) {
+        return Some(Shape::Converse);
+    }
+    if has(&["billed_units"]) {
+        return Some(Shape::Cohere);
+    }
+    if has(&["prompt_tokens", "completion_tokens"]) {
+        return Some(Shape::Chat);
+    }
+    if has(&[
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation",
+        "server_tool_use",
+        "iterations",
+    ]) {
+        return Some(Shape::Anthropic);
+    }
+    if has(&[
+        "input_tokens_details",
+        "input_token_details",
+        "output_tokens_details",
+        "output_token_details",
+        "total_tokens",
+    ]) || usage.text_of("type") == Some("duration")
+    {
+        return Some(Shape::Responses);
+    }
+    // `seconds` alone is a transcription's duration; every other name is ours.
+    plain::recognises(usage).then_some(Shape::Plain)
+}
+
+/// Reads a usage object or a whole response body; `None` when it is neither.
+///
+/// # Errors
+/// When a field of the shape has a wrong type or a negative count.
+pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>, Fault> {
+    if let Some(reading) = unwrap(node, hint)? {
+        return Ok(Some(reading));
+    }
+    let holders = ["usage", "usageMetadata", "usage_metadata", "usage_info", "amazon-bedrock-invocationMetrics"];
+    if let Some(usage) = holders.iter().find_map(|key| node.get(key)).filter(|usage| usage.is_object()) {
+        let Some(shape) = shape_of(usage) else { return Ok(None) };
+        let mut hint = hint;
+        hint.model = hint.model.or_else(|| model_of(node));
+        let mut reading = usage_of(shape, usage, hint)?;
+        around(shape, node, &mut reading)?;
+        return Ok(Some(reading));
+    }
+    if let Some(meta) = node.get("meta").filter(|meta| meta.get("billed_units").is_some()) {
+        let mut reading = usage_of(Shape::Cohere, meta, hint)?;
+        around(Shape::Cohere, node, &mut reading)?;
+        return Ok(Some(reading));
+    }
+    if let Some(reading) = openai::images(node)? {
+        return Ok(Some(reading));
+    }
+    shape_of(node).map(|shape| usage_of(shape, node, hint)).transpose()
+}
+
+/// Looks through the envelopes that providers themselves put around a body.
+fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>, Fault> {
+    if node.has_object("usage") || node.has_object("usageMetadata") {
+        return Ok(None);
+    }
+    let Some(response) = node.get("response").or_else(|| node.get("message")).filter(|inner| inner.is_object()) else {
+        return Ok(None);
+    };
+    // A line of an OpenAI batch output file.
+    if let Some(body) = response.get("body").filter(|body| body.is_object()) {
+        let mut reading = read(body, hint)?.unwrap_or_default();
+        reading.service_tier = Some("batch");
+        reading.failed |= count_of(response, "status_code")?.is_some_and(|status| status >= 400);
+        return Ok(Some(reading));
+    }
+    read(response, hint)
+}
+
+fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
+    let mut reading = match shape {
+        Shape::Chat => openai::chat(usage, hint),
+        Shape::Responses => openai::responses(usage),
+        Shape::Anthropic => anthropic::usage(usage),
+        Shape::Gemini => gemini::usage(usage),
+        Shape::Converse => bedrock::converse(usage, hint),
+        Shape::Cohere => cohere::usage(usage),
+        Shape::Plain => plain::usage(usage),
+    }?;
+    if let Some(tier) = usage.text_of("service_tier").or_else(|| usage.text_of("serviceTier")) {
+        reading.service_tier = reading.service_tier.or(Some(tier));
+    }
+    reported(usage, &mut reading);
+    Ok(reading)
+}
+
+/// What gateways and providers say the call cost, in USD.
+fn reported(usage: &Node<'_>, reading: &mut Reading<'_>) {
+    let cost = usage.get("cost").and_then(|cost| amount(cost.get("total_cost").unwrap_or(cost)));
+    // 1 USD = 10^10 ticks (docs.x.ai, "Cost Tracking").
+    let ticks = || amount(usage.get("cost_in_usd_ticks")?)?.checked_div(Decimal::from(10_000_000_000_u64));
+    reading.reported_usd = cost.or_else(ticks);
+}
+
+fn model_of<'n>(body: &'n Node<'_>) -> Option<&'n str> {
+    ["model", "modelVersion", "model_version"]
+        .iter()
+        .find_map(|key| body.text_of(key))
+        .filter(|model| !model.is_empty())
+}
+
+/// What stands beside the usage in a whole response body.
+fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Result<(), Fault> {
+    reading.model = model_of(body);
+    reading.response_id = ["id", "responseId", "response_id", "generation_id"].iter().find_map(|key| body.text_of(key));
+    let tier = body.get("serviceTier").and_then(|tier| tier.text_of("type")).or_else(|| body.text_of("service_tier"));
+    reading.service_tier = reading.service_tier.or(tier);
+    for key in ["created", "created_at", "createTime"] {
+        if let Some(time) = body.get(key) {
+            reading.time_micros = Some(micros(time, key, Unit::Any)?);
+        }
+    }
+    reading.latency_ms = match body.get("metrics") {
+        Some(metrics) => count_of(metrics, "latencyMs")?,
+        None => None,
+    };
+    let object = body.text_of("object").unwrap_or_default();
+    reading.provider = match shape {
+        Shape::Chat | Shape::Responses if !object.is_empty() => Some("openai"),
+        Shape::Anthropic | Shape::Plain if body.text_of("type") == Some("message") => Some("anthropic"),
+        Shape::Gemini => Some("google"),
+        Shape::Converse => Some("aws"),
+        Shape::Cohere => Some("cohere"),
+        _ => None,
+    };
+    if object == "list" && reading.parts.output.unwrap_or(0) == 0 {
+        reading.operation = Some("embeddings");
+    } else if object.starts_with("text_completion") {
+        reading.operation = Some("completion");
+    }
+    match shape {
+        Shape::Gemini => gemini::grounding(body, reading),
+        Shape::Responses | Shape::Plain => openai::tool_calls(body, reading),
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

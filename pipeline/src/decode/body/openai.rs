@@ -1,0 +1,178 @@
+//! OpenAI's shapes and those that copy them: chat completions, responses, realtime, embeddings, images, transcription.
+//!
+//! Input includes cache reads and writes, output includes reasoning — except where the body's own total proves otherwise.
+
+use rust_decimal::Decimal;
+use spendstream_schemas::meter::{CODE_INTERPRETER_SESSION, FILE_SEARCH};
+use spendstream_schemas::note::{Note, Notes};
+
+use super::super::field::{count_of, first_count, inner_count, quantity};
+use super::super::json::Node;
+use super::super::parts::Parts;
+use super::super::reject::Fault;
+use super::{Hint, Reading};
+
+/// `prompt_tokens` and `completion_tokens`: chat completions, embeddings, and what LiteLLM, OpenRouter, xAI, DeepSeek, … make of them.
+pub(super) fn chat<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
+    let mut parts =
+        Parts { input: count_of(usage, "prompt_tokens")?, total: count_of(usage, "total_tokens")?, ..Parts::default() };
+    let prompt = "prompt_tokens_details";
+    let read = match inner_count(usage, prompt, "cached_tokens")? {
+        Some(read) => Some(read),
+        None => first_count(
+            usage,
+            &["cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens", "cached_prompt_text_tokens"],
+        )?,
+    };
+    parts.cache_read = read.unwrap_or(0);
+    let mut notes = writes(usage, prompt, &mut parts)?;
+    modalities(usage, prompt, &mut parts)?;
+    completion(usage, &mut parts)?;
+    // LiteLLM once left Anthropic's exclusive input as it was.
+    let cached = parts.cache_read.saturating_add(parts.cache_write).saturating_add(parts.cache_write_1h);
+    if hint.lenient && parts.input.is_some_and(|input| cached > input) {
+        parts.input = parts.input.map(|input| input.saturating_add(cached));
+        parts.total = None;
+        notes.insert(Note::InputConventionCorrected);
+    }
+    parts.web_searches = inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0);
+    for (key, meter) in [("num_search_queries", "query"), ("citation_tokens", "citation")] {
+        if let Some(count) = count_of(usage, key)? {
+            parts.add_quantity(meter, Decimal::from(count));
+        }
+    }
+    Ok(Reading { parts, notes, ..Reading::default() })
+}
+
+fn completion(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
+    let details = "completion_tokens_details";
+    let completion = count_of(usage, "completion_tokens")?;
+    parts.output = completion;
+    parts.audio_out = inner_count(usage, details, "audio_tokens")?.unwrap_or(0);
+    parts.image_out = inner_count(usage, details, "image_tokens")?.unwrap_or(0);
+    parts.video_out = inner_count(usage, details, "video_tokens")?.unwrap_or(0);
+    parts.reasoning = inner_count(usage, details, "reasoning_tokens")?.unwrap_or(0);
+    let beside = completion.map(|completion| completion.saturating_add(parts.reasoning));
+    // xAI and Gemini's OpenAI interface count reasoning beside the completion; only their total shows it.
+    if parts.reasoning > 0
+        && parts.total.is_some()
+        && parts.total == parts.input.unwrap_or(0).checked_add(beside.unwrap_or(0))
+    {
+        parts.output = beside;
+    }
+    // At the top level (xAI's own SDK, Perplexity) reasoning is always beside, and Perplexity's total leaves it out.
+    if parts.reasoning == 0
+        && let Some(reasoning) = count_of(usage, "reasoning_tokens")?
+    {
+        parts.reasoning = reasoning;
+        parts.output = completion.map(|completion| completion.saturating_add(reasoning));
+        parts.total = None;
+    }
+    Ok(())
+}
+
+/// Cache writes, by lifetime where told. LiteLLM repeats the same writes under three names.
+fn writes(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<Notes, Fault> {
+    let all = match inner_count(usage, details, "cache_write_tokens")? {
+        Some(writes) => Some(writes),
+        None => match inner_count(usage, details, "cache_creation_tokens")? {
+            Some(writes) => Some(writes),
+            None => count_of(usage, "cache_creation_input_tokens")?,
+        },
+    };
+    let nested = usage.get(details);
+    let by_lifetime =
+        nested.and_then(|details| details.get("cache_creation_token_details")).or_else(|| usage.get("cache_creation"));
+    let split = match by_lifetime {
+        Some(split) => (
+            count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0),
+            count_of(split, "ephemeral_1h_input_tokens")?.unwrap_or(0),
+        ),
+        None => (0, 0),
+    };
+    parts.cache_write_1h = split.1;
+    parts.cache_write = all.map_or(split.0, |all| all.saturating_sub(split.1).max(split.0));
+    if let Some(lifetimes) = nested.and_then(|details| details.get("cache_write_tokens_details")) {
+        parts.cache_write_12h = count_of(lifetimes, "ttl_12h_tokens")?.unwrap_or(0);
+    }
+    // Anthropic's name without a split of lifetimes.
+    let assumed = parts.cache_write > 0 && by_lifetime.is_none() && usage.get("cache_creation_input_tokens").is_some();
+    Ok(if assumed { Notes::NONE.with(Note::CacheTtlAssumed) } else { Notes::NONE })
+}
+
+fn modalities(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<(), Fault> {
+    parts.audio_in = inner_count(usage, details, "audio_tokens")?.unwrap_or(0);
+    parts.image_in = inner_count(usage, details, "image_tokens")?.unwrap_or(0);
+    parts.video_in = inner_count(usage, details, "video_tokens")?.unwrap_or(0);
+    if let Some(cached) = usage.get(details).and_then(|details| details.get("cached_tokens_details")) {
+        let of = |key| count_of(cached, key).map(Option::unwrap_or_default);
+        parts.cached = Some([of("audio_tokens")?, of("image_tokens")?, of("video_tokens")?]);
+    }
+    Ok(())
+}
+
+/// `input_tokens` and `output_tokens` with details: responses, realtime (`…_token_details`, singular), images, transcription.
+pub(super) fn responses<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
+    let plural = usage.get("input_tokens_details").is_some() || usage.get("output_tokens_details").is_some();
+    let (input, output) = if plural {
+        ("input_tokens_details", "output_tokens_details")
+    } else {
+        ("input_token_details", "output_token_details")
+    };
+    let mut parts = Parts {
+        input: count_of(usage, "input_tokens")?,
+        output: count_of(usage, "output_tokens")?,
+        total: count_of(usage, "total_tokens")?,
+        cache_read: inner_count(usage, input, "cached_tokens")?.unwrap_or(0),
+        reasoning: inner_count(usage, output, "reasoning_tokens")?.unwrap_or(0),
+        audio_out: inner_count(usage, output, "audio_tokens")?.unwrap_or(0),
+        image_out: inner_count(usage, output, "image_tokens")?.unwrap_or(0),
+        ..Parts::default()
+    };
+    let notes = writes(usage, input, &mut parts)?;
+    modalities(usage, input, &mut parts)?;
+    if let Some(seconds) = usage.get("seconds") {
+        parts.add_quantity("audio_second", quantity(seconds, "seconds")?);
+    }
+    let operation = match usage.text_of("type") {
+        Some("tokens" | "duration") => Some("audio"),
+        _ => None,
+    };
+    Ok(Reading { parts, operation, notes, ..Reading::default() })
+}
+
+/// An image response without usage: each image is charged.
+pub(super) fn images<'n>(body: &'n Node<'_>) -> Result<Option<Reading<'n>>, Fault> {
+    let data = body.get("data").map(Node::items).unwrap_or_default();
+    let images = data.iter().filter(|item| item.get("url").is_some() || item.get("b64_json").is_some()).count();
+    if images == 0 {
+        return Ok(None);
+    }
+    let mut reading = Reading { operation: Some("image"), ..Reading::default() };
+    reading.parts.add_quantity("image_out_each", Decimal::from(images));
+    super::around(super::Shape::Responses, body, &mut reading)?;
+    Ok(Some(reading))
+}
+
+/// Calls of built-in tools that are charged by the call, from the response's `output`.
+pub(super) fn tool_calls<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
+    let mut containers: Vec<Option<&str>> = Vec::new();
+    for item in body.get("output").map(Node::items).unwrap_or_default() {
+        match item.text_of("type") {
+            // Opening a page or searching in it is not charged.
+            Some("web_search_call") => {
+                let action = item.get("action").and_then(|action| action.text_of("type"));
+                reading.parts.web_searches += i64::from(action.is_none_or(|action| action == "search"));
+            }
+            Some("file_search_call") => reading.parts.add_quantity(FILE_SEARCH, Decimal::ONE),
+            Some("code_interpreter_call") => {
+                let container = item.text_of("container_id");
+                if container.is_none() || !containers.contains(&container) {
+                    containers.push(container);
+                }
+            }
+            _ => {}
+        }
+    }
+    reading.parts.add_quantity(CODE_INTERPRETER_SESSION, Decimal::from(containers.len()));
+}

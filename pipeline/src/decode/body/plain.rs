@@ -1,0 +1,118 @@
+//! The plain names of event v1: totals that include their parts, and any other meter by its own name.
+
+use std::borrow::Cow;
+
+use spendstream_schemas::meter;
+
+use super::super::field::{count, quantity};
+use super::super::json::Node;
+use super::super::parts::Parts;
+use super::super::reject::Fault;
+use super::Reading;
+
+/// Names that older emitters and price lists use for a plain name.
+const ALIASES: [(&str, &str); 12] = [
+    ("cache_read", "cache_read_tokens"),
+    ("cache_write", "cache_write_tokens"),
+    ("cache_write_5m", "cache_write_tokens"),
+    ("cache_write_5m_tokens", "cache_write_tokens"),
+    ("cache_write_1h", "cache_write_1h_tokens"),
+    ("audio_in", "audio_input_tokens"),
+    ("image_in", "image_input_tokens"),
+    ("reasoning", "reasoning_tokens"),
+    ("audio_out", "audio_output_tokens"),
+    ("web_search", "web_searches"),
+    ("requests", "request"),
+    // Mistral's `usage_info` of a scanned document.
+    ("pages_processed", "document_page"),
+];
+
+/// True when at least one member is a plain name.
+pub(super) fn recognises(usage: &Node<'_>) -> bool {
+    usage.members().iter().any(|(key, value)| !matches!(value, Node::Null) && is_plain(key))
+}
+
+fn is_plain(key: &str) -> bool {
+    canonical(key) != key
+        || matches!(
+            key,
+            "input_tokens"
+                | "output_tokens"
+                | "cache_read_tokens"
+                | "cache_write_tokens"
+                | "cache_write_1h_tokens"
+                | "audio_input_tokens"
+                | "image_input_tokens"
+                | "reasoning_tokens"
+                | "audio_output_tokens"
+                | "web_searches"
+        )
+        || (is_quantity(key) && !matches!(key, "input" | "output"))
+}
+
+fn canonical(key: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
+}
+
+/// A meter that stands for itself.
+fn is_quantity(key: &str) -> bool {
+    meter::is_known(key) || !meter::alternatives(key).is_empty()
+}
+
+pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
+    let mut parts = Parts::default();
+    let members = usage.members();
+    for (position, (key, value)) in members.iter().enumerate() {
+        // The last of repeated keys counts, and null is absent.
+        if matches!(value, Node::Null) || members[position + 1..].iter().any(|(later, _)| later == key) {
+            continue;
+        }
+        add(&mut parts, key, value)?;
+    }
+    Ok(Reading { parts, ..Reading::default() })
+}
+
+/// Adds one plain name; names that are no meter are ignored.
+pub(in super::super) fn add<'n>(parts: &mut Parts<'n>, key: &'n str, value: &Node<'_>) -> Result<bool, Fault> {
+    let slot = match canonical(key) {
+        "input_tokens" => {
+            parts.input = Some(count(value, key)?);
+            return Ok(true);
+        }
+        "output_tokens" => {
+            parts.output = Some(count(value, key)?);
+            return Ok(true);
+        }
+        "cache_read_tokens" => &mut parts.cache_read,
+        "cache_write_tokens" => &mut parts.cache_write,
+        "cache_write_1h_tokens" => &mut parts.cache_write_1h,
+        "cache_write_12h" => {
+            // Here each lifetime is a part of its own, as `cache_write_1h_tokens` is.
+            let tokens = count(value, key)?;
+            parts.cache_write_12h = parts.cache_write_12h.saturating_add(tokens);
+            parts.cache_write = parts.cache_write.saturating_add(tokens);
+            return Ok(true);
+        }
+        "audio_input_tokens" => &mut parts.audio_in,
+        "image_input_tokens" => &mut parts.image_in,
+        "video_in" => &mut parts.video_in,
+        "reasoning_tokens" => &mut parts.reasoning,
+        "audio_output_tokens" => &mut parts.audio_out,
+        "image_out" => &mut parts.image_out,
+        "video_out" => &mut parts.video_out,
+        "web_searches" => &mut parts.web_searches,
+        "cache_read_audio" => &mut parts.cached.get_or_insert_default()[0],
+        "cache_read_image" => &mut parts.cached.get_or_insert_default()[1],
+        "cache_read_video" => &mut parts.cached.get_or_insert_default()[2],
+        "input" | "output" => return Ok(false),
+        name if is_quantity(name) => {
+            let amount = quantity(value, key)?;
+            parts.add_quantity(Cow::Borrowed(name), amount);
+            return Ok(true);
+        }
+        _ => return Ok(false),
+    };
+    // An alias beside the plain name, or twice: the parts add up.
+    *slot = slot.saturating_add(count(value, key)?);
+    Ok(true)
+}

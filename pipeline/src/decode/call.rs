@@ -1,0 +1,264 @@
+//! One call on its way to a row: what an envelope and a body said is gathered here, checked once, and emitted whole or not at all.
+
+use std::borrow::Cow;
+
+use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
+use spendstream_schemas::config::DecodeConfig;
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::note::Note;
+use spendstream_schemas::usage_event::{ReportedCost, UsageRow};
+
+use super::body::{Extra, Reading};
+use super::parts::Parts;
+use super::reject::{Fault, Reason};
+use super::time;
+
+/// What every item of a message is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'c> {
+    pub limits: &'c DecodeConfig,
+    /// The Kafka record's timestamp, milliseconds.
+    pub message_ms: Option<i64>,
+}
+
+/// A call under construction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Call<'n> {
+    pub row: UsageRow<'n>,
+    pub time_micros: Option<i64>,
+    pub parts: Parts<'n>,
+    pub extra: Vec<Extra<'n>>,
+}
+
+impl<'n> Call<'n> {
+    pub fn of_kind(kind: impl Into<Cow<'n, str>>) -> Self {
+        let mut call = Self::default();
+        call.row.texts.set(Text::PayloadKind, kind);
+        call
+    }
+
+    /// Sets a text unless something more explicit did.
+    pub fn default_text(&mut self, text: Text, value: Option<impl Into<Cow<'n, str>>>) {
+        if self.row.texts.get(text).is_none() {
+            self.row.texts.set_if_some(text, value);
+        }
+    }
+
+    pub fn tag(&mut self, key: impl Into<Cow<'n, str>>, value: impl Into<Cow<'n, str>>) {
+        let (key, value) = (key.into(), value.into());
+        match self.row.tags.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, old)) => *old = value,
+            None => self.row.tags.push((key, value)),
+        }
+    }
+
+    /// Takes over what a body said; what the envelope said before stays.
+    pub fn take(&mut self, reading: Reading<'n>) {
+        self.default_text(Text::Model, reading.model);
+        self.default_text(Text::ProviderSent, reading.provider);
+        self.default_text(Text::ResponseId, reading.response_id);
+        self.default_text(Text::Operation, reading.operation);
+        self.default_text(Text::ServiceTier, reading.service_tier);
+        self.default_text(Text::Region, reading.region);
+        if reading.failed {
+            self.row.texts.set(Text::Status, "error");
+        }
+        self.time_micros = self.time_micros.or(reading.time_micros);
+        self.row.latency_ms = self.row.latency_ms.or(reading.latency_ms);
+        self.row.notes = self.row.notes.union(reading.notes);
+        self.row.quality = self.row.quality.max(reading.quality);
+        if self.row.reported_cost.is_none() {
+            self.row.reported_cost =
+                reading.reported_usd.map(|amount| ReportedCost { amount, currency: Cow::Borrowed("USD") });
+        }
+        self.parts = reading.parts;
+        self.extra = reading.extra;
+    }
+
+    pub fn failed(&self) -> bool {
+        self.row.texts.get(Text::Status) == Some("error")
+    }
+
+    /// A copy that borrows from nothing.
+    pub fn into_owned<'o>(self) -> Call<'o> {
+        let mut row = UsageRow {
+            time_micros: self.row.time_micros,
+            latency_ms: self.row.latency_ms,
+            cache_hit: self.row.cache_hit,
+            counts: self.row.counts,
+            committed: self.row.committed,
+            notes: self.row.notes,
+            quality: self.row.quality,
+            ..UsageRow::default()
+        };
+        for (text, value) in self.row.texts.iter() {
+            row.texts.set_if_some(text, value.map(str::to_owned));
+        }
+        row.tags = self.row.tags.into_iter().map(|(key, value)| (owned(key), owned(value))).collect();
+        row.reported_cost =
+            self.row.reported_cost.map(|cost| ReportedCost { amount: cost.amount, currency: owned(cost.currency) });
+        let extra = |extra: Extra<'n>| (extra.model.map(str::to_owned), extra.parts.into_owned(), extra.notes);
+        // An extra row's model is borrowed by type; it is rare enough in base64 to be left to the call's own model.
+        let extra =
+            self.extra.into_iter().map(extra).map(|(_, parts, notes)| Extra { model: None, parts, notes }).collect();
+        Call { row, time_micros: self.time_micros, parts: self.parts.into_owned(), extra }
+    }
+
+    /// Checks everything and hands the rows over: the call itself, then what it charges beside.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; nothing was handed over then.
+    pub fn finish(mut self, context: Context<'_>, rows: &mut Vec<UsageRow<'n>>) -> Result<(), Fault> {
+        self.check(context)?;
+        let template = (!self.extra.is_empty()).then(|| self.row.clone());
+        let mut made = Vec::with_capacity(1 + self.extra.len());
+        made.push(charged(self.row, self.parts)?);
+        for (extra, number) in self.extra.into_iter().zip(1..) {
+            if let Some(template) = &template {
+                made.push(charged(beside(template, &extra, number), extra.parts)?);
+            }
+        }
+        rows.extend(made);
+        Ok(())
+    }
+
+    /// The one row of a call that charges nothing beside.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn into_row(mut self, context: Context<'_>) -> Result<UsageRow<'n>, Fault> {
+        self.check(context)?;
+        charged(self.row, self.parts)
+    }
+
+    fn check(&mut self, context: Context<'_>) -> Result<(), Fault> {
+        let nothing = self.parts.says_nothing() && self.extra.is_empty();
+        if nothing && !self.failed() && self.row.cache_hit != Some(true) {
+            let advice = "send the provider's usage object, or the plain names such as input_tokens and output_tokens";
+            return Err(Fault::new(Reason::MissingField, format!("'usage' has no count that is known; {advice}")));
+        }
+        self.defaults()?;
+        let Some(time) = self.time_micros else { return Err(Fault::missing("time", "send when the call ended")) };
+        time::check(time, context.message_ms)?;
+        self.row.time_micros = time;
+        bounded(&self.row, context.limits)?;
+        reported_fits(&self.row)
+    }
+
+    fn defaults(&mut self) -> Result<(), Fault> {
+        let texts = &mut self.row.texts;
+        if texts.get(Text::EventId).is_none() {
+            return Err(Fault::missing("id", "send a text that is unique per call"));
+        }
+        if texts.get(Text::ProviderSent).is_none() {
+            return Err(Fault::missing("provider", "send the provider's name, such as openai or anthropic"));
+        }
+        if texts.get(Text::Model).is_none() {
+            return Err(Fault::missing("model", "send the model's name as the provider knows it"));
+        }
+        if texts.get(Text::Operation).is_none() {
+            texts.set(Text::Operation, "chat");
+        }
+        if texts.get(Text::Status).is_none() {
+            texts.set(Text::Status, "ok");
+        }
+        if let Some(key) = texts.get(Text::ApiKeyId).filter(|key| looks_secret(key)) {
+            let masked = format!("sha256:{}", &hex(&Sha256::digest(key.as_bytes()))[..16]);
+            texts.set(Text::ApiKeyId, masked);
+        }
+        self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment);
+        if self.row.cache_hit == Some(true) {
+            self.row.notes.insert(Note::ResponseCacheHit);
+        }
+        Ok(())
+    }
+}
+
+fn owned<'o>(text: Cow<'_, str>) -> Cow<'o, str> {
+    Cow::Owned(text.into_owned())
+}
+
+/// Service tiers that run on capacity which is paid for otherwise.
+fn is_commitment(tier: &str) -> bool {
+    ["scale", "reserved", "provisioned", "provisioned_throughput"].iter().any(|known| tier.eq_ignore_ascii_case(known))
+}
+
+/// Puts checked counts into a row.
+fn charged<'n>(mut row: UsageRow<'n>, parts: Parts<'n>) -> Result<UsageRow<'n>, Fault> {
+    let checked = parts.check()?;
+    row.counts = checked.counts;
+    row.quantities = checked.quantities;
+    row.quality = row.quality.max(checked.quality);
+    if row.texts.get(Text::Status) == Some("error") && row.counts.is_zero() && row.quantities.is_empty() {
+        row.notes.insert(Note::NoUsage);
+    }
+    Ok(row)
+}
+
+/// The row of something that the call charges beside its own totals.
+fn beside<'n>(call: &UsageRow<'n>, extra: &Extra<'n>, number: usize) -> UsageRow<'n> {
+    let mut row = call.clone();
+    let id = format!("{}#{number}", row.texts.get(Text::EventId).unwrap_or_default());
+    row.texts.set(Text::EventId, id);
+    row.texts.set_if_some(Text::Model, extra.model);
+    // The response and its reported cost belong to the first row; counted once, they stay true in sums.
+    row.texts.set(Text::ResponseId, "");
+    row.reported_cost = None;
+    row.latency_ms = None;
+    row.notes = row.notes.union(extra.notes);
+    row
+}
+
+fn bounded(row: &UsageRow<'_>, limits: &DecodeConfig) -> Result<(), Fault> {
+    let most = limits.max_text_bytes;
+    let long = |name: &str, length: usize| {
+        Fault::new(
+            Reason::TextTooLong,
+            format!("'{name}' has {length} bytes, more than decode.max_text_bytes = {most}"),
+        )
+    };
+    for (text, value) in row.texts.iter() {
+        if let Some(value) = value.filter(|value| value.len() > most) {
+            let name = if text.event_name().is_empty() { text.column() } else { text.event_name() };
+            return Err(long(name, value.len()));
+        }
+    }
+    if row.tags.len() > limits.max_tags {
+        let count = row.tags.len();
+        let detail = format!("'tags' has {count} entries, more than decode.max_tags = {}", limits.max_tags);
+        return Err(Fault::new(Reason::TooManyTags, detail));
+    }
+    for (key, value) in &row.tags {
+        if key.len().max(value.len()) > most {
+            return Err(long("tags", key.len().max(value.len())));
+        }
+    }
+    Ok(())
+}
+
+fn reported_fits(row: &UsageRow<'_>) -> Result<(), Fault> {
+    match &row.reported_cost {
+        Some(cost) if cost.amount < Decimal::ZERO || Amount::from_decimal(cost.amount).is_err() => {
+            Err(Fault::wrong_type("reported_cost.amount", "out of range", "a decimal from 0 to below 10^13"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// True for what is an API key rather than the name of one.
+pub(super) fn looks_secret(text: &str) -> bool {
+    const BEGINNINGS: [&str; 12] =
+        ["sk-", "sk_", "pk-", "xai-", "gsk_", "AIza", "Bearer ", "AKIA", "ASIA", "ghp_", "hf_", "eyJ"];
+    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || text.contains("sk-")
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

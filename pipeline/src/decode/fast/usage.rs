@@ -1,0 +1,317 @@
+//! The common usage shapes of the fast path: plain names, OpenAI chat and responses, Anthropic messages.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::note::Note;
+
+use super::super::call::Call;
+use super::super::parts::Parts;
+use super::value::{Count, Key, Word};
+
+/// Counts by name, flat; the order groups them by shape.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum Slot {
+    // Plain.
+    CacheRead,
+    CacheWrite,
+    CacheWrite1h,
+    AudioIn,
+    ImageIn,
+    Reasoning,
+    AudioOut,
+    WebSearches,
+    // Shared by plain names, responses and Anthropic.
+    Input,
+    Output,
+    // Chat.
+    Prompt,
+    Completion,
+    // Chat and responses.
+    Total,
+    Cached,
+    Written,
+    PromptAudio,
+    PromptImage,
+    DetailReasoning,
+    DetailAudio,
+    // Anthropic.
+    Creation,
+    Read,
+    Short,
+    Long,
+    Thinking,
+}
+
+const SLOTS: usize = Slot::Thinking as usize + 1;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Count(Slot),
+    /// Details of chat.
+    PromptDetails,
+    CompletionDetails,
+    /// Details of responses.
+    InputDetails,
+    OutputDetails,
+    Creation,
+    Tier,
+    /// Not understood here.
+    Other,
+}
+
+fn field(key: &str) -> Field {
+    Field::Count(match key {
+        "input_tokens" => Slot::Input,
+        "output_tokens" => Slot::Output,
+        "prompt_tokens" => Slot::Prompt,
+        "completion_tokens" => Slot::Completion,
+        "total_tokens" => Slot::Total,
+        "prompt_tokens_details" => return Field::PromptDetails,
+        "completion_tokens_details" => return Field::CompletionDetails,
+        "input_tokens_details" => return Field::InputDetails,
+        "output_tokens_details" => return Field::OutputDetails,
+        "cache_read_tokens" => Slot::CacheRead,
+        "cache_write_tokens" => Slot::CacheWrite,
+        "cache_write_1h_tokens" => Slot::CacheWrite1h,
+        "audio_input_tokens" => Slot::AudioIn,
+        "image_input_tokens" => Slot::ImageIn,
+        "reasoning_tokens" => Slot::Reasoning,
+        "audio_output_tokens" => Slot::AudioOut,
+        "web_searches" => Slot::WebSearches,
+        "cache_creation_input_tokens" => Slot::Creation,
+        "cache_read_input_tokens" => Slot::Read,
+        "cache_creation" => return Field::Creation,
+        "service_tier" => return Field::Tier,
+        _ => return Field::Other,
+    })
+}
+
+fn detail(key: &str) -> Field {
+    Field::Count(match key {
+        "cached_tokens" => Slot::Cached,
+        "cache_write_tokens" => Slot::Written,
+        "audio_tokens" => Slot::PromptAudio,
+        "image_tokens" => Slot::PromptImage,
+        _ => return Field::Other,
+    })
+}
+
+fn output_detail(key: &str) -> Field {
+    Field::Count(match key {
+        "reasoning_tokens" => Slot::DetailReasoning,
+        "audio_tokens" => Slot::DetailAudio,
+        "thinking_tokens" => Slot::Thinking,
+        _ => return Field::Other,
+    })
+}
+
+fn lifetime(key: &str) -> Field {
+    Field::Count(match key {
+        "ephemeral_5m_input_tokens" => Slot::Short,
+        "ephemeral_1h_input_tokens" => Slot::Long,
+        _ => return Field::Other,
+    })
+}
+
+/// Counts that name only a part of what is counted elsewhere.
+fn is_silent(key: &str) -> bool {
+    matches!(key, "accepted_prediction_tokens" | "rejected_prediction_tokens" | "text_tokens")
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Usage<'a> {
+    counts: [Option<i64>; SLOTS],
+    tier: Option<Cow<'a, str>>,
+    chat_details: bool,
+    responses_details: bool,
+    lifetimes: bool,
+}
+
+impl<'de> Deserialize<'de> for Usage<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UsageVisitor)
+    }
+}
+
+struct UsageVisitor;
+
+impl<'de> Visitor<'de> for UsageVisitor {
+    type Value = Usage<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a usage object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Usage<'de>, A::Error> {
+        let mut usage = Usage::default();
+        while let Some(field) = map.next_key_seed(Key(field))? {
+            match field {
+                Field::Count(slot) => super::put(&mut usage.counts[slot as usize], map.next_value::<Count>()?.0)?,
+                Field::PromptDetails => usage.chat_details |= usage.details(&mut map, detail)?,
+                Field::CompletionDetails => usage.chat_details |= usage.details(&mut map, output_detail)?,
+                Field::InputDetails => usage.responses_details |= usage.details(&mut map, detail)?,
+                Field::OutputDetails => usage.responses_details |= usage.details(&mut map, output_detail)?,
+                Field::Creation => {
+                    super::once(!usage.lifetimes)?;
+                    usage.lifetimes = usage.details(&mut map, lifetime)?;
+                }
+                Field::Tier => super::put(&mut usage.tier, map.next_value::<Word<'de>>()?.0)?,
+                Field::Other => return Err(A::Error::custom("another count")),
+            }
+        }
+        Ok(usage)
+    }
+}
+
+/// The counts of a nested object; `None` for one that is not understood here.
+struct Details([Option<i64>; SLOTS]);
+
+impl<'a> Usage<'a> {
+    /// Reads nested counts; gives whether the object was there.
+    fn details<'de, A: MapAccess<'de>>(&mut self, map: &mut A, names: fn(&str) -> Field) -> Result<bool, A::Error> {
+        let Some(Details(counts)) = map.next_value_seed(DetailsSeed(names))? else { return Ok(false) };
+        for (slot, count) in self.counts.iter_mut().zip(counts) {
+            if count.is_some() {
+                super::put(slot, count)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn get(&self, slot: Slot) -> i64 {
+        self.counts[slot as usize].unwrap_or(0)
+    }
+
+    fn any(&self, from: Slot, to: Slot) -> bool {
+        self.counts[from as usize..=to as usize].iter().any(Option::is_some)
+    }
+
+    /// Puts the counts into the call by their shape; `false` when shapes are mixed or nothing is known.
+    pub fn into_call(self, call: &mut Call<'a>) -> bool {
+        let plain = self.any(Slot::CacheRead, Slot::WebSearches);
+        let shared = self.any(Slot::Input, Slot::Output);
+        let chat = self.any(Slot::Prompt, Slot::Completion);
+        let anthropic = self.any(Slot::Creation, Slot::Read) || self.lifetimes;
+        let thinking = self.counts[Slot::Thinking as usize].is_some();
+        let detailed = self.responses_details || self.counts[Slot::Total as usize].is_some();
+        let parts = match (chat, anthropic, detailed) {
+            (true, false, _) if !plain && !shared && !self.responses_details && !thinking => self.chat(),
+            (false, true, _) if !plain && !self.chat_details && !self.any(Slot::Total, Slot::DetailAudio) => {
+                self.anthropic(call)
+            }
+            (false, false, true) if !plain && !self.chat_details && !thinking => self.responses(),
+            (false, false, false) if (plain || shared) && !self.chat_details => self.plain(),
+            _ => return false,
+        };
+        call.parts = parts;
+        call.default_text(Text::ServiceTier, self.tier);
+        true
+    }
+
+    fn plain(&self) -> Parts<'a> {
+        Parts {
+            input: self.counts[Slot::Input as usize],
+            output: self.counts[Slot::Output as usize],
+            cache_read: self.get(Slot::CacheRead),
+            cache_write: self.get(Slot::CacheWrite),
+            cache_write_1h: self.get(Slot::CacheWrite1h),
+            audio_in: self.get(Slot::AudioIn),
+            image_in: self.get(Slot::ImageIn),
+            reasoning: self.get(Slot::Reasoning),
+            audio_out: self.get(Slot::AudioOut),
+            web_searches: self.get(Slot::WebSearches),
+            ..Parts::default()
+        }
+    }
+
+    fn responses(&self) -> Parts<'a> {
+        Parts {
+            input: self.counts[Slot::Input as usize],
+            output: self.counts[Slot::Output as usize],
+            total: self.counts[Slot::Total as usize],
+            cache_read: self.get(Slot::Cached),
+            cache_write: self.get(Slot::Written),
+            audio_in: self.get(Slot::PromptAudio),
+            image_in: self.get(Slot::PromptImage),
+            reasoning: self.get(Slot::DetailReasoning),
+            audio_out: self.get(Slot::DetailAudio),
+            ..Parts::default()
+        }
+    }
+
+    fn chat(&self) -> Parts<'a> {
+        let mut parts = self.responses();
+        parts.input = self.counts[Slot::Prompt as usize];
+        parts.output = self.counts[Slot::Completion as usize];
+        let beside = parts.output.map(|output| output.saturating_add(parts.reasoning));
+        if parts.reasoning > 0
+            && parts.total.is_some()
+            && parts.total == parts.input.unwrap_or(0).checked_add(beside.unwrap_or(0))
+        {
+            parts.output = beside;
+        }
+        parts
+    }
+
+    fn anthropic(&self, call: &mut Call<'a>) -> Parts<'a> {
+        let long = self.get(Slot::Long);
+        let writes = self.counts[Slot::Creation as usize];
+        let short = self.get(Slot::Short);
+        let parts = Parts {
+            output: self.counts[Slot::Output as usize],
+            cache_read: self.get(Slot::Read),
+            cache_write: writes.map_or(short, |writes| writes.saturating_sub(long).max(short)),
+            cache_write_1h: long,
+            reasoning: self.get(Slot::Thinking),
+            ..Parts::default()
+        };
+        if parts.cache_write > 0 && !self.lifetimes {
+            call.row.notes.insert(Note::CacheTtlAssumed);
+        }
+        let cached = [parts.cache_read, parts.cache_write, parts.cache_write_1h];
+        let input = self.counts[Slot::Input as usize];
+        Parts { input: input.map(|input| cached.iter().fold(input, |sum, part| sum.saturating_add(*part))), ..parts }
+    }
+}
+
+struct DetailsSeed(fn(&str) -> Field);
+
+impl<'de> serde::de::DeserializeSeed<'de> for DetailsSeed {
+    type Value = Option<Details>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for DetailsSeed {
+    type Value = Option<Details>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of counts")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut counts = [None; SLOTS];
+        let names = self.0;
+        let name = |key: &str| if is_silent(key) { None } else { Some(names(key)) };
+        while let Some(field) = map.next_key_seed(Key(name))? {
+            match field {
+                Some(Field::Count(slot)) => super::put(&mut counts[slot as usize], map.next_value::<Count>()?.0)?,
+                None => {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Some(_) => return Err(A::Error::custom("another detail")),
+            }
+        }
+        Ok(Some(Details(counts)))
+    }
+}

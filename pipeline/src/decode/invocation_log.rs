@@ -1,0 +1,71 @@
+//! Bedrock's model invocation log (`CloudWatch` or S3): counts and identities; the bodies are looked into for `usage` only.
+
+use spendstream_schemas::dimension::Text;
+
+use super::body::{self, Hint, Reading, bedrock_counts};
+use super::call::Call;
+use super::field::{count_of, loose_text};
+use super::gateways::label;
+use super::json::Node;
+use super::reject::Fault;
+use super::time::{Unit, micros};
+
+/// Reads an invocation log record; `None` when it is none.
+///
+/// # Errors
+/// When a count or the timestamp is not one.
+pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
+    if node.text_of("schemaType") != Some("ModelInvocationLog") {
+        return Ok(None);
+    }
+    let mut call = Call::of_kind("bedrock.log");
+    let model = node.text_of("modelId");
+    let texts = &mut call.row.texts;
+    texts.set_if_some(Text::EventId, node.text_of("requestId"));
+    texts.set_if_some(Text::ResponseId, node.text_of("requestId"));
+    texts.set(Text::ProviderSent, "aws.bedrock");
+    texts.set_if_some(Text::Model, model);
+    texts.set_if_some(Text::BillingAccount, node.text_of("accountId"));
+    texts.set_if_some(Text::UserId, node.path("identity.arn").and_then(Node::text));
+    let arn_region = model.filter(|model| model.starts_with("arn:")).and_then(|arn| arn.split(':').nth(3));
+    let region = node.text_of("inferenceRegion").or_else(|| node.text_of("region")).or(arn_region);
+    texts.set_if_some(Text::Region, region);
+    if node.text_of("errorCode").is_some() {
+        texts.set(Text::Status, "error");
+        texts.set_if_some(Text::ErrorType, node.text_of("errorCode"));
+    }
+    call.row.committed = model.is_some_and(|model| model.contains(":provisioned-model/"));
+    for (key, value) in node.get("requestMetadata").map(Node::members).unwrap_or_default() {
+        if let Some(value) = loose_text(value) {
+            label(&mut call, key, value);
+        }
+    }
+    if let Some(time) = node.get("timestamp") {
+        call.time_micros = Some(micros(time, "timestamp", Unit::Any)?);
+    }
+    let mut reading = counts(node, Hint { model, operation: node.text_of("operation"), lenient: false })?;
+    reading.response_id = None;
+    reading.provider = None;
+    reading.time_micros = None;
+    call.take(reading);
+    Ok(Some(call))
+}
+
+/// The body's own usage says more (lifetimes of cache writes); the record's counts say enough.
+fn counts<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
+    let body = node.path("output.outputBodyJson");
+    if let Some(body) = body.filter(|body| body.is_object())
+        && let Some(reading) = body::read(body, hint)?
+        && !reading.parts.says_nothing()
+    {
+        return Ok(reading);
+    }
+    let of = |side: &str, key: &str| match node.get(side) {
+        Some(part) => count_of(part, key),
+        None => Ok(None),
+    };
+    let input = of("input", "inputTokenCount")?;
+    let output = of("output", "outputTokenCount")?;
+    let (read, write) = (of("input", "cacheReadInputTokenCount")?, of("input", "cacheWriteInputTokenCount")?);
+    bedrock_counts([input, read, write, output, None], None, hint)
+}

@@ -1,0 +1,271 @@
+//! What a message holds — one item, an array, JSON lines, protobuf — and whose shape each item is.
+
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::usage_event::UsageRow;
+
+use super::body::{self, Hint};
+use super::call::{Call, Context};
+use super::json::Node;
+use super::reject::{Fault, Reason, Reject};
+use super::{Ignored, Sink, cloudevents, event, gateways, invocation_log, litellm, mapping, metering, otlp, strip};
+use crate::batch::RawMessage;
+
+/// What one item turned out to be.
+pub(super) enum Item<'n> {
+    Call(Box<Call<'n>>),
+    Ignored(Ignored),
+    /// OTLP spans, which are many items themselves.
+    Spans,
+}
+
+/// Numbers what leaves one message, in order.
+pub(super) struct Out<'s> {
+    sink: &'s mut dyn Sink,
+    next: u32,
+}
+
+impl<'s> Out<'s> {
+    pub fn new(sink: &'s mut dyn Sink) -> Self {
+        Self { sink, next: 0 }
+    }
+
+    fn number(&mut self) -> u32 {
+        let index = self.next;
+        self.next += 1;
+        index
+    }
+
+    pub fn rows(&mut self, rows: &[UsageRow<'_>]) {
+        for row in rows {
+            let index = self.number();
+            self.sink.row(index, row);
+        }
+    }
+
+    pub fn reject(&mut self, reject: Reject) {
+        let index = self.number();
+        self.sink.reject(index, reject);
+    }
+
+    pub fn ignore(&mut self, why: Ignored) {
+        let index = self.number();
+        self.sink.ignore(index, why);
+    }
+}
+
+/// Decodes any message, whatever it holds.
+pub(super) fn decode(message: &RawMessage<'_>, context: Context<'_>, sink: &mut dyn Sink) {
+    let mut out = Out::new(sink);
+    let payload = message.payload;
+    if let Some(envelope) = message.headers.and_then(cloudevents::Envelope::from_headers) {
+        return cloudevents::binary(&envelope, payload, context, &mut out);
+    }
+    // A protobuf of spans begins with a line feed, which JSON would skip as space.
+    if !matches!(payload.first(), Some(b'{' | b'[')) && otlp::protobuf(payload, context, &mut out) {
+        return;
+    }
+    let Ok(text) = std::str::from_utf8(payload) else {
+        return out.reject(not_json(payload, "it is not UTF-8 text"));
+    };
+    match Node::parse(text) {
+        Ok(Node::Array(nodes)) => many(&nodes, context, &mut out),
+        Ok(node) => one(&node, context, &mut out),
+        Err(_) => lines(text, context, &mut out),
+    }
+}
+
+fn many(nodes: &[Node<'_>], context: Context<'_>, out: &mut Out<'_>) {
+    if nodes.len() > context.limits.max_rows_per_message {
+        let fault = too_many(nodes.len(), context);
+        let kept = nodes.iter().map(strip::json).collect::<Vec<_>>();
+        return out.reject(fault.keeping(Some(strip::array(&kept))));
+    }
+    for node in nodes {
+        one(node, context, out);
+    }
+}
+
+pub(super) fn too_many(count: usize, context: Context<'_>) -> Fault {
+    let most = context.limits.max_rows_per_message;
+    let detail = format!(
+        "the message holds {count} items, more than decode.max_rows_per_message = {most}; send smaller messages"
+    );
+    Fault::new(Reason::TooManyRows, detail)
+}
+
+/// JSON lines; a line that is no JSON is rejected alone.
+fn lines(text: &str, context: Context<'_>, out: &mut Out<'_>) {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let first = lines.first().map(|line| Node::parse(line));
+    if lines.len() < 2 || !matches!(first, Some(Ok(Node::Object(_)))) {
+        return out.reject(not_json(text.as_bytes(), &syntax_error(text)));
+    }
+    if lines.len() > context.limits.max_rows_per_message {
+        return out.reject(too_many(lines.len(), context).keeping(None));
+    }
+    for line in lines {
+        match Node::parse(line) {
+            Ok(node) => one(&node, context, out),
+            Err(_) => {
+                let fault = Fault::new(Reason::NotJson, format!("a line is not JSON: {}", syntax_error(line)));
+                out.reject(fault.keeping(Some(line.as_bytes().to_vec())));
+            }
+        }
+    }
+}
+
+fn not_json(payload: &[u8], why: &str) -> Reject {
+    let length = payload.len();
+    let detail =
+        format!("the message of {length} bytes is not JSON: {why}; send one JSON object, an array, JSON lines or OTLP");
+    Fault::new(Reason::NotJson, detail).keeping(None)
+}
+
+/// serde_json words its errors well; our own parser only says where.
+fn syntax_error(text: &str) -> String {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Err(error) => error.to_string(),
+        Ok(_) => "nested too deeply".to_owned(),
+    }
+}
+
+fn one(node: &Node<'_>, context: Context<'_>, out: &mut Out<'_>) {
+    finish(read(node, context), node, context, out);
+}
+
+/// Emits what an item turned out to be.
+pub(super) fn finish<'n>(found: Result<Item<'n>, Fault>, node: &'n Node<'_>, context: Context<'n>, out: &mut Out<'_>) {
+    let mut rows = Vec::new();
+    let done = match found {
+        Ok(Item::Spans) => return otlp::json(node, context, out),
+        Ok(Item::Ignored(why)) => return out.ignore(why),
+        Ok(Item::Call(call)) => call.finish(context, &mut rows),
+        Err(fault) => Err(fault),
+    };
+    match done {
+        Ok(()) => out.rows(&rows),
+        Err(fault) => out.reject(fault.keeping(Some(strip::json(node)))),
+    }
+}
+
+/// Recognises an item and reads it as far as it goes.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<'n>, Fault> {
+    let has = |key: &str| node.get(key).is_some();
+    if !node.is_object() {
+        return Err(unknown(&format!("{} is no event", node.kind())));
+    }
+    if has("resourceSpans") {
+        return Ok(Item::Spans);
+    }
+    if has("resourceLogs") || has("resourceMetrics") {
+        return Ok(Item::Ignored(Ignored::NoUsage));
+    }
+    if event::is_complete(node) {
+        return event::read(node).map(boxed);
+    }
+    if let Some(mapping) = context.limits.mappings.iter().find(|mapping| mapping::applies(mapping, node)) {
+        return mapping::read(mapping, node).map(boxed);
+    }
+    if has("specversion") {
+        return cloudevents::structured(node, context);
+    }
+    if event::recognises(node) {
+        return event::read(node).map(boxed);
+    }
+    if let Some(call) = envelope(node)? {
+        return Ok(boxed(call));
+    }
+    if let Some(call) = response(node)? {
+        return Ok(boxed(call));
+    }
+    // An event of ours that forgot something says so better than "unknown".
+    if has("usage") || (has("id") && (has("time") || has("provider"))) {
+        return event::read(node).map(boxed);
+    }
+    Err(unknown("no known envelope or usage was recognised"))
+}
+
+/// The envelopes of gateways and metering services, which tell themselves apart by their own names.
+fn envelope<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
+    let mut found = litellm::read(node)?;
+    if found.is_none() {
+        found = invocation_log::read(node)?;
+    }
+    if found.is_none() {
+        found = metering::lago(node)?;
+    }
+    if found.is_none() {
+        found = gateways::kong(node)?;
+    }
+    if found.is_none() {
+        found = gateways::portkey(node)?;
+    }
+    if found.is_none() {
+        found = gateways::envoy(node)?;
+    }
+    Ok(found)
+}
+
+pub(super) fn boxed(call: Call<'_>) -> Item<'_> {
+    Item::Call(Box::new(call))
+}
+
+fn unknown(what: &str) -> Fault {
+    let advice = "send event v1, a provider's response, CloudEvents, OTLP spans or LiteLLM's payload, or configure [[decode.mappings]]";
+    Fault::new(Reason::UnknownShape, format!("{what}; {advice}"))
+}
+
+/// A provider's or gateway's whole response body without an envelope; its own id and time are the call's.
+fn response<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
+    let known = [
+        "object",
+        "choices",
+        "type",
+        "modelVersion",
+        "usageMetadata",
+        "stopReason",
+        "custom_id",
+        "model",
+        "meta",
+        "usage_info",
+    ];
+    if !known.iter().any(|key| node.get(key).is_some()) {
+        return Ok(None);
+    }
+    let Some(mut reading) = body::read(node, Hint::default())? else { return Ok(None) };
+    let mut call = Call::of_kind("response");
+    let sent = node.text_of("provider");
+    let batch_id = node.text_of("custom_id").and_then(|_| node.text_of("id"));
+    call.row.texts.set_if_some(Text::EventId, batch_id.or(reading.response_id));
+    call.row.texts.set_if_some(Text::ItemId, node.text_of("custom_id"));
+    // OpenRouter names the upstream provider; the bill is its own.
+    if sent.is_some() && reading.response_id.is_some_and(|id| id.starts_with("gen-")) {
+        call.row.texts.set(Text::ProviderSent, "openrouter");
+        call.row.tags.extend(sent.map(|upstream| ("upstream_provider".into(), upstream.into())));
+    } else {
+        call.row.texts.set_if_some(Text::ProviderSent, sent);
+        if reading.provider == Some("openai") {
+            reading.provider = Some(vendor(reading.model.unwrap_or_default()));
+        }
+    }
+    call.take(reading);
+    Ok(Some(call))
+}
+
+/// Whose model answered in OpenAI's shape, where no envelope says it.
+fn vendor(model: &str) -> &'static str {
+    const BY_PREFIX: [(&str, &str); 8] = [
+        ("grok", "xai"),
+        ("deepseek", "deepseek"),
+        ("mistral", "mistral"),
+        ("codestral", "mistral"),
+        ("magistral", "mistral"),
+        ("claude", "anthropic"),
+        ("gemini", "google"),
+        ("sonar", "perplexity"),
+    ];
+    BY_PREFIX.iter().find(|(prefix, _)| model.starts_with(prefix)).map_or("openai", |(_, vendor)| vendor)
+}

@@ -1,0 +1,416 @@
+//! A JSON tree that borrows from the message and keeps numbers as their text. Bytes in, [`Node`] out; used off the hot path.
+//!
+//! `serde_json::Value` would turn `0.0025200000000000005` into a float and copy every string; money must be read from the text.
+//! Of repeated keys the last one counts and null is the same as absent, as in the typed fast path.
+
+use std::borrow::Cow;
+
+/// Deeper nesting is refused: no payload needs it, and the parser recurses.
+const MAX_DEPTH: usize = 64;
+
+/// One JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node<'a> {
+    Null,
+    Bool(bool),
+    /// The number as it was written.
+    Number(&'a str),
+    Text(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+/// Where and why parsing stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Syntax {
+    pub at: usize,
+    pub what: &'static str,
+}
+
+impl<'a> Node<'a> {
+    /// Parses one complete JSON text.
+    ///
+    /// # Errors
+    /// When the text is not one JSON value, or nests too deeply.
+    pub fn parse(text: &'a str) -> Result<Node<'a>, Syntax> {
+        let mut parser = Parser { text, at: 0 };
+        let node = parser.value(0)?;
+        parser.space();
+        if parser.at == text.len() { Ok(node) } else { parser.fail("expected the end") }
+    }
+
+    /// The member of that name, if this is an object that has it and it is not null.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node<'a>> {
+        match self {
+            Node::Object(members) => members
+                .iter()
+                .rev()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value)
+                .filter(|value| !matches!(value, Node::Null)),
+            _ => None,
+        }
+    }
+
+    /// The value under a dotted path; a name that itself contains dots is found too.
+    #[must_use]
+    pub fn path(&self, path: &str) -> Option<&Node<'a>> {
+        if let Some(node) = self.get(path) {
+            return Some(node);
+        }
+        path.match_indices('.').find_map(|(dot, _)| self.get(&path[..dot]).and_then(|node| node.path(&path[dot + 1..])))
+    }
+
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        matches!(self, Node::Object(_))
+    }
+
+    #[must_use]
+    pub fn items(&self) -> &[Node<'a>] {
+        match self {
+            Node::Array(items) => items,
+            _ => &[],
+        }
+    }
+
+    #[must_use]
+    pub fn members(&self) -> &[(Cow<'a, str>, Node<'a>)] {
+        match self {
+            Node::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The text under a key, if it is a text.
+    #[must_use]
+    pub fn text_of(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Node::text)
+    }
+
+    /// True when the object has a member of that name which is an object.
+    #[must_use]
+    pub fn has_object(&self, key: &str) -> bool {
+        self.get(key).is_some_and(Node::is_object)
+    }
+
+    /// What it is, for messages: never the value itself.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Node::Null => "null",
+            Node::Bool(_) => "a boolean",
+            Node::Number(text) if text.contains(['.', 'e', 'E']) => "a fractional number",
+            Node::Number(_) => "a number",
+            Node::Text(_) => "a text",
+            Node::Array(_) => "an array",
+            Node::Object(_) => "an object",
+        }
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn fail<T>(&self, what: &'static str) -> Result<T, Syntax> {
+        Err(Syntax { at: self.at, what })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn word(&mut self, word: &'static str, node: Node<'a>) -> Result<Node<'a>, Syntax> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(node);
+        }
+        self.fail("expected a value")
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Node<'a>, Syntax> {
+        self.space();
+        match self.peek() {
+            Some(b'{') if depth < MAX_DEPTH => self.object(depth),
+            Some(b'[') if depth < MAX_DEPTH => self.array(depth),
+            Some(b'{' | b'[') => self.fail("nested too deeply"),
+            Some(b'"') => Ok(Node::Text(self.string()?)),
+            Some(b't') => self.word("true", Node::Bool(true)),
+            Some(b'f') => self.word("false", Node::Bool(false)),
+            Some(b'n') => self.word("null", Node::Null),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => self.fail("expected a value"),
+            None => self.fail("ended early"),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Node<'a>, Syntax> {
+        self.at += 1;
+        let mut members = Vec::new();
+        self.space();
+        if self.eat(b'}') {
+            return Ok(Node::Object(members));
+        }
+        loop {
+            self.space();
+            if self.peek() != Some(b'"') {
+                return self.fail("expected a key");
+            }
+            let key = self.string()?;
+            self.space();
+            if !self.eat(b':') {
+                return self.fail("expected ':'");
+            }
+            members.push((key, self.value(depth + 1)?));
+            self.space();
+            if self.eat(b'}') {
+                return Ok(Node::Object(members));
+            }
+            if !self.eat(b',') {
+                return self.fail("expected ',' or '}'");
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Node<'a>, Syntax> {
+        self.at += 1;
+        let mut items = Vec::new();
+        self.space();
+        if self.eat(b']') {
+            return Ok(Node::Array(items));
+        }
+        loop {
+            items.push(self.value(depth + 1)?);
+            self.space();
+            if self.eat(b']') {
+                return Ok(Node::Array(items));
+            }
+            if !self.eat(b',') {
+                return self.fail("expected ',' or ']'");
+            }
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), Syntax> {
+        let from = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == from { self.fail("expected a digit") } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<Node<'a>, Syntax> {
+        let from = self.at;
+        self.eat(b'-');
+        // A leading zero stands alone.
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            self.digits()?;
+        }
+        Ok(Node::Number(&self.text[from..self.at]))
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
+        self.at += 1;
+        let text = self.text;
+        let mut from = self.at;
+        let mut owned: Option<String> = None;
+        loop {
+            match self.peek() {
+                None => return self.fail("a text that never ends"),
+                Some(b'"') => {
+                    let rest = &text[from..self.at];
+                    self.at += 1;
+                    return Ok(match owned {
+                        None => Cow::Borrowed(rest),
+                        Some(owned) => Cow::Owned(owned + rest),
+                    });
+                }
+                Some(b'\\') => {
+                    let mut unescaped = owned.take().unwrap_or_default();
+                    unescaped.push_str(&text[from..self.at]);
+                    self.at += 1;
+                    unescaped.push(self.escape()?);
+                    from = self.at;
+                    owned = Some(unescaped);
+                }
+                Some(0..=0x1f) => return self.fail("a control character in a text"),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Syntax> {
+        let Some(byte) = self.peek() else { return self.fail("a text that never ends") };
+        self.at += 1;
+        Ok(match byte {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode(),
+            _ => return self.fail("an unknown escape"),
+        })
+    }
+
+    fn hex4(&mut self) -> Result<u32, Syntax> {
+        let digits = self.text.as_bytes().get(self.at..self.at + 4).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let value =
+            digits.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        match value {
+            Some(value) => {
+                self.at += 4;
+                Ok(value)
+            }
+            None => self.fail("expected four hexadecimal digits"),
+        }
+    }
+
+    fn unicode(&mut self) -> Result<char, Syntax> {
+        let high = self.hex4()?;
+        let code = if (0xd800..0xdc00).contains(&high) {
+            if !(self.eat(b'\\') && self.eat(b'u')) {
+                return self.fail("half of a surrogate pair");
+            }
+            let low = self.hex4()?;
+            if !(0xdc00..0xe000).contains(&low) {
+                return self.fail("half of a surrogate pair");
+            }
+            0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)
+        } else {
+            high
+        };
+        match char::from_u32(code) {
+            Some(character) => Ok(character),
+            None => self.fail("half of a surrogate pair"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn as_serde(node: &Node<'_>) -> serde_json::Value {
+        match node {
+            Node::Null => serde_json::Value::Null,
+            Node::Bool(value) => (*value).into(),
+            Node::Number(text) => serde_json::from_str(text).expect("a JSON number"),
+            Node::Text(text) => text.as_ref().into(),
+            Node::Array(items) => items.iter().map(as_serde).collect(),
+            Node::Object(members) => serde_json::Value::Object(
+                members.iter().map(|(key, value)| (key.to_string(), as_serde(value))).collect(),
+            ),
+        }
+    }
+
+    fn check(text: &str) {
+        let theirs = serde_json::from_str::<serde_json::Value>(text);
+        match (Node::parse(text), theirs) {
+            (Ok(ours), Ok(theirs)) => assert_eq!(as_serde(&ours), theirs, "{text}"),
+            (Err(_), Err(_)) => {}
+            // serde_json refuses numbers beyond f64; for us a number is its text until someone needs it.
+            (Ok(_), Err(error)) if error.to_string().contains("number out of range") => {}
+            (ours, theirs) => panic!("{text}: {ours:?} but serde_json {theirs:?}"),
+        }
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_odd_texts() {
+        for text in [
+            "",
+            " ",
+            "{}",
+            "[]",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "01",
+            "-",
+            "-0",
+            "1.",
+            ".5",
+            "1e5",
+            "1E+2",
+            "1e",
+            "tru",
+            "nulll",
+            "\"\\u00e9\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ud83dx\"",
+            "\"\\udc00\"",
+            "\"\\x\"",
+            "\"\u{1}\"",
+            "\"abc",
+            "{\"a\":1}x",
+            "{\"a\":1,\"a\":2}",
+            "[[[[1]]]]",
+            "\"\\/\\b\\f\\n\\r\\t\\\"\\\\\"",
+            "1e400",
+            "\"é😀\"",
+            "{1:2}",
+            "\"\\u12\"",
+        ] {
+            check(text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(text in r#"([\[\]{},:" \\]|true|null|-?[0-9]{1,3}|[.eE+]|\\u[0-9a-fd]{4}|"[a-z\\"é]{0,4}"|"k":){0,24}"#) {
+            check(&text);
+        }
+    }
+
+    #[test]
+    fn the_last_of_repeated_keys_counts_and_null_is_absent() {
+        let node = Node::parse(r#"{"a":1,"a":null,"b":null,"b":"x","c":{"d.e":{"f":true}}}"#).unwrap();
+        assert_eq!(node.get("a"), None);
+        assert_eq!(node.text_of("b"), Some("x"));
+        assert_eq!(node.path("c.d.e.f"), Some(&Node::Bool(true)));
+    }
+
+    #[test]
+    fn refuses_bottomless_nesting() {
+        let text = "[".repeat(100_000);
+        assert_eq!(Node::parse(&text).unwrap_err().what, "nested too deeply");
+    }
+}

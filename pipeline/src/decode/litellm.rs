@@ -1,0 +1,145 @@
+//! LiteLLM's `StandardLoggingPayload`. Token details are in `metadata.usage_object`; content, errors and keys are never looked at.
+
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::usage_event::ReportedCost;
+
+use super::body::{self, Hint, Reading};
+use super::call::Call;
+use super::field::{amount, count_of, loose_text};
+use super::json::Node;
+use super::parts::Parts;
+use super::reject::Fault;
+use super::time::{Unit, micros};
+
+/// Keys of `metadata`, and what they say; the first that is there wins.
+const METADATA: [(&str, Text); 15] = [
+    ("user_api_key_org_alias", Text::Organization),
+    ("user_api_key_org_id", Text::Organization),
+    ("user_api_key_team_alias", Text::Team),
+    ("team_alias", Text::Team),
+    ("user_api_key_team_id", Text::Team),
+    ("team_id", Text::Team),
+    ("user_api_key_project_alias", Text::Project),
+    ("user_api_key_project_id", Text::Project),
+    ("user_api_key_user_id", Text::UserId),
+    ("user_api_key_end_user_id", Text::Customer),
+    ("user_api_key_request_route", Text::Endpoint),
+    ("user_api_key_alias", Text::ApiKeyId),
+    ("user_api_key_hash", Text::ApiKeyId),
+    ("session_id", Text::SessionId),
+    ("agent_id", Text::Agent),
+];
+
+/// Reads one payload; `None` when it is something else.
+///
+/// # Errors
+/// When a count or time is not one.
+pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
+    if node.get("call_type").is_none()
+        || (node.get("litellm_call_id").is_none() && node.get("custom_llm_provider").is_none())
+    {
+        return Ok(None);
+    }
+    let mut call = Call::of_kind("litellm");
+    texts(node, &mut call);
+    // A hit is served by LiteLLM's own cache, an absent flag says nothing.
+    call.row.cache_hit = match node.get("cache_hit") {
+        Some(Node::Bool(hit)) => Some(*hit),
+        _ => None,
+    };
+    let cost = node.get("response_cost").and_then(amount);
+    call.row.reported_cost = cost.map(|amount| ReportedCost { amount, currency: "USD".into() });
+    if let Some(time) = node.get("endTime") {
+        call.time_micros = Some(micros(time, "endTime", Unit::Any)?);
+        if let Some(start) = node.get("startTime") {
+            let took = call.time_micros.unwrap_or(0).saturating_sub(micros(start, "startTime", Unit::Any)?);
+            call.row.latency_ms = (took >= 0).then_some(took / 1_000);
+        }
+    }
+    // The tags are a list; as labels they are present or not.
+    for tag in node.get("request_tags").map(Node::items).unwrap_or_default().iter().filter_map(Node::text) {
+        call.tag(tag, "true");
+    }
+    let mut reading = usage(node)?;
+    reading.time_micros = None;
+    reading.response_id = None;
+    reading.provider = None;
+    reading.operation = None;
+    reading.reported_usd = None;
+    call.take(reading);
+    Ok(Some(call))
+}
+
+fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
+    let metadata = node.get("metadata");
+    for (key, text) in METADATA {
+        call.default_text(text, metadata.and_then(|metadata| metadata.text_of(key)));
+    }
+    let response = node.get("response");
+    let texts = &mut call.row.texts;
+    texts.set_if_some(Text::EventId, node.text_of("litellm_call_id").or_else(|| node.text_of("id")));
+    texts.set_if_some(Text::ResponseId, node.text_of("id"));
+    texts.set_if_some(Text::EventSource, Some("litellm"));
+    texts.set_if_some(Text::ProviderSent, node.text_of("custom_llm_provider"));
+    texts.set_if_some(Text::Model, node.text_of("model").map(plain_model));
+    texts.set(Text::Operation, operation(node.text_of("call_type").unwrap_or_default()));
+    texts.set_if_some(Text::Customer, node.get("end_user").and_then(loose_text));
+    texts.set_if_some(Text::SessionId, node.text_of("session_id"));
+    let tiers = [
+        response.and_then(|response| response.text_of("service_tier")),
+        node.path("cost_breakdown.service_tier").and_then(Node::text),
+    ];
+    texts.set_if_some(Text::ServiceTier, tiers.into_iter().flatten().next());
+    let places = ["cost_breakdown.vertex_location", "cost_breakdown.data_residency"];
+    texts.set_if_some(Text::Region, places.iter().find_map(|place| node.path(place).and_then(Node::text)));
+    if node.text_of("status") == Some("failure") {
+        texts.set(Text::Status, "error");
+        let class = node.path("error_information.error_class").and_then(Node::text);
+        texts.set_if_some(
+            Text::ErrorType,
+            class.or_else(|| node.path("error_information.error_code").and_then(Node::text)),
+        );
+    }
+}
+
+/// `openai/gpt-4o` repeats the provider; the price book has names of its own for routed models, so only that prefix goes.
+fn plain_model(model: &str) -> &str {
+    for prefix in ["openai/", "anthropic/", "azure/", "bedrock/", "gemini/", "vertex_ai/"] {
+        if let Some(rest) = model.strip_prefix(prefix) {
+            return rest;
+        }
+    }
+    model
+}
+
+fn operation(call_type: &str) -> &'static str {
+    let call_type = call_type.strip_prefix('a').unwrap_or(call_type);
+    match call_type {
+        "embedding" => "embeddings",
+        "text_completion" => "completion",
+        "image_generation" | "image_edit" => "image",
+        "transcription" | "speech" => "audio",
+        "rerank" => "rerank",
+        _ => "chat",
+    }
+}
+
+/// The usage object where it is; else the plain totals.
+fn usage<'n>(node: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
+    let hint = Hint { model: node.text_of("model"), operation: None, lenient: true };
+    let places = ["metadata.usage_object", "hidden_params.usage_object", "response.usage", "response.usageMetadata"];
+    for place in places {
+        if let Some(usage) = node.path(place).filter(|usage| usage.is_object())
+            && let Some(reading) = body::read(usage, hint)?
+        {
+            return Ok(reading);
+        }
+    }
+    let parts = Parts {
+        input: count_of(node, "prompt_tokens")?,
+        output: count_of(node, "completion_tokens")?,
+        total: count_of(node, "total_tokens")?,
+        ..Parts::default()
+    };
+    Ok(Reading { parts, ..Reading::default() })
+}
