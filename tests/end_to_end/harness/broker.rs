@@ -1,4 +1,4 @@
-//! A real Apache Kafka broker (KRaft, one node, loopback, a free port, a temporary folder).
+//! A real Apache Kafka broker (`KRaft`, one node, loopback, a free port, a temporary folder).
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -128,7 +128,7 @@ impl Instance {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
                 && labels.iter().all(|label| line.contains(label))
         });
-        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().expect("a counter is whole")).sum()
     }
 
     /// SIGTERM; it must commit what it has and end with 0.

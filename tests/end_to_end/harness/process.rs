@@ -35,9 +35,8 @@ impl Process {
         wait::until(&format!("{} says {what}", self.name), || {
             let ended = self.ended();
             let found = read(&self.output());
-            if found.is_none() && ended.is_some() {
-                panic!("{} ended ({ended:?}) before it said {what}:\n{}", self.name, self.tail());
-            }
+            let going = found.is_some() || ended.is_none();
+            assert!(going, "{} ended ({ended:?}) before it said {what}:\n{}", self.name, self.tail());
             found
         })
     }

@@ -32,6 +32,7 @@ pub fn forget(pid: u32) {
 fn tell(sign: char, pid: u32) {
     static PIPE: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
     let pipe = PIPE.get_or_init(|| {
+        #[expect(clippy::zombie_processes, reason = "it outlives the test binary, that is its job")]
         let shell = Command::new("sh").args(["-c", SCRIPT]).stdin(Stdio::piped()).spawn().expect("sh starts");
         Mutex::new(shell.stdin.expect("stdin is piped"))
     });

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Generous, since a loaded machine is slow; it bounds a failure, it measures nothing.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const LONG: Duration = Duration::from_mins(2);
 
 /// Asks until there is an answer; panics with `what` after [`LONG`].
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
@@ -14,12 +14,13 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(Instant::now() < end, "waited {LONG:?} in vain for: {what}");
-        std::thread::sleep(pause);
+        let_pass(pause);
         pause = (pause * 2).min(Duration::from_millis(200));
     }
 }
 
 /// Lets a random, seeded time pass: the moment of a fault, never a way to wait for something.
+#[expect(clippy::disallowed_methods, reason = "a test has no shutdown to be late for")]
 pub fn let_pass(time: Duration) {
     std::thread::sleep(time);
 }

@@ -7,7 +7,7 @@ use crate::harness::collector::Collector;
 use crate::harness::components::need;
 use crate::harness::instance::Setup;
 use crate::harness::lake::Lake;
-use crate::harness::wait;
+use crate::harness::{topics, wait};
 
 use super::captures::openai_instrumentation;
 
@@ -30,6 +30,7 @@ fn check(topic: &str, encoding: &str) {
     let mut collector = Collector::start(broker, topic, encoding);
     collector.send(&file("otel_openai.otlp.json"));
     collector.send(&file("traceloop.otlp.json"));
+    wait::until("spans in the topic", || (topics::ends(broker, topic)[&0] >= 6).then_some(()));
     let mut calls = openai_instrumentation();
     calls.extend(expected(&["gpt-4o", "text-embedding-3-small", "gpt-5 (responses)", "claude-sonnet-4-5"]));
     calls.sort();

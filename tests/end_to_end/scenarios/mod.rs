@@ -6,6 +6,7 @@ mod compose;
 mod dead_letters;
 mod duplicates;
 mod flow;
+mod http_intake;
 mod kill;
 mod outage;
 mod rebalance;
