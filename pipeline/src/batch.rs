@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::price_book::PriceBook;
 
 /// Counts one assignment of a partition to this process. What was read under an older one is dropped wherever it turns up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub u64);
 
 /// Headers of a Kafka message that a decoder may look at.
@@ -118,7 +120,6 @@ pub struct DeadLetter {
 }
 
 /// Priced rows of a range of one partition, ready for Parquet.
-#[derive(Debug)]
 pub struct PricedBatch {
     pub source: Arc<SourcePartition>,
     pub generation: Generation,
@@ -127,6 +128,10 @@ pub struct PricedBatch {
     /// Rows by UTC date (days since the epoch); each in the file schema of the table `usage`, interned texts as dictionaries.
     pub rows: Vec<(i32, RecordBatch)>,
     pub dead_letters: Vec<DeadLetter>,
+    /// The book that priced the rows; it must lie under the lake before they do.
+    pub book: Arc<PriceBook>,
+    /// Sum of `cost`.
+    pub cost: Amount,
 }
 
 /// The progress of one partition inside a commit.
@@ -152,7 +157,7 @@ pub struct DataFile {
 }
 
 /// What one Delta commit makes durable: files and, for every partition, how far they reach.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LakeCommit {
     pub files: Vec<DataFile>,
     pub progress: Vec<PartitionProgress>,

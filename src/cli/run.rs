@@ -4,10 +4,18 @@ use std::process::ExitCode;
 
 use spendstream_schemas::config::Config;
 
-/// Arguments of `spendstream run`.
+/// The pipeline and the query API in one process, until Ctrl-C or SIGTERM.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-pub fn run(_args: Args, _config: Config) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(_args: Args, config: Config) -> anyhow::Result<ExitCode> {
+    super::runtime()?.block_on(async {
+        let pipeline = super::pipeline::start(&config).await?;
+        let api = spendstream_query_api::start(&config).await?;
+        tracing::info!("query API listening on http://{}", api.addr());
+        let failed = super::pipeline::wait(&pipeline).await?;
+        api.stop().await;
+        pipeline.stop().await?;
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    })
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Int64Array, ListArray, MapArray, StringArray, StructArray,
-    UInt32Array,
+    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Int64Array, ListArray, MapArray, StringArray,
+    StructArray, UInt32Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, UInt32Type};

@@ -167,12 +167,9 @@ impl Horizon {
                 found.remove();
             }
         }
-        for offsets in [
-            &mut self.charged_spans,
-            &mut self.parents_of_charged,
-            &mut self.span_responses,
-            &mut self.call_responses,
-        ] {
+        for offsets in
+            [&mut self.charged_spans, &mut self.parents_of_charged, &mut self.span_responses, &mut self.call_responses]
+        {
             offsets.forget_before(oldest);
         }
     }

@@ -1,0 +1,243 @@
+//! One committer per process: makes cuts durable, one after the other, and says where partitions stand. In: [`ToCommitter`]
+//! and questions; out: versions of the table, acknowledged dead letters, offsets for the group.
+//!
+//! Order inside a commit: dead letters acknowledged, price-book versions kept, files and offsets in one Delta commit. What
+//! is older than the current generation is dropped; a commit under way is given up when the generation moves on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::price_book::PriceBook;
+use spendstream_storage::Lake;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::batch::{DeadLetter, Generation, LakeCommit};
+use crate::dead_letter::DeadLetters;
+use crate::dedupe::horizon::Horizon;
+use crate::dedupe::rebuild;
+use crate::flush::FlushToken;
+use crate::intake::consumer::KafkaConsumer;
+
+use crate::lake::recent::recent_rows;
+use crate::lake::{CommitError, Committer as LakeCommitter};
+use crate::metrics::Metrics;
+use crate::price::archive::Keeper;
+use crate::status::Status;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What one commit is cut from: the lake's part, and what has to happen around it.
+#[derive(Default)]
+pub struct Cut {
+    pub generation: Generation,
+    pub commit: LakeCommit,
+    /// While it is collected; moved into `commit` when it is cut.
+    pub dead_letters: Vec<(Arc<SourcePartition>, DeadLetter)>,
+    /// Books that priced rows of it.
+    pub books: Vec<Arc<PriceBook>>,
+    pub flushes: Vec<Arc<FlushToken>>,
+    pub cost: Amount,
+}
+
+/// Where a partition stands, and what it charged lately.
+pub struct Position {
+    pub source: Arc<SourcePartition>,
+    /// The next offset by the lake; `None` when it has none yet.
+    pub committed: Option<i64>,
+    pub horizon: Box<Horizon>,
+}
+
+/// What the committer is told.
+pub enum ToCommitter {
+    Commit(Box<Cut>),
+}
+
+/// "Where do these partitions stand?" Overtakes commits of older generations.
+pub struct Question {
+    pub partitions: Vec<Arc<SourcePartition>>,
+    pub generation: Generation,
+    pub reply: oneshot::Sender<Vec<Position>>,
+}
+
+/// What the committer is wired to.
+pub struct Wires {
+    pub lake: Lake,
+    pub keeper: Keeper,
+    pub dead_letters: DeadLetters,
+    pub consumer: Arc<KafkaConsumer>,
+    pub generation: watch::Receiver<Generation>,
+    pub fenced: watch::Sender<Option<Generation>>,
+    pub status: Arc<Status>,
+    pub metrics: Arc<Metrics>,
+    /// Offsets watched for repeats.
+    pub horizon: i64,
+}
+
+/// See the module.
+pub struct CommitLoop {
+    committer: LakeCommitter,
+    wires: Wires,
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures how long a commit took")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl CommitLoop {
+    #[must_use]
+    pub fn new(committer: LakeCommitter, wires: Wires) -> Self {
+        Self { committer, wires }
+    }
+
+    /// Works until both channels close.
+    pub async fn run(mut self, mut cuts: mpsc::Receiver<ToCommitter>, mut questions: mpsc::Receiver<Question>) {
+        loop {
+            tokio::select! {
+                biased;
+                question = questions.recv() => match question {
+                    Some(question) => self.answer(question).await,
+                    None => match cuts.recv().await {
+                        Some(ToCommitter::Commit(cut)) => self.commit(*cut).await,
+                        None => return,
+                    },
+                },
+                cut = cuts.recv() => match cut {
+                    Some(ToCommitter::Commit(cut)) => self.commit(*cut).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn is_current(&self, generation: Generation) -> bool {
+        *self.wires.generation.borrow() == generation && *self.wires.fenced.borrow() != Some(generation)
+    }
+
+    async fn commit(&mut self, mut cut: Cut) {
+        if !self.is_current(cut.generation) {
+            return;
+        }
+        let flushes = std::mem::take(&mut cut.flushes);
+        if !cut.commit.progress.is_empty() {
+            let mut generation = self.wires.generation.clone();
+            let mine = cut.generation;
+            let done = tokio::select! {
+                done = self.make_durable(cut) => done,
+                _ = generation.wait_for(|current| *current != mine) => false,
+            };
+            if !done {
+                return;
+            }
+        }
+        for flush in flushes {
+            flush.committed();
+        }
+    }
+
+    /// True when the cut is in the table.
+    async fn make_durable(&mut self, cut: Cut) -> bool {
+        let started = now();
+        self.wires.dead_letters.send(&cut.commit.dead_letters).await;
+        for book in &cut.books {
+            self.keep(book).await;
+        }
+        let mut offsets = TopicPartitionList::new();
+        for progress in &cut.commit.progress {
+            let (source, next) = (&progress.source, Offset::Offset(progress.range.to()));
+            if let Err(error) = offsets.add_partition_offset(&source.topic, source.partition, next) {
+                tracing::debug!(%error, "an offset for the group");
+            }
+        }
+        let committed = match self.committer.commit(cut.commit).await {
+            Ok(committed) => committed,
+            Err(CommitError::Fenced { partition, expected, found }) => {
+                tracing::warn!(%partition, expected, found, "another instance committed this partition; what is pending is dropped");
+                self.wires.metrics.fenced.inc();
+                self.wires.fenced.send_replace(Some(cut.generation));
+                return false;
+            }
+            Err(CommitError::Cancelled) => return false,
+            Err(CommitError::Refused(error)) => {
+                tracing::error!(%error, "the table is no longer one this program may write; nothing more is committed");
+                self.wires.status.set_lake_failure(Some(error.to_string()));
+                // Waiting here stops the stages before; the generation cannot help, an operator must.
+                return std::future::pending().await;
+            }
+        };
+        let metrics = &self.wires.metrics;
+        metrics.commits.inc();
+        metrics.committed_rows.inc_by(committed.rows);
+        metrics.file_bytes.inc_by(committed.bytes);
+        metrics.commit_seconds.observe(now().duration_since(started).as_secs_f64());
+        self.wires.status.set_lake_failure(None);
+        // For lag tools only: offsets are taken from the lake.
+        if let Err(error) = self.wires.consumer.commit(&offsets, CommitMode::Async) {
+            tracing::debug!(%error, "committing offsets to the group");
+        }
+        true
+    }
+
+    async fn keep(&mut self, book: &PriceBook) {
+        while let Err(error) = self.wires.keeper.ensure(book).await {
+            tracing::warn!(%error, "the price book cannot be kept under the lake; the commit waits and tries again");
+            self.wires.status.set_lake_failure(Some(error.to_string()));
+            self.wires.metrics.commit_retries.inc();
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Answers when the lake can be read; gives up when the question is out of date.
+    async fn answer(&mut self, question: Question) {
+        loop {
+            if *self.wires.generation.borrow() != question.generation {
+                return;
+            }
+            match self.positions(&question.partitions).await {
+                Ok(positions) => {
+                    self.wires.status.set_lake_failure(None);
+                    // Nobody waits any more when the question went out of date meanwhile.
+                    drop(question.reply.send(positions));
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(error = %format!("{error:#}"), "the lake's offsets cannot be read; trying again");
+                    self.wires.status.set_lake_failure(Some(format!("{error:#}")));
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn positions(&mut self, partitions: &[Arc<SourcePartition>]) -> anyhow::Result<Vec<Position>> {
+        let sources: Vec<SourcePartition> = partitions.iter().map(|source| source.as_ref().clone()).collect();
+        let offsets = self.committer.offsets(&sources).await?;
+        let mut positions = Vec::with_capacity(partitions.len());
+        for source in partitions {
+            let committed = offsets.get(source.as_ref()).copied().flatten();
+            let horizon = Box::new(self.horizon(source, committed).await?);
+            positions.push(Position { source: Arc::clone(source), committed, horizon });
+        }
+        Ok(positions)
+    }
+
+    /// What was charged over the last offsets, from the lake.
+    async fn horizon(&self, source: &SourcePartition, committed: Option<i64>) -> anyhow::Result<Horizon> {
+        let mut horizon = Horizon::new(self.wires.horizon);
+        let Some(committed) = committed else { return Ok(horizon) };
+        let oldest = committed.saturating_sub(self.wires.horizon);
+        let mut seen = Vec::new();
+        for batch in recent_rows(&self.wires.lake, source, oldest, &rebuild::columns()).await? {
+            seen.extend(rebuild::fingerprints(&batch)?);
+        }
+        seen.sort_unstable_by_key(|(offset, index, _)| (*offset, *index));
+        for (offset, _, fingerprint) in &seen {
+            horizon.remember(*offset, fingerprint);
+        }
+        Ok(horizon)
+    }
+}

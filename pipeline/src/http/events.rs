@@ -1,0 +1,139 @@
+//! `POST /v1/events` and `POST /v1/traces`: bodies become Kafka messages, answered when Kafka has them. Nothing is decoded
+//! here: what the topic gets is what was posted (an array or NDJSON item by item), and the consumer judges it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use spendstream_schemas::config::Config;
+
+use super::Shared;
+use crate::intake::client;
+
+const ACKNOWLEDGE: Duration = Duration::from_secs(30);
+
+/// Writes what was posted to the source topic.
+pub struct Producer {
+    producer: FutureProducer,
+    topic: String,
+}
+
+impl Producer {
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let producer = client::producer(&config.kafka)
+            .set("enable.idempotence", "true")
+            .set("message.max.bytes", "8388608")
+            .set("linger.ms", "5")
+            .set("compression.type", "lz4")
+            .create()
+            .context("kafka: a property is refused")?;
+        Ok(Self { producer, topic: config.kafka.topic.clone() })
+    }
+
+    async fn send(&self, key: Option<String>, payload: &[u8]) -> Result<(), String> {
+        let mut record = FutureRecord::<String, [u8]>::to(&self.topic).payload(payload);
+        if let Some(key) = &key {
+            record = record.key(key);
+        }
+        self.producer.send(record, Timeout::After(ACKNOWLEDGE)).await.map(drop).map_err(|(error, _)| error.to_string())
+    }
+}
+
+pub async fn post_events(State(shared): State<Shared>, body: Bytes) -> Response {
+    let items = match items(&body) {
+        Ok(items) => items,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+    };
+    let sends = items.iter().map(|item| shared.events.send(key(item), item.get().as_bytes()));
+    answer(futures::future::join_all(sends).await)
+}
+
+pub async fn post_traces(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/json") && !kind.starts_with("application/x-protobuf") {
+        let why = "content-type must be application/json or application/x-protobuf (OTLP/HTTP)";
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+    }
+    match shared.events.send(None, &body).await {
+        // An OTLP exporter expects an (empty) ExportTraceServiceResponse in its own encoding.
+        Ok(()) if kind.starts_with("application/json") => {
+            ([(header::CONTENT_TYPE, "application/json")], "{}").into_response()
+        }
+        Ok(()) => ([(header::CONTENT_TYPE, "application/x-protobuf")], Bytes::new()).into_response(),
+        Err(why) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, &format!("Kafka did not take the spans ({why}); send them again"))
+        }
+    }
+}
+
+/// One JSON value, the members of an array, or the lines of NDJSON.
+fn items(body: &[u8]) -> Result<Vec<&RawValue>, String> {
+    let mut all = Vec::new();
+    for (position, item) in serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>().enumerate() {
+        let item = item.map_err(|error| format!("item {position} is not JSON: {error}"))?;
+        if item.get().starts_with('[') {
+            let members: Vec<&RawValue> =
+                serde_json::from_str(item.get()).map_err(|error| format!("item {position}: {error}"))?;
+            all.extend(members);
+        } else {
+            all.push(item);
+        }
+    }
+    if all.is_empty() { Err("the body is empty; post one event, an array or NDJSON".to_owned()) } else { Ok(all) }
+}
+
+/// Repeats must meet in one partition: the item's own id is the key.
+fn key(item: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Keyed {
+        id: Option<String>,
+    }
+    serde_json::from_str::<Keyed>(item.get()).ok()?.id
+}
+
+fn answer(sent: Vec<Result<(), String>>) -> Response {
+    let accepted = sent.iter().filter(|result| result.is_ok()).count();
+    match sent.into_iter().find_map(Result::err) {
+        None => (StatusCode::ACCEPTED, axum::Json(json!({ "accepted": accepted }))).into_response(),
+        Some(why) => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("Kafka took {accepted} and then failed ({why}); send all of it again, repeats are counted once"),
+        ),
+    }
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = json!({ "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail });
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{items, key};
+
+    #[test]
+    fn one_value_an_array_and_lines_give_items() {
+        let count = |body: &str| items(body.as_bytes()).map(|items| items.len());
+        assert_eq!(count(r#"{"id":"a"}"#), Ok(1));
+        assert_eq!(count(r#"[{"id":"a"},{"id":"b"}]"#), Ok(2));
+        assert_eq!(count("{\"id\":\"a\"}\n{\"id\":\"b\"}\n"), Ok(2));
+        assert!(count("").unwrap_err().contains("empty"));
+        assert!(count("{").unwrap_err().contains("item 0 is not JSON"));
+    }
+
+    #[test]
+    fn an_items_id_is_its_key() {
+        let body = br#"[{"id":"a"},{"x":1}]"#;
+        let items = items(body).unwrap();
+        assert_eq!(key(items[0]).as_deref(), Some("a"));
+        assert_eq!(key(items[1]), None);
+    }
+}

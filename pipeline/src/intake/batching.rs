@@ -1,0 +1,93 @@
+//! Messages of one partition, copied into a batch until it is large enough. In: borrowed messages; out: [`RawBatch`]es that join.
+
+use std::sync::Arc;
+
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use spendstream_schemas::ids::{OffsetRange, SourcePartition};
+
+use crate::batch::{Generation, Headers, RawBatch, RawMeta};
+
+/// Collects the next batch of a partition.
+#[derive(Debug)]
+pub struct Batching {
+    source: Arc<SourcePartition>,
+    generation: Generation,
+    /// Where the batch being collected starts.
+    from: i64,
+    /// The next offset that counts; smaller ones were read before.
+    next: i64,
+    bytes: Vec<u8>,
+    messages: Vec<RawMeta>,
+}
+
+impl Batching {
+    /// Starts at an offset.
+    #[must_use]
+    pub fn new(source: Arc<SourcePartition>, generation: Generation, from: i64) -> Self {
+        Self { source, generation, from, next: from, bytes: Vec::new(), messages: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Copies a message; one that was read before is left out.
+    pub fn push(&mut self, message: &BorrowedMessage<'_>) {
+        if message.offset() < self.next {
+            return;
+        }
+        self.next = message.offset() + 1;
+        let payload = message.payload().map(|payload| copy(&mut self.bytes, payload));
+        let key = message.key().map(|key| copy(&mut self.bytes, key));
+        self.messages.push(RawMeta {
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis(),
+            payload,
+            key,
+            headers: headers(message),
+        });
+    }
+
+    /// The batch so far; the next one joins it.
+    ///
+    pub fn take(&mut self) -> Option<RawBatch> {
+        if self.messages.is_empty() {
+            return None;
+        }
+        let range = OffsetRange::new(self.from, self.next).ok()?;
+        self.from = self.next;
+        let (bytes, messages) = (self.bytes.len(), self.messages.len());
+        Some(RawBatch {
+            source: Arc::clone(&self.source),
+            generation: self.generation,
+            range,
+            bytes: std::mem::replace(&mut self.bytes, Vec::with_capacity(bytes)),
+            messages: std::mem::replace(&mut self.messages, Vec::with_capacity(messages)),
+        })
+    }
+}
+
+fn copy(bytes: &mut Vec<u8>, value: &[u8]) -> (u32, u32) {
+    // A batch is cut at a few MiB, far below 4 GiB.
+    let at = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let from = at(bytes.len());
+    bytes.extend_from_slice(value);
+    (from, at(bytes.len()))
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Option<Box<Headers>> {
+    let headers = message.headers()?;
+    let all = headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect();
+    Some(Box::new(Headers(all)))
+}

@@ -1,0 +1,125 @@
+//! librdkafka's callbacks as events: nothing is decided or awaited in a callback, which runs inside `poll`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::metrics::Metrics;
+
+/// A change of what this instance owns. The loop answers it with `assign` or `unassign`, when it is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rebalance {
+    Assigned(Vec<i32>),
+    Revoked,
+    /// The session ran out: somebody else may own the partitions already.
+    Lost,
+}
+
+/// See the module.
+pub struct IntakeContext {
+    inbox: Mutex<VecDeque<Rebalance>>,
+    closing: AtomicBool,
+    /// Broker errors since the last message or answer: 0 while it is reachable.
+    unreachable: AtomicI64,
+    metrics: Arc<Metrics>,
+}
+
+impl IntakeContext {
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { inbox: Mutex::default(), closing: AtomicBool::new(false), unreachable: AtomicI64::new(0), metrics }
+    }
+
+    /// The oldest event that was not taken yet.
+    pub fn take(&self) -> Option<Rebalance> {
+        self.inbox.lock().pop_front()
+    }
+
+    /// From now on partitions are given back at once: the consumer is being closed.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// True while no broker answers.
+    pub fn is_unreachable(&self) -> bool {
+        self.unreachable.load(Ordering::Acquire) > 0
+    }
+
+    /// A broker answered.
+    pub fn reached(&self) {
+        if self.is_unreachable() {
+            self.unreachable.store(0, Ordering::Release);
+        }
+    }
+}
+
+impl ClientContext for IntakeContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "kafka: {message}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(facility, "kafka: {message}"),
+            _ => tracing::debug!(facility, "kafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        use rdkafka::error::RDKafkaErrorCode::AllBrokersDown;
+        if error.rdkafka_error_code() == Some(AllBrokersDown) && self.unreachable.fetch_add(1, Ordering::AcqRel) == 0 {
+            tracing::warn!("no Kafka broker answers ({reason}); what was read is kept and reading resumes by itself");
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        for topic in statistics.topics.values() {
+            for (partition, figures) in topic.partitions.iter().filter(|(id, _)| **id >= 0) {
+                if figures.consumer_lag >= 0 {
+                    self.metrics.lag.with_label_values(&[&partition.to_string()]).set(figures.consumer_lag);
+                }
+            }
+        }
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.reached();
+        }
+    }
+}
+
+impl ConsumerContext for IntakeContext {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let closing = self.closing.load(Ordering::Acquire);
+        let event = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if !closing => {
+                let mut ids: Vec<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
+                ids.sort_unstable();
+                Rebalance::Assigned(ids)
+            }
+            _ if closing => {
+                // Everything was flushed before closing; nothing is left to wait for.
+                if let Err(error) = consumer.unassign() {
+                    tracing::debug!(%error, "giving partitions back");
+                }
+                return;
+            }
+            _ if consumer.assignment_lost() => Rebalance::Lost,
+            _ => Rebalance::Revoked,
+        };
+        self.inbox.lock().push_back(event);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            // Only lag tools read these offsets.
+            tracing::debug!(%error, "committing offsets to the group");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Prices a batch of decoded columns. In: [`EventColumns`], the book, where they came from; out: Arrow rows by date and what
+//! metrics want to know. It does no IO and reads no clock; which prices apply is looked up once per distinct question.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use hashbrown::HashMap;
+use rust_decimal::Decimal;
+use smallvec::SmallVec;
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::note::{CostQuality, Note, Notes};
+use spendstream_schemas::price_book::{Plan, PriceBook, Priced, Question, Unpriced, Usage};
+use spendstream_schemas::usage_event::Quantity;
+
+use super::rows;
+use crate::columns::arrays::LocalIds;
+use crate::columns::events::{EventColumns, quantity_decimal};
+use crate::columns::interner::{Interner, Symbol};
+
+/// Key of `pricing_inputs`: the service tier as it was sent, where the lake's column says something else.
+pub const TIER_SENT: &str = "service_tier_sent";
+/// Key of `pricing_inputs`: the region as it was sent, where the lake's column says something else; empty for none.
+pub const REGION_SENT: &str = "region_sent";
+/// The service tier of who says nothing.
+pub const STANDARD_TIER: &str = "standard";
+
+/// The texts that decide which prices apply, in the order of [`Question`].
+const QUESTION: [Text; 7] = [
+    Text::ProviderSent,
+    Text::Model,
+    Text::ServiceTier,
+    Text::Region,
+    Text::Organization,
+    Text::BillingAccount,
+    Text::Operation,
+];
+
+type QuestionKey = [Symbol; QUESTION.len()];
+
+/// What a question resolved to, with its words as symbols.
+struct Answer {
+    plan: Result<Plan, Unpriced>,
+    provider: Symbol,
+    model_id: Symbol,
+    tier: Symbol,
+    region: Symbol,
+    inputs: SmallVec<[(Symbol, Symbol); 2]>,
+}
+
+/// Where and when a batch was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Lineage<'a> {
+    pub source: &'a SourcePartition,
+    pub ingest_micros: i64,
+}
+
+/// The priced columns of a batch, one entry per row.
+#[derive(Default)]
+pub(super) struct PricedColumns {
+    pub provider: Vec<Symbol>,
+    pub model_id: Vec<Symbol>,
+    pub tier: Vec<Symbol>,
+    pub region: Vec<Symbol>,
+    /// `cost`, `list_cost`, … as in `table::usage::MONEY`; `None` when unpriced.
+    pub money: [Vec<Option<i128>>; 9],
+    pub price_id: Vec<Symbol>,
+    pub price_currency: Vec<Symbol>,
+    pub fx_rate: Vec<Option<i128>>,
+    pub category: Vec<Symbol>,
+    pub status: Vec<Symbol>,
+    pub unpriced_reason: Vec<Symbol>,
+    pub quality: Vec<Symbol>,
+    pub notes: Vec<Notes>,
+    pub input_ends: Vec<i32>,
+    pub inputs: Vec<(Symbol, Symbol)>,
+}
+
+/// What metrics and the live line want to know of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    pub cost: Amount,
+    /// (provider as sent, model as sent, reason) → rows.
+    pub unpriced: Vec<((String, String, &'static str), u64)>,
+    /// Rows by note.
+    pub noted: Vec<(Note, u64)>,
+}
+
+/// See the module. One per decode thread.
+pub struct Engine {
+    pub interner: Interner,
+    pub(super) ids: LocalIds,
+    book: Arc<PriceBook>,
+    answers: HashMap<QuestionKey, Answer>,
+    limits: (usize, usize),
+}
+
+impl Engine {
+    /// `max_values` and `max_bytes` bound the interner.
+    #[must_use]
+    pub fn new(book: Arc<PriceBook>, max_values: usize, max_bytes: usize) -> Self {
+        Self {
+            interner: Interner::new(max_values, max_bytes),
+            ids: LocalIds::default(),
+            book,
+            answers: HashMap::new(),
+            limits: (max_values, max_bytes),
+        }
+    }
+
+    /// Between two batches: takes the newest book, and starts a fresh interner when the old one is full.
+    pub fn refresh(&mut self, book: &Arc<PriceBook>) {
+        if !Arc::ptr_eq(&self.book, book) {
+            self.book = Arc::clone(book);
+            self.answers.clear();
+        }
+        if self.interner.is_full() {
+            self.interner = Interner::new(self.limits.0, self.limits.1);
+            self.ids = LocalIds::default();
+            self.answers.clear();
+        }
+    }
+
+    /// The book in force for this batch.
+    #[must_use]
+    pub fn book(&self) -> &Arc<PriceBook> {
+        &self.book
+    }
+
+    /// Prices every row; none is left out.
+    ///
+    /// # Errors
+    /// Only when Arrow refuses consistent columns, which is a fault of this program.
+    pub fn price(
+        &mut self,
+        columns: EventColumns,
+        lineage: Lineage<'_>,
+    ) -> Result<(Vec<(i32, RecordBatch)>, Summary), ArrowError> {
+        let mut priced = PricedColumns::default();
+        let mut summary = SummaryBuilder::default();
+        for row in 0..columns.len() {
+            self.price_row(&columns, row, &mut priced, &mut summary);
+        }
+        let summary = summary.finish(&self.interner);
+        let batches = rows::build(self, columns, priced, lineage)?;
+        Ok((batches, summary))
+    }
+
+    fn price_row(&mut self, columns: &EventColumns, row: usize, out: &mut PricedColumns, summary: &mut SummaryBuilder) {
+        let key = QUESTION.map(|text| columns.symbols[text as usize][row]);
+        let Self { interner, answers, book, .. } = self;
+        let answer = answers.entry(key).or_insert_with(|| answer(book, &key, interner));
+        out.provider.push(answer.provider);
+        out.model_id.push(answer.model_id);
+        out.tier.push(answer.tier);
+        out.region.push(answer.region);
+        out.inputs.extend_from_slice(&answer.inputs);
+        out.input_ends.push(i32::try_from(out.inputs.len()).unwrap_or(i32::MAX));
+        let quantities: SmallVec<[Quantity<'_>; 2]> = columns
+            .row_quantities(row)
+            .iter()
+            .map(|(meter, units)| (Cow::Borrowed(interner.text(*meter).unwrap_or_default()), quantity_decimal(*units)))
+            .collect();
+        let usage = Usage {
+            counts: &columns.counts[row],
+            quantities: &quantities,
+            committed: columns.committed[row],
+            cache_hit: columns.cache_hits[row].unwrap_or(false),
+        };
+        let result = match &answer.plan {
+            Ok(plan) => plan.price(columns.times[row], &usage),
+            Err(unpriced) => Err(unpriced.clone()),
+        };
+        drop(quantities);
+        let reported = columns.reported[row].and_then(|(amount, currency)| {
+            book.convert(amount, interner.text(currency)?, columns.times[row]).map(Amount::units)
+        });
+        out.money[8].push(reported);
+        let own = (columns.notes[row], columns.qualities[row]);
+        match result {
+            Ok(priced) => out.push_priced(&priced, own, interner, summary),
+            Err(unpriced) => {
+                summary.unpriced(key[0], key[1], unpriced.word());
+                out.push_unpriced(&unpriced, own, interner, summary);
+            }
+        }
+    }
+}
+
+impl PricedColumns {
+    fn push_priced(
+        &mut self,
+        priced: &Priced<'_>,
+        own: (Notes, CostQuality),
+        interner: &mut Interner,
+        summary: &mut SummaryBuilder,
+    ) {
+        let amounts = [
+            priced.cost,
+            priced.list_cost,
+            priced.input_cost,
+            priced.output_cost,
+            priced.cache_read_cost,
+            priced.cache_write_cost,
+            priced.other_cost,
+            priced.cache_savings,
+        ];
+        for (column, amount) in self.money.iter_mut().zip(amounts) {
+            column.push(Some(amount.units()));
+        }
+        summary.cost = summary.cost + priced.cost;
+        self.price_id.push(interner.intern(priced.price_id).0);
+        self.price_currency.push(interner.intern(priced.price_currency).0);
+        self.fx_rate.push(rate_units(priced.fx_rate));
+        self.category.push(interner.intern(priced.category).0);
+        self.status.push(interner.intern("priced").0);
+        self.unpriced_reason.push(Symbol::NONE);
+        self.push_trust(own.0.union(priced.notes), own.1.max(priced.quality), interner, summary);
+    }
+
+    fn push_unpriced(
+        &mut self,
+        unpriced: &Unpriced,
+        own: (Notes, CostQuality),
+        interner: &mut Interner,
+        summary: &mut SummaryBuilder,
+    ) {
+        for column in &mut self.money[..8] {
+            column.push(None);
+        }
+        for column in [&mut self.price_id, &mut self.price_currency, &mut self.category] {
+            column.push(Symbol::NONE);
+        }
+        self.fx_rate.push(None);
+        self.status.push(interner.intern("unpriced").0);
+        self.unpriced_reason.push(interner.intern(&unpriced.reason()).0);
+        self.push_trust(own.0, own.1, interner, summary);
+    }
+
+    fn push_trust(
+        &mut self,
+        notes: Notes,
+        quality: CostQuality,
+        interner: &mut Interner,
+        summary: &mut SummaryBuilder,
+    ) {
+        if !notes.is_empty() {
+            summary.note(notes);
+        }
+        self.notes.push(notes);
+        self.quality.push(interner.intern(quality.name()).0);
+    }
+}
+
+fn answer(book: &PriceBook, key: &QuestionKey, interner: &mut Interner) -> Answer {
+    let words = key.map(|symbol| interner.text(symbol).map(ToOwned::to_owned));
+    let [provider, model, service_tier, region, organization, billing_account, operation] = &words;
+    let plan = book.resolve(&Question {
+        provider: provider.as_deref(),
+        model: model.as_deref(),
+        service_tier: service_tier.as_deref(),
+        region: region.as_deref(),
+        organization: organization.as_deref(),
+        billing_account: billing_account.as_deref(),
+        operation: operation.as_deref(),
+    });
+    let mut intern = |text: &str| if text.is_empty() { Symbol::NONE } else { interner.intern(text).0 };
+    let Ok(plan) = plan else {
+        let known = provider.as_deref().and_then(|name| book.provider_id(name)).map_or(Symbol::NONE, &mut intern);
+        let (tier, region) = (key[2], key[3]);
+        return Answer { plan, provider: known, model_id: Symbol::NONE, tier, region, inputs: SmallVec::new() };
+    };
+    let mut inputs: SmallVec<[(Symbol, Symbol); 2]> =
+        plan.pricing_inputs.iter().map(|(name, value)| (intern(name), intern(value))).collect();
+    if plan.service_tier != service_tier.as_deref().unwrap_or(STANDARD_TIER) {
+        inputs.push((intern(TIER_SENT), intern(service_tier.as_deref().unwrap_or_default())));
+    }
+    if plan.region.as_deref() != region.as_deref() {
+        inputs.push((intern(REGION_SENT), intern(region.as_deref().unwrap_or_default())));
+    }
+    Answer {
+        provider: intern(&plan.provider_id),
+        model_id: intern(&plan.model_id),
+        tier: intern(&plan.service_tier),
+        region: intern(plan.region.as_deref().unwrap_or_default()),
+        inputs,
+        plan: Ok(plan),
+    }
+}
+
+/// A rate in units of 10⁻¹²; `None` when it has more digits, which `price_book` does not allow.
+fn rate_units(rate: Decimal) -> Option<i128> {
+    use spendstream_schemas::table::usage::RATE_SCALE;
+    let scale = u32::from(RATE_SCALE.unsigned_abs());
+    match scale.checked_sub(rate.scale()) {
+        Some(missing) => rate.mantissa().checked_mul(10_i128.pow(missing)),
+        None => Some(spendstream_schemas::money::div_half_even(rate.mantissa(), 10_i128.pow(rate.scale() - scale))),
+    }
+}
+
+#[derive(Default)]
+struct SummaryBuilder {
+    cost: Amount,
+    unpriced: HashMap<(Symbol, Symbol, &'static str), u64>,
+    noted: [u64; Note::ALL.len()],
+}
+
+impl SummaryBuilder {
+    fn unpriced(&mut self, provider: Symbol, model: Symbol, reason: &'static str) {
+        *self.unpriced.entry((provider, model, reason)).or_default() += 1;
+    }
+
+    fn note(&mut self, notes: Notes) {
+        for note in notes.iter() {
+            self.noted[note as usize] += 1;
+        }
+    }
+
+    fn finish(self, interner: &Interner) -> Summary {
+        let text = |symbol| interner.text(symbol).unwrap_or_default().to_owned();
+        Summary {
+            cost: self.cost,
+            unpriced: self
+                .unpriced
+                .into_iter()
+                .map(|((provider, model, reason), rows)| ((text(provider), text(model), reason), rows))
+                .collect(),
+            noted: Note::ALL.into_iter().zip(self.noted).filter(|(_, rows)| *rows > 0).collect(),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! All wiring: which thread runs what, which channel joins them and how much it holds, in which order things start and stop.
+//!
+//! intake (thread) → workers (threads) → writer (thread) → committer (task). A stop flushes from the front; closing a channel
+//! ends what is behind it. Every channel is bounded, so a slow lake slows the intake and Kafka keeps the rest.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use rdkafka::consumer::Consumer;
+use spendstream_schemas::config::Config;
+use spendstream_schemas::money::Amount;
+use spendstream_storage::Lake;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use crate::batch::Generation;
+use crate::committer::{self, CommitLoop, Question, ToCommitter};
+use crate::dead_letter::DeadLetters;
+use crate::http;
+use crate::intake::client;
+use crate::intake::consumer::{self, Intake, KafkaConsumer};
+use crate::intake::context::IntakeContext;
+use crate::lake::Committer as LakeCommitter;
+use crate::metrics::Metrics;
+use crate::price::archive::Keeper;
+use crate::price::reload::{CurrentBook, Look, Reloader};
+use crate::price::source::BookSource;
+use crate::status::Status;
+use crate::worker::{ToWorker, ToWriter, Worker};
+use crate::writer::Writer;
+
+/// Cuts that may wait while one is under way.
+const CUTS: usize = 1;
+/// Questions about positions that may wait; old ones are dropped unanswered.
+const QUESTIONS: usize = 16;
+/// Decode threads when the configuration leaves it open.
+const MOST_WORKERS: usize = 4;
+
+/// Figures since the start, for a live line.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    pub messages: u64,
+    /// Events priced, or kept as unpriced.
+    pub rows: u64,
+    pub committed_rows: u64,
+    pub duplicates: u64,
+    pub rejected: u64,
+    pub unpriced: u64,
+    /// Sum of `cost` of the rows priced, in the lake's currency.
+    pub cost: Amount,
+}
+
+/// A pipeline at work.
+pub struct Running {
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+    committer: tokio::task::JoinHandle<()>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Where `/metrics`, `/healthz` and `/readyz` are.
+    #[must_use]
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let metrics = &self.metrics;
+        Stats {
+            messages: metrics.messages.get(),
+            rows: metrics.rows.get(),
+            committed_rows: metrics.committed_rows.get(),
+            duplicates: metrics.duplicate_items(),
+            rejected: metrics.rejected_items(),
+            unpriced: metrics.unpriced_rows(),
+            cost: metrics.cost(),
+        }
+    }
+
+    /// Ready, or one line why not.
+    ///
+    /// # Errors
+    /// The line.
+    pub fn ready(&self) -> Result<(), String> {
+        self.status.ready()
+    }
+
+    /// True once a stage ended by itself, which it only does on a fault.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished) || self.committer.is_finished()
+    }
+
+    /// Commits what was read, bounded by `pipeline.shutdown_timeout`, and ends.
+    ///
+    /// # Errors
+    /// When a stage had panicked.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        let threads = self.threads;
+        tokio::task::spawn_blocking(move || {
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a pipeline thread panicked")))
+        })
+        .await
+        .context("waiting for the pipeline's threads")??;
+        self.committer.await.context("waiting for the committer")?;
+        self.server.abort();
+        Ok(())
+    }
+}
+
+/// Starts everything; returns once the lake is open, the prices are loaded and the address is bound.
+///
+/// # Errors
+/// When a part cannot start: one line that names it.
+pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    let metrics = Arc::new(Metrics::new().context("metrics")?);
+    let status = Arc::new(Status::default());
+    let (reloader, book) = open_book(config).await?;
+    let lake = Lake::open(&config.lake)?;
+    let lake_committer = LakeCommitter::open(&lake, &config.lake).await?;
+
+    let context = IntakeContext::new(Arc::clone(&metrics));
+    let kafka: Arc<KafkaConsumer> =
+        Arc::new(client::consumer(&config.kafka).create_with_context(context).context("kafka: a property is refused")?);
+    let dead_letters = DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic)
+        .context("kafka: a property is refused")?;
+    kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
+
+    let (stop, stopping) = watch::channel(false);
+    let (generation, generations) = watch::channel(Generation(0));
+    let (fence, fenced) = watch::channel(None);
+    let (cut_sender, cuts) = mpsc::channel::<ToCommitter>(CUTS);
+    let (question_sender, questions) = mpsc::channel::<Question>(QUESTIONS);
+    let (row_sender, rows) = mpsc::channel::<ToWriter>(config.pipeline.queue_batches);
+
+    let commit_loop = CommitLoop::new(
+        lake_committer,
+        committer::Wires {
+            keeper: Keeper::new(lake.clone()),
+            lake,
+            dead_letters,
+            consumer: Arc::clone(&kafka),
+            generation: generations.clone(),
+            fenced: fence,
+            status: Arc::clone(&status),
+            metrics: Arc::clone(&metrics),
+            horizon: config.decode.duplicate_horizon,
+        },
+    );
+    let committer = tokio::spawn(commit_loop.run(cuts, questions));
+    let writer = Writer::new(&config.lake, Handle::current(), generations, cut_sender);
+    let mut threads = vec![spawn("writer", move || writer.run(rows))?];
+    let workers = spawn_workers(config, &book, &metrics, row_sender, &mut threads)?;
+    let wires = consumer::Wires {
+        workers,
+        questions: question_sender,
+        generation,
+        fenced,
+        stop: stopping,
+        status: Arc::clone(&status),
+        metrics: Arc::clone(&metrics),
+        runtime: Handle::current(),
+    };
+    let intake = Intake::new(kafka, config.clone(), wires);
+    threads.push(spawn("intake", move || intake.run())?);
+    watch_book(reloader, config, &metrics);
+    let (address, server) = http::serve(config, &metrics, &status).await?;
+    Ok(Running { address, metrics, status, stop, threads, committer, server })
+}
+
+async fn open_book(config: &Config) -> anyhow::Result<(Reloader, CurrentBook)> {
+    let source = BookSource::new(&config.prices, &config.lake.currency);
+    tokio::task::spawn_blocking(move || Reloader::open(source)).await?.context("the price book")
+}
+
+fn watch_book(reloader: Reloader, config: &Config, metrics: &Arc<Metrics>) {
+    let metrics = Arc::clone(metrics);
+    tokio::spawn(reloader.run(config.prices.reload_interval, move |look| {
+        let outcome = match look {
+            Look::Changed(_) => "taken",
+            Look::Refused(_) => "refused",
+            Look::Unchanged | Look::Settling => return,
+        };
+        metrics.book_reloads.with_label_values(&[outcome]).inc();
+    }));
+}
+
+fn spawn_workers(
+    config: &Config,
+    book: &CurrentBook,
+    metrics: &Arc<Metrics>,
+    out: mpsc::Sender<ToWriter>,
+    threads: &mut Vec<JoinHandle<()>>,
+) -> anyhow::Result<Vec<mpsc::Sender<ToWorker>>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = match config.pipeline.decode_threads {
+        0 => cores.min(MOST_WORKERS),
+        fixed => fixed,
+    };
+    let mut senders = Vec::with_capacity(count);
+    for number in 0..count {
+        let (sender, inbox) = mpsc::channel(config.pipeline.queue_batches);
+        let worker = Worker::new(config, book.clone(), Arc::clone(metrics), out.clone());
+        threads.push(spawn(&format!("decode-{number}"), move || worker.run(inbox))?);
+        senders.push(sender);
+    }
+    Ok(senders)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).context("starting a thread")
+}

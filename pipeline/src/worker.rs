@@ -1,0 +1,245 @@
+//! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`].
+//!
+//! It decodes, drops repeats, prices and builds Arrow rows; it never does IO. Order within a partition is kept, because a
+//! partition belongs to one worker.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hashbrown::HashMap;
+use spendstream_schemas::config::Config;
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::usage_event::UsageRow;
+use tokio::sync::mpsc;
+
+use crate::batch::{DeadLetter, Generation, PricedBatch, RawBatch, RawMessage, Tally};
+use crate::columns::events::{EventColumns, Staged};
+use crate::dead_letter::event_json;
+use crate::decode::reject::{Reason, Reject};
+use crate::decode::{Decoder, Ignored, Sink};
+use crate::dedupe::fingerprint::{ContentParts, Fingerprint};
+use crate::dedupe::horizon::{Horizon, Verdict};
+use crate::dedupe::rebuild::tier_hash;
+use crate::flush::FlushToken;
+use crate::metrics::Metrics;
+use crate::price::engine::{Engine, Lineage};
+use crate::price::reload::CurrentBook;
+
+/// What a worker is told.
+pub enum ToWorker {
+    /// A partition is this worker's from now on, with what it charged lately.
+    Assign {
+        partition: i32,
+        generation: Generation,
+        horizon: Box<Horizon>,
+    },
+    Batch(RawBatch),
+    /// Pass it on after everything before it.
+    Flush(Arc<FlushToken>),
+}
+
+/// What the writer is told.
+pub enum ToWriter {
+    Batch(Box<PricedBatch>),
+    Flush(Arc<FlushToken>),
+}
+
+/// See the module.
+pub struct Worker {
+    decoder: Decoder,
+    engine: Engine,
+    book: CurrentBook,
+    horizons: HashMap<i32, (Generation, Horizon)>,
+    metrics: Arc<Metrics>,
+    out: mpsc::Sender<ToWriter>,
+}
+
+impl Worker {
+    #[must_use]
+    pub fn new(config: &Config, book: CurrentBook, metrics: Arc<Metrics>, out: mpsc::Sender<ToWriter>) -> Self {
+        let engine =
+            Engine::new(Arc::clone(&book.borrow()), config.pipeline.interner_values, config.pipeline.interner_bytes);
+        Self { decoder: Decoder::new(&config.decode), engine, book, horizons: HashMap::new(), metrics, out }
+    }
+
+    /// Works until the channel before or behind it closes.
+    pub fn run(mut self, mut inbox: mpsc::Receiver<ToWorker>) {
+        while let Some(message) = inbox.blocking_recv() {
+            let passed = match message {
+                ToWorker::Assign { partition, generation, horizon } => {
+                    self.horizons.insert(partition, (generation, *horizon));
+                    Ok(())
+                }
+                ToWorker::Flush(token) => self.out.blocking_send(ToWriter::Flush(token)),
+                ToWorker::Batch(raw) => match self.process(&raw) {
+                    Some(priced) => self.out.blocking_send(ToWriter::Batch(Box::new(priced))),
+                    None => Ok(()),
+                },
+            };
+            if passed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Decodes and prices one batch; `None` when its partition was assigned anew since it was read.
+    fn process(&mut self, raw: &RawBatch) -> Option<PricedBatch> {
+        let (generation, horizon) = self.horizons.get_mut(&raw.source.partition)?;
+        if *generation != raw.generation {
+            return None;
+        }
+        self.engine.refresh(&self.book.borrow());
+        let mut collect = Collect {
+            engine: &mut self.engine,
+            horizon,
+            metrics: &self.metrics,
+            columns: EventColumns::new(),
+            tally: Tally::default(),
+            dead_letters: Vec::new(),
+            offset: 0,
+            message: None,
+        };
+        for (offset, message) in raw.iter() {
+            collect.tally.messages += 1;
+            collect.offset = offset;
+            collect.message = message;
+            match &message {
+                Some(message) => self.decoder.decode(message, &mut collect),
+                None => collect.ignore(0, Ignored::Tombstone),
+            }
+        }
+        let Collect { columns, tally, dead_letters, .. } = collect;
+        self.metrics.bytes.inc_by(raw.bytes.len() as u64);
+        self.metrics
+            .watched
+            .with_label_values(&[&raw.source.partition.to_string()])
+            .set(i64::try_from(horizon.len()).unwrap_or(i64::MAX));
+        let lineage = Lineage { source: &raw.source, ingest_micros: now_micros() };
+        let (rows, summary) = match self.engine.price(columns, lineage) {
+            Ok(priced) => priced,
+            Err(error) => {
+                // Consistent columns are never refused; if they are, this partition must not advance past them.
+                tracing::error!(%error, source = %raw.source, "rows could not be built; the partition stops here");
+                self.horizons.remove(&raw.source.partition);
+                return None;
+            }
+        };
+        self.metrics.count_batch(&tally, &summary);
+        Some(PricedBatch {
+            source: Arc::clone(&raw.source),
+            generation: raw.generation,
+            range: raw.range,
+            tally,
+            rows,
+            dead_letters,
+            book: Arc::clone(self.engine.book()),
+            cost: summary.cost,
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the column ingest_time is the wall clock; nothing is decided by it")]
+fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Takes what the decoder finds in one message after the other.
+struct Collect<'a, 'm> {
+    engine: &'a mut Engine,
+    horizon: &'a mut Horizon,
+    metrics: &'a Metrics,
+    columns: EventColumns,
+    tally: Tally,
+    dead_letters: Vec<DeadLetter>,
+    offset: i64,
+    message: Option<RawMessage<'m>>,
+}
+
+impl Collect<'_, '_> {
+    fn duplicate(&mut self, kind: &str) {
+        self.tally.duplicates += 1;
+        self.metrics.duplicates.with_label_values(&[kind]).inc();
+    }
+}
+
+impl Sink for Collect<'_, '_> {
+    fn row(&mut self, index: u32, row: &UsageRow<'_>) {
+        let staged = match Staged::stage(row, &mut self.engine.interner) {
+            Ok(staged) => staged,
+            Err(meter) => return self.reject(index, too_large_quantity(&meter, row)),
+        };
+        match self.horizon.judge(self.offset, &fingerprint(row, &staged)) {
+            Verdict::New => {
+                self.tally.rows += 1;
+                self.columns.push(self.offset, index, row, &staged, &mut self.engine.interner);
+            }
+            Verdict::Repeat => self.duplicate("repeat"),
+            Verdict::NestedSpan => self.duplicate("nested_span"),
+            Verdict::SameResponse => self.duplicate("same_response"),
+            Verdict::Conflict => self.reject(
+                index,
+                Reject {
+                    reason: Reason::IdConflict,
+                    detail: "id: the same (organization, source, id) came before with other content; give every call its own id"
+                        .to_owned(),
+                    payload: Some(event_json(row)),
+                    truncated_sha256: None,
+                },
+            ),
+        }
+    }
+
+    fn reject(&mut self, index: u32, reject: Reject) {
+        self.tally.rejected += 1;
+        self.metrics.rejected.with_label_values(&[reject.reason.as_str()]).inc();
+        let message = self.message;
+        self.dead_letters.push(DeadLetter {
+            offset: self.offset,
+            index,
+            key: message.and_then(|message| message.key).map(<[u8]>::to_vec),
+            payload: reject
+                .payload
+                .unwrap_or_else(|| message.map(|message| message.payload.to_vec()).unwrap_or_default()),
+            reason: reject.reason.as_str(),
+            detail: reject.detail,
+            truncated_sha256: reject.truncated_sha256,
+        });
+    }
+
+    fn ignore(&mut self, _index: u32, why: Ignored) {
+        let kind = match why {
+            Ignored::Tombstone => "tombstone",
+            Ignored::NotBillable => "not_billable",
+            Ignored::NoUsage => "no_usage",
+            // Of nested spans the innermost was charged: the same decision as across messages.
+            Ignored::NestedSpan => return self.duplicate("nested_span"),
+        };
+        self.tally.ignored += 1;
+        self.metrics.ignored.with_label_values(&[kind]).inc();
+    }
+}
+
+fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {
+    Reject {
+        reason: Reason::WrongType,
+        detail: format!("{meter}: the quantity does not fit 19 digits before and 9 after the point"),
+        payload: Some(event_json(row)),
+        truncated_sha256: None,
+    }
+}
+
+/// The fingerprint of a live row; [`crate::dedupe::rebuild`] computes the same from its row in the lake.
+fn fingerprint(row: &UsageRow<'_>, staged: &Staged) -> Fingerprint {
+    let mut texts = staged.hashes;
+    texts[Text::ServiceTier as usize] = tier_hash(row.texts.get(Text::ServiceTier));
+    Fingerprint::of(&ContentParts {
+        texts: &texts,
+        tags: staged.tags_hash,
+        quantities: staged.quantities_hash,
+        time_micros: row.time_micros,
+        counts: &row.counts,
+        latency_ms: row.latency_ms,
+        cache_hit: row.cache_hit,
+    })
+}
