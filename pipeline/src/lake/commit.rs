@@ -290,18 +290,10 @@ impl Committer {
 
     /// Stores all files of a commit, each until it is stored.
     async fn store(&mut self, files: &[DataFile]) -> Result<(), CommitError> {
-        let mut pending: Vec<&DataFile> = files.iter().collect();
+        let mut pending = files.to_vec();
         let mut failures = 0;
         while !pending.is_empty() {
-            let store = Arc::clone(&self.files);
-            let puts = futures::stream::iter(pending)
-                .map(|file| {
-                    let store = Arc::clone(&store);
-                    async move { put(store.as_ref(), file).await.map_err(|error| (file, error)) }
-                })
-                .buffer_unordered(PARALLEL_PUTS)
-                .filter_map(|result| std::future::ready(result.err()))
-                .collect::<Vec<_>>();
+            let puts = put_all(Arc::clone(&self.files), pending);
             let failed = self.stop.unless(puts).await.ok_or(CommitError::Cancelled)?;
             if let Some((file, error)) = failed.first() {
                 failures += 1;
@@ -329,6 +321,19 @@ impl Committer {
     fn foreign(&self, reason: &str) -> LakeError {
         LakeError::Foreign { lake: self.lake.to_string(), reason: reason.to_owned() }
     }
+}
+
+/// Stores files side by side; returns those that were not stored.
+async fn put_all(store: Arc<dyn ObjectStore>, files: Vec<DataFile>) -> Vec<(DataFile, object_store::Error)> {
+    let puts = files.into_iter().map(|file| {
+        let store = Arc::clone(&store);
+        async move {
+            let answer = put(store.as_ref(), &file).await;
+            answer.err().map(|error| (file, error))
+        }
+    });
+    // Not collected before they run: an iterator of futures is polled a few at a time.
+    futures::stream::iter(puts).buffer_unordered(PARALLEL_PUTS).filter_map(std::future::ready).collect().await
 }
 
 /// Stores one file under its unique name; doing so again is harmless.

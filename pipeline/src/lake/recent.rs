@@ -56,28 +56,29 @@ pub async fn recent_stream(
     });
     let paths = files(lake, &wanted).await?;
     let (store, name) = (lake.table_store(USAGE_TABLE), lake.to_string());
-    let batches = futures::stream::iter(paths)
-        .map(move |path| {
-            let (store, wanted, name) = (Arc::clone(&store), Arc::clone(&wanted), name.clone());
-            async move {
-                let failed = |reason| LakeError::Store { lake: name.clone(), doing: "reading recent rows", reason };
-                let bytes = fetch(store.as_ref(), &path).await.map_err(|error| failed(one_line(&error.to_string())))?;
-                let read = tokio::task::spawn_blocking(move || wanted.read(bytes)).await;
-                match read {
-                    Ok(Ok(batches)) => Ok(batches),
-                    Ok(Err(error)) => Err(failed(format!("{path}: {}", one_line(&error.to_string())))),
-                    Err(error) => Err(failed(error.to_string())),
-                }
-            }
-        })
-        .buffered(PARALLEL_READS)
-        .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
-        .try_flatten();
-    Ok(batches.boxed())
+    let reads = paths.into_iter().map(move |path| {
+        let (store, wanted, name) = (Arc::clone(&store), Arc::clone(&wanted), name.clone());
+        async move {
+            let found = read_file(store, wanted, &path).await;
+            found.map_err(|reason| LakeError::Store {
+                lake: name,
+                doing: "reading recent rows",
+                reason: format!("{path}: {}", one_line(&reason.to_string())),
+            })
+        }
+    });
+    let batches = futures::stream::iter(reads).buffered(PARALLEL_READS);
+    Ok(batches.map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok))).try_flatten().boxed())
 }
 
-async fn fetch(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Bytes> {
-    store.get(path).await?.bytes().await
+async fn read_file(
+    store: Arc<dyn ObjectStore>,
+    wanted: Arc<Wanted>,
+    path: &Path,
+) -> Result<Vec<RecordBatch>, Box<dyn std::error::Error + Send + Sync>> {
+    let bytes = store.get(path).await?.bytes().await?;
+    // Decoding is work for a thread of its own.
+    Ok(tokio::task::spawn_blocking(move || wanted.read(bytes)).await??)
 }
 
 /// Active files that may have wanted rows, newest first.
@@ -92,13 +93,14 @@ async fn files(lake: &Lake, wanted: &Wanted) -> Result<Vec<Path>, LakeError> {
         return Ok(Vec::new());
     }
     let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(|error| failed(&error))?;
-    let views = snapshot.file_views(log.as_ref(), None);
-    views
-        .try_filter(|view| std::future::ready(wanted.may_be_in(view.stats().as_deref())))
-        .map_ok(|view| view.object_store_path())
-        .try_collect()
-        .await
-        .map_err(|error| failed(&error))
+    let mut views = snapshot.file_views(log.as_ref(), None);
+    let mut paths = Vec::new();
+    while let Some(view) = views.try_next().await.map_err(|error| failed(&error))? {
+        if wanted.may_be_in(view.stats().as_deref()) {
+            paths.push(view.object_store_path());
+        }
+    }
+    Ok(paths)
 }
 
 struct Wanted {
