@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "answers go to standard output, errors to standard error")]
 
 mod cli;
+mod demo;
 mod settings;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = cli::Cli::parse();
-    cli::telemetry::start(args.log_format());
+    cli::telemetry::start(args.log_format(), args.log_filter());
     match cli::run(args) {
         Ok(code) => code,
         Err(error) => {

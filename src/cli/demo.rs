@@ -1,13 +1,319 @@
-//! `spendstream demo`.
+//! `spendstream demo`: everything in one process and nothing else installed. An embedded broker, recorded traffic at a chosen
+//! speed, the real pipeline into a local lake, the query API beside it, and tables at the end.
 
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use spendstream_schemas::config::Config;
+use anyhow::{Context, bail};
+use spendstream_pipeline::{Running as Pipeline, Stats};
+use spendstream_query_api::Engine;
+use spendstream_schemas::config::{Config, KafkaConfig, LakeConfig, millis};
 
-/// Arguments of `spendstream demo`.
+use crate::demo::broker::Broker;
+use crate::demo::live::{Live, Seen, count, dollars};
+use crate::demo::producer::{self, Totals};
+use crate::demo::traffic::{Plan, Traffic};
+use crate::demo::{dead_letters, report, trace};
+
+/// Show it working: an embedded broker, recorded traffic, the real pipeline, a local lake, dollars.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  spendstream demo --for 30s\n  spendstream demo --speed 600 --lake /tmp/lake")]
+pub struct Args {
+    /// End after this long (30s, 2m); without it the demo runs until Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = millis::parse)]
+    run_for: Option<Duration>,
+    /// Recorded seconds per second: at 120 the recorded hour takes half a minute.
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    speed: u32,
+    /// Folder of the lake. A second run adds to it.
+    #[arg(long, value_name = "DIR", default_value = "spendstream-demo-lake")]
+    lake: String,
+    /// Address of the query API [default: 127.0.0.1:8080, or another port if that is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Other seeds give other people, conversations and accidents.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
 
-pub fn run(_args: Args, _config: Config) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// Reasons of dead letters, and how often each was given.
+type Reasons = BTreeMap<String, u64>;
+
+/// Time between two looks at the figures, and between two lines where a line cannot be written over.
+const LOOK: Duration = Duration::from_millis(200);
+const PLAIN_LINE: Duration = Duration::from_secs(5);
+/// How long what was sent may take to be in the lake after the last message.
+const DRAIN: Duration = Duration::from_secs(60);
+
+pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
+    let runtime = super::runtime()?;
+    let outcome = runtime.block_on(demo(&args, config));
+    // A second Ctrl-C leaves things running that must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
+    say(&format!(
+        "spendstream demo: an hour of recorded LLM calls in {}, priced and written to a lake by the real pipeline.",
+        duration(Duration::from_secs(3_600) / args.speed)
+    ))?;
+    let run = format!("demo-{}", now_ms());
+    let folder = Path::new(&args.lake);
+    std::fs::create_dir_all(folder).with_context(|| format!("lake folder {}", folder.display()))?;
+    let folder = folder.canonicalize().with_context(|| format!("lake folder {}", folder.display()))?;
+    let broker = Broker::start(&KafkaConfig::default().topic, &KafkaConfig::default().dead_letter_topic)?;
+    let config = configure(config, args, &folder, &broker.address(), &run);
+    let query = spendstream_query_api::start(&config).await.context("query API")?;
+    let pipeline = spendstream_pipeline::start(&config).await.context("pipeline")?;
+    say(&format!("  broker     {} (embedded)", broker.address()))?;
+    say(&format!("  lake       {} (Delta Lake; this run is {run})", folder.display()))?;
+    say(&format!("  query API  http://{}", query.addr()))?;
+    say(&format!("  metrics    http://{}/metrics", pipeline.listen_addr()))?;
+    say(&args.run_for.map_or("Ctrl-C ends it.\n".to_owned(), |time| format!("Ends in {}.\n", duration(time))))?;
+
+    let (sent, rejected) = replay(args, &config, &run, pipeline).await?;
+    let letters = dead_letters::by_reason(&config.kafka.brokers, &config.kafka.dead_letter_topic, rejected)?;
+    let agree = tell(&config, &run, &sent, &letters).await?;
+    query.stop().await;
+    next_steps(&folder, &args.lake)?;
+    Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sends traffic until the time is over or somebody asks to stop, then waits until all of it is in the lake. Gives what was
+/// sent and how much of it was rejected.
+async fn replay(args: &Args, config: &Config, run: &str, pipeline: Pipeline) -> anyhow::Result<(Totals, u64)> {
+    let plan = Plan { seed: args.seed, run: run.to_owned(), start_ms: now_ms(), speed: args.speed };
+    let traffic = Traffic::new(plan, trace::recorded()?);
+    let producer = producer::Running::start(&config.kafka.brokers, &config.kafka.topic, traffic)?;
+    let mut screen = Screen::new();
+    let interrupted = watch(&mut screen, &pipeline, &producer, args.run_for).await?;
+    if interrupted {
+        screen.line("stopping; what was sent is still committed (Ctrl-C again leaves at once)")?;
+    }
+    let end = async {
+        let sent = tokio::task::spawn_blocking(|| producer.stop()).await??;
+        drain(&mut screen, &pipeline, &sent).await?;
+        let rejected = pipeline.stats().rejected;
+        pipeline.stop().await.context("stopping the pipeline")?;
+        Ok((sent, rejected))
+    };
+    tokio::select! {
+        done = end => done,
+        _ = super::stop_signal() => bail!("left at once; the lake is whole, what was not committed yet is not in it"),
+    }
+}
+
+/// The configuration in force, with the demo's own broker and lake. What the operator says about Kafka or S3 is not for the demo.
+fn configure(config: Config, args: &Args, folder: &Path, broker: &str, run: &str) -> Config {
+    let mut config = Config {
+        kafka: KafkaConfig { brokers: broker.to_owned(), cluster: run.to_owned(), ..KafkaConfig::default() },
+        lake: LakeConfig {
+            uri: format!("file:{}", folder.display()),
+            commit_interval: Duration::from_secs(1),
+            ..LakeConfig::default()
+        },
+        ..config
+    };
+    config.query.listen = args.listen.clone().unwrap_or_else(|| free_or_any("127.0.0.1:8080"));
+    config.pipeline.listen = free_or_any("127.0.0.1:8081");
+    config
+}
+
+/// The address if nobody listens there, else one with a port that the system picks.
+fn free_or_any(address: &str) -> String {
+    if TcpListener::bind(address).is_ok() { address.to_owned() } else { "127.0.0.1:0".to_owned() }
+}
+
+/// Shows the figures until the time is over (`false`) or Ctrl-C (`true`).
+async fn watch(
+    screen: &mut Screen,
+    pipeline: &Pipeline,
+    producer: &producer::Running,
+    run_for: Option<Duration>,
+) -> anyhow::Result<bool> {
+    let interrupt = super::stop_signal();
+    tokio::pin!(interrupt);
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            result = &mut interrupt => return result.map(|()| true),
+            _ = looks.tick() => {}
+        }
+        let stats = healthy(pipeline)?;
+        producer.committed(settled(&stats));
+        screen.figures(&stats)?;
+        if producer.is_finished() || run_for.is_some_and(|time| screen.elapsed() >= time) {
+            return Ok(false);
+        }
+    }
+}
+
+/// Waits until everything that was sent is in the lake.
+async fn drain(screen: &mut Screen, pipeline: &Pipeline, sent: &Totals) -> anyhow::Result<()> {
+    let until = Instant::now() + DRAIN;
+    loop {
+        let stats = healthy(pipeline)?;
+        if stats.messages >= sent.messages() && stats.committed_rows >= stats.rows {
+            return screen.end(&stats);
+        }
+        screen.figures(&stats)?;
+        if Instant::now() >= until {
+            let (done, all) = (settled(&stats), sent.messages());
+            bail!("only {done} of {all} messages were committed {} after the last was sent", duration(DRAIN));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The figures, unless a part of the pipeline ended by itself.
+fn healthy(pipeline: &Pipeline) -> anyhow::Result<Stats> {
+    if pipeline.has_failed() {
+        let why = pipeline.ready().err().unwrap_or_else(|| "see the log".to_owned());
+        bail!("the pipeline ended by itself: {why}");
+    }
+    Ok(pipeline.stats())
+}
+
+/// Messages that need no broker any more: their rows are committed, or they gave none.
+fn settled(stats: &Stats) -> u64 {
+    stats.committed_rows + stats.messages.saturating_sub(stats.rows)
+}
+
+/// Tables of this run, what was odd about it, and whether the books balance.
+async fn tell(config: &Config, run: &str, sent: &Totals, letters: &Reasons) -> anyhow::Result<bool> {
+    let engine = Engine::open(config)?;
+    for (title, sql) in [("Spend by team", report::by_team(run)), ("Spend by model", report::by_model(run))] {
+        table(title, &report::table(&engine, &sql).await?)?;
+    }
+    let unpriced = report::table(&engine, &report::unpriced(run)).await?;
+    if !unpriced.rows.is_empty() {
+        table("UNPRICED: kept and counted, never $0; add a price and they are priced", &unpriced)?;
+    }
+    say(&format!(
+        "Producers' retries sent: {}, each dropped. Dead letters: {}.",
+        count(sent.repeats),
+        reasons(letters)
+    ))?;
+    let held = report::held(&engine, Some(run)).await?;
+    let all = report::held(&engine, None).await?;
+    let agree = held.agrees_with(sent);
+    let verdict = if agree { "the lake has exactly these" } else { "THE LAKE HAS SOMETHING ELSE" };
+    say(&format!(
+        "Sent: {} calls, {} input tokens, {} of them cached, {} output tokens; {verdict}.",
+        count(sent.calls),
+        count(sent.input),
+        count(sent.cache_read),
+        count(sent.output)
+    ))?;
+    if !agree {
+        let (calls, input, cached, output) = (held.calls, held.input, held.cache_read, held.output);
+        say(&format!(
+            "In the lake: {calls} calls, {input} input tokens, {cached} of them cached, {output} output tokens."
+        ))?;
+    }
+    say(&format!("All runs together: {} calls, {}.", count(all.calls), dollars(all.cost)))?;
+    Ok(agree)
+}
+
+fn reasons(letters: &Reasons) -> String {
+    if letters.is_empty() {
+        return "none".to_owned();
+    }
+    letters.iter().map(|(reason, number)| format!("{} {reason}", count(*number))).collect::<Vec<_>>().join(", ")
+}
+
+fn table(title: &str, table: &report::Table) -> anyhow::Result<()> {
+    say(title)?;
+    for line in table.lines() {
+        say(&line)?;
+    }
+    say("")
+}
+
+fn next_steps(folder: &Path, lake: &str) -> anyhow::Result<()> {
+    let folder = folder.display();
+    say(&format!(
+        "\nThe lake is {folder}. Try next:\n\n  \
+         cargo run -- sql --lake file:{lake} \"SELECT app, SUM(cost) FROM usage GROUP BY app ORDER BY 2 DESC\"\n  \
+         duckdb -c \"INSTALL delta; LOAD delta; SELECT organization, SUM(cost) FROM delta_scan('{folder}/usage') GROUP BY 1\""
+    ))
+}
+
+/// Standard output: one line that is written over on a terminal, plain lines now and then elsewhere.
+struct Screen {
+    terminal: bool,
+    started: Instant,
+    last: Option<Instant>,
+    live: Live,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        Self { terminal, started: Instant::now(), last: None, live: Live::default() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn figures(&mut self, stats: &Stats) -> anyhow::Result<()> {
+        let line = self.live.line(&seen(stats, self.elapsed()));
+        if self.terminal {
+            write!(std::io::stdout(), "\r{line}\x1b[K")?;
+            return Ok(std::io::stdout().flush()?);
+        }
+        if self.last.is_none_or(|last| last.elapsed() >= PLAIN_LINE) {
+            self.last = Some(Instant::now());
+            say(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The last figures, which stay.
+    fn end(&mut self, stats: &Stats) -> anyhow::Result<()> {
+        let line = self.live.line(&seen(stats, self.elapsed()));
+        self.line(&line)?;
+        say("")
+    }
+
+    /// A line of its own.
+    fn line(&self, text: &str) -> anyhow::Result<()> {
+        say(&if self.terminal { format!("\r{text}\x1b[K") } else { text.to_owned() })
+    }
+}
+
+fn seen(stats: &Stats, elapsed: Duration) -> Seen {
+    Seen {
+        elapsed,
+        messages: stats.messages,
+        committed_rows: stats.committed_rows,
+        cost: stats.cost,
+        unpriced: stats.unpriced,
+        duplicates: stats.duplicates,
+        rejected: stats.rejected,
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+/// Whole seconds, or milliseconds below one.
+fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds => format!("{} minutes", seconds / 60),
+    }
+}
+
+/// Milliseconds since the epoch.
+fn now_ms() -> i64 {
+    super::now_micros() / 1_000
 }

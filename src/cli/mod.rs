@@ -72,6 +72,11 @@ impl Cli {
     pub fn log_format(&self) -> LogFormat {
         self.log_format
     }
+
+    /// What is logged when nobody says otherwise: the demo shows everything that matters itself.
+    pub fn log_filter(&self) -> &'static str {
+        if matches!(self.command, Command::Demo(_)) { "error" } else { "warn,spendstream=info" }
+    }
 }
 
 /// Runs the chosen subcommand; each decides its own exit code (0 done, 1 failed; clap gives 2 for wrong usage).

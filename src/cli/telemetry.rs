@@ -4,9 +4,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
 
-/// Starts logging for the whole process.
-pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,spendstream=info"));
+/// Starts logging for the whole process; `default` holds where `RUST_LOG` says nothing.
+pub fn start(format: LogFormat, default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start (there is none) would only mean that the first one stays.
     let _ = match format {

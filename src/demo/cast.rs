@@ -1,5 +1,9 @@
 //! Who makes the calls of the demo: three invented organisations, their teams and apps, and which model each app uses.
 
+use Envelope::{CloudEvent, LiteLlm, Span};
+use Recording::{Contexts, Conversations};
+use Shape::{Anthropic, BedrockConverse, Gemini, OpenAiChat, OpenAiResponses};
+
 use super::trace::Recording;
 
 /// The provider's own usage object that an app sends along.
@@ -53,9 +57,9 @@ const fn app(organization: &'static str, department: &'static str, team: &'stati
         model: "",
         region: None,
         service_tier: None,
-        shape: Shape::OpenAiChat,
+        shape: OpenAiChat,
         envelope: Envelope::Event,
-        recording: Recording::Conversations,
+        recording: Conversations,
         share: 1,
     }
 }
@@ -81,10 +85,6 @@ impl App {
         Self { region: Some(region), ..self }
     }
 }
-
-use Envelope::{CloudEvent, LiteLlm, Span};
-use Recording::{Contexts, Conversations};
-use Shape::{Anthropic, BedrockConverse, Gemini, OpenAiChat, OpenAiResponses};
 
 /// A model that no price book knows: its calls must show up as unpriced, never as $0.
 pub const UNKNOWN_MODEL: &str = "gpt-next-internal";

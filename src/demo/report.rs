@@ -157,8 +157,6 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Decimal128Array, Int64Array, StringArray};
 
     use super::{Held, Table, texts};
@@ -169,7 +167,7 @@ mod tests {
         let money = Decimal128Array::from(vec![Some(1_500_000_000_000_000), None]).with_precision_and_scale(38, 15);
         assert_eq!(texts(&money.unwrap()).unwrap(), ["$1.50", "UNPRICED"]);
         assert_eq!(texts(&Int64Array::from(vec![1_234])).unwrap(), ["1,234"]);
-        assert_eq!(texts(&Arc::new(StringArray::from(vec!["gpt-5"]))).unwrap(), ["gpt-5"]);
+        assert_eq!(texts(&StringArray::from(vec!["gpt-5"])).unwrap(), ["gpt-5"]);
     }
 
     #[test]
