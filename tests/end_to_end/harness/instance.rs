@@ -95,10 +95,23 @@ impl Instance {
     pub fn wait_ready(&mut self) {
         let address = self.address();
         wait::until("the instance is ready", || {
-            let ended = self.process.ended();
-            assert!(ended.is_none(), "the instance ended ({ended:?}):\n{}", self.process.tail());
+            self.assert_alive();
             (http::get(&address, "/readyz")?.0 == 200).then_some(())
         });
+    }
+
+    /// Waits until the lake has so many rows. More would never become fewer: comparing says later what is double.
+    pub fn wait_rows(&mut self, lake: &Lake, rows: u64) {
+        wait::until(&format!("{rows} rows in the lake"), || {
+            self.assert_alive();
+            (lake.count() >= rows).then_some(())
+        });
+    }
+
+    /// It has not ended by itself.
+    pub fn assert_alive(&mut self) {
+        let ended = self.process.ended();
+        assert!(ended.is_none(), "the instance ended ({ended:?}):\n{}", self.process.tail());
     }
 
     /// Where it listens, from its own words.

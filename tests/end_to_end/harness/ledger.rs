@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::events::{Event, Femto, femto};
+use super::instance::Instance;
 use super::lake::{Lake, text};
-use super::wait;
 
 /// What was produced and must be charged.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +28,9 @@ impl Ledger {
         self.costs.values().sum()
     }
 
-    /// Waits until the lake has as many rows as the books.
-    pub fn wait_for(&self, lake: &Lake) {
-        wait::until(&format!("{} rows in the lake", self.count()), || {
-            let rows = lake.count();
-            // More would never become fewer: let the comparison say what is double.
-            (rows >= self.count()).then_some(())
-        });
+    /// Waits until `instance` has brought as many rows as the books have.
+    pub fn wait_for(&self, lake: &Lake, instance: &mut Instance) {
+        instance.wait_rows(lake, self.count());
     }
 
     /// Every id once, each at its cost, the sums equal to the last digit, and `lake check` clean.

@@ -8,7 +8,7 @@ use crate::harness::events::femto;
 use crate::harness::instance::Setup;
 use crate::harness::lake::Lake;
 use crate::harness::producer::Producer;
-use crate::harness::{topics, wait};
+use crate::harness::topics;
 
 #[test]
 fn litellm_callback() {
@@ -62,8 +62,8 @@ fn check(name: &str, capture: &str, expected: &[Call]) {
     producer.send("", &file(capture));
     producer.send("", &file(capture));
     producer.flush();
-    let instance = setup.start_ready();
-    wait::until("the calls are in the lake", || (lake.count() >= expected.len() as u64).then_some(()));
+    let mut instance = setup.start_ready();
+    instance.wait_rows(&lake, expected.len() as u64);
     instance.stop();
     assert_eq!(charged(&lake), expected);
     assert!(topics::read(broker, &setup.dead).is_empty(), "nothing was rejected");

@@ -34,8 +34,8 @@ fn check(topic: &str, encoding: &str) {
     let mut calls = openai_instrumentation();
     calls.extend(expected(&["gpt-4o", "text-embedding-3-small", "gpt-5 (responses)", "claude-sonnet-4-5"]));
     calls.sort();
-    let instance = setup.start_ready();
-    wait::until("the calls are in the lake", || (lake.count() >= calls.len() as u64).then_some(()));
+    let mut instance = setup.start_ready();
+    instance.wait_rows(&lake, calls.len() as u64);
     instance.stop();
     assert_eq!(charged(&lake), calls);
     assert_no_secrets(&setup, &lake);

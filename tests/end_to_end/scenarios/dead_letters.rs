@@ -55,7 +55,7 @@ fn poison_is_set_aside_with_reason_and_place() {
     }
     producer.flush();
     let mut instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
     let dead = dead_letters(&setup, poison().len());
     assert_places(&setup, &dead);
     for (reason, _) in poison() {
@@ -69,8 +69,8 @@ fn poison_is_set_aside_with_reason_and_place() {
     producer.send(&good.id, good.json.as_bytes());
     ledger.add(&good);
     producer.flush();
-    let instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake, &mut instance);
     instance.stop();
     assert_eq!(topics::read(broker, &setup.dead).len(), poison().len());
     ledger.assert_equals(&lake);
@@ -143,9 +143,9 @@ fn dead_letters_are_replayed_once_the_cause_is_gone() {
     instance.stop();
 
     setup.set("DECODE__MAX_TEXT_BYTES", "4096");
-    let instance = setup.start_ready();
+    let mut instance = setup.start_ready();
     setup.run(&["replay"]);
-    wait::until("two rows", || (lake.count() >= 2).then_some(()));
+    instance.wait_rows(&lake, 2);
     instance.stop();
     let rows = lake.rows("SELECT event_id, team FROM usage ORDER BY event_id");
     let rows: Vec<_> = rows.iter().map(|row| (text(&row["event_id"]), text(&row["team"]))).collect();

@@ -35,7 +35,7 @@ fn repeats_count_once_and_contradictions_are_dead_letters() {
     (0..5).for_each(|number| contradict(number, 1));
     producer.flush();
     let mut instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
     dead_letters(&setup, 5);
     wait::until("100 duplicates", || (instance.metric(DUPLICATES, &[]) == 100).then_some(()));
     instance.kill();
@@ -48,7 +48,7 @@ fn repeats_count_once_and_contradictions_are_dead_letters() {
     producer.send(&last.id, last.json.as_bytes());
     producer.flush();
     let mut instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
     dead_letters(&setup, 8);
     wait::until("50 more duplicates", || (instance.metric(DUPLICATES, &[]) == 50).then_some(()));
     instance.stop();
@@ -84,8 +84,8 @@ fn the_same_id_of_another_organization_or_source_counts() {
         producer.send("same", json.as_bytes());
     }
     producer.flush();
-    let instance = setup.start_ready();
-    wait::until("three rows", || (lake.count() >= 3).then_some(()));
+    let mut instance = setup.start_ready();
+    instance.wait_rows(&lake, 3);
     instance.stop();
     // `tenant` is another name of `organization`, so the fourth repeats the second.
     assert_eq!(lake.count(), 3);

@@ -33,10 +33,10 @@ fn flow(name: &str, lake: &Lake) {
     let mut ledger = Ledger::default();
     send(&producer, &mut ledger, "first", 0, EVENTS / 2);
     producer.flush();
-    let instance = setup.start_ready();
+    let mut instance = setup.start_ready();
     send(&producer, &mut ledger, "second", 0, EVENTS / 2);
     producer.flush();
-    ledger.wait_for(lake);
+    ledger.wait_for(lake, &mut instance);
     instance.stop();
 
     ledger.assert_equals(lake);

@@ -6,7 +6,6 @@ use crate::harness::components::need;
 use crate::harness::http;
 use crate::harness::instance::Setup;
 use crate::harness::lake::Lake;
-use crate::harness::wait;
 
 use super::captures::{litellm, openai_instrumentation};
 
@@ -29,7 +28,7 @@ fn callbacks_and_spans_are_taken_over_http() {
     calls.extend(openai_instrumentation());
     calls.extend(expected(&["gpt-4o", "text-embedding-3-small", "gpt-5 (responses)", "claude-sonnet-4-5"]));
     calls.sort();
-    wait::until("the calls are in the lake", || (lake.count() >= calls.len() as u64).then_some(()));
+    instance.wait_rows(&lake, calls.len() as u64);
     instance.stop();
     assert_eq!(charged(&lake), calls);
     assert_no_secrets(&setup, &lake);

@@ -56,8 +56,8 @@ fn kill_loop(name: &'static str, lake: &Lake, rounds: u64, seed: u64) {
     let ledger = feed.stop();
     assert!(killed_at_work >= rounds / 2, "only {killed_at_work} of {rounds} kills came after a commit");
 
-    let instance = setup.start_ready();
-    ledger.wait_for(lake);
+    let mut instance = setup.start_ready();
+    ledger.wait_for(lake, &mut instance);
     instance.stop();
     ledger.assert_equals(lake);
 }

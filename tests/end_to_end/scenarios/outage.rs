@@ -21,14 +21,14 @@ fn the_broker_goes_away_and_comes_back() {
     send(&producer, &mut ledger, "before", 0, 2_000);
     producer.flush();
     let mut instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
 
     broker.kill();
     wait::until("the instance says that it is not ready", || (instance.readiness()? != 200).then_some(()));
     broker.restart();
     send(&producer, &mut ledger, "after", 0, 2_000);
     producer.flush();
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
     instance.wait_ready();
     instance.stop();
     ledger.assert_equals(&lake);
@@ -58,7 +58,7 @@ fn the_object_store_goes_away_and_comes_back() {
     produced(2_000);
 
     let ledger = feed.stop();
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
     instance.stop();
     ledger.assert_equals(&lake);
 }

@@ -33,7 +33,7 @@ fn come_and_go(name: &'static str, lake: &Lake) {
     };
     let feed = Feed::start(broker, &setup, name);
 
-    let first = setup.start_ready();
+    let mut first = setup.start_ready();
     grows("rows by one instance");
     let second = setup.start_ready();
     members(2);
@@ -56,7 +56,7 @@ fn come_and_go(name: &'static str, lake: &Lake) {
     grows("rows after one died");
 
     let ledger = feed.stop();
-    ledger.wait_for(lake);
+    ledger.wait_for(lake, &mut first);
     first.stop();
     ledger.assert_equals(lake);
 }

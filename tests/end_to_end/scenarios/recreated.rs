@@ -19,8 +19,8 @@ fn a_recreated_topic_stops_loudly_until_it_has_a_new_identity() {
     let producer = Producer::new(broker, &setup.topic, 1);
     send(&producer, &mut ledger, "before", 0, 100);
     producer.flush();
-    let instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake, &mut instance);
     instance.stop();
     // 100 events and the 5 repeats that `send` mixes in.
     assert_eq!(topics::ends(broker, &setup.topic)[&0], 105);
@@ -41,8 +41,8 @@ fn a_recreated_topic_stops_loudly_until_it_has_a_new_identity() {
     assert_eq!(lake.count(), 100, "nothing was read at offsets that mean something else");
 
     setup.set("KAFKA__CLUSTER", "main-2");
-    let instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake, &mut instance);
     instance.stop();
     ledger.assert_equals(&lake);
 }

@@ -20,14 +20,14 @@ fn aborted_events_are_not_charged() {
     transaction(&producer, &mut ledger, End::Commit, "kept-2");
     transaction(&producer, &mut ledger, End::Abort, "dropped-2");
 
-    let instance = setup.start_ready();
-    ledger.wait_for(&lake);
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake, &mut instance);
     instance.kill();
     // The topic ends with aborted events and a marker; the next instance starts somewhere there.
-    let instance = setup.start_ready();
+    let mut instance = setup.start_ready();
     transaction(&producer, &mut ledger, End::Abort, "dropped-3");
     transaction(&producer, &mut ledger, End::Commit, "kept-3");
-    ledger.wait_for(&lake);
+    ledger.wait_for(&lake, &mut instance);
     instance.stop();
     assert_eq!(ledger.count(), 300);
     ledger.assert_equals(&lake);

@@ -1,11 +1,11 @@
 //! A model that no price book knows: the event is kept, marked, counted, and never costs a silent zero.
 
+use crate::harness::broker;
 use crate::harness::components::need;
 use crate::harness::events::event;
 use crate::harness::instance::Setup;
 use crate::harness::lake::{Lake, text};
 use crate::harness::producer::Producer;
-use crate::harness::{broker, wait};
 
 #[test]
 fn an_unknown_model_is_kept_unpriced_and_shown() {
@@ -25,7 +25,7 @@ fn an_unknown_model_is_kept_unpriced_and_shown() {
     }
     producer.flush();
     let mut instance = setup.start_ready();
-    wait::until("four rows", || (lake.count() >= 4).then_some(()));
+    instance.wait_rows(&lake, 4);
     assert_eq!(instance.metric("spendstream_unpriced_total", &["gpt-99-nova"]), 2, "{}", instance.metrics());
     instance.stop();
 
