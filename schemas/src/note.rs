@@ -94,6 +94,12 @@ impl Notes {
         self.0 == 0
     }
 
+    /// How many notes are in the set.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     /// The notes in the set, in the order of [`Note::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Note> {
         Note::ALL.into_iter().filter(move |note| self.contains(*note))

@@ -145,7 +145,7 @@ pub fn text_list<'a>(
     let DataType::List(element) = data_type else {
         return Err(ArrowError::SchemaError(format!("{data_type} is no list")));
     };
-    let values = StringArray::from_iter_values(values);
+    let values = StringArray::from_iter(values.map(Some));
     Ok(Arc::new(ListArray::try_new(Arc::clone(element), offsets(ends), Arc::new(values), None)?))
 }
 

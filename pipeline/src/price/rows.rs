@@ -175,7 +175,7 @@ fn notes(data_type: &DataType, notes: &[Notes]) -> Result<ArrayRef, ArrowError> 
     let ends: Vec<i32> = notes
         .iter()
         .map(|set| {
-            end += i32::try_from(set.iter().count()).unwrap_or(0);
+            end += i32::try_from(set.len()).unwrap_or(0);
             end
         })
         .collect();
