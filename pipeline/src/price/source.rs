@@ -1,6 +1,7 @@
 //! The texts of a price book on disk. In: `prices.*` of the configuration. Out: texts, and the book they make.
 //!
-//! What a book's directory lacks (names of providers, aliases, rates) is taken from the book that ships in the binary.
+//! A book's directory needs `prices.csv`; names of providers and rates come from the book that ships where it has none of its
+//! own. Aliases do not: they name models of a `prices.csv`.
 
 use std::borrow::Cow;
 use std::io;
@@ -74,6 +75,7 @@ impl BookSource {
         let mut texts = BookTexts::builtin(&self.currency);
         if let Some(folder) = &self.book {
             texts.prices = read("prices.book", &folder.join(PRICES))?.into();
+            texts.aliases = "".into();
             replace(&mut texts.catalog, &folder.join(CATALOG))?;
             replace(&mut texts.aliases, &folder.join(ALIASES))?;
             replace(&mut texts.rates, &folder.join(RATES))?;
