@@ -56,7 +56,7 @@ enum Command {
     Sql(sql::Args),
     /// What would a call cost, by tokens or by text?
     Estimate(estimate::Args),
-    /// List, show, check and import prices.
+    /// List, show, check, import and export prices.
     #[command(subcommand)]
     Prices(prices::Command),
     /// Check a lake, show what it holds.
@@ -96,9 +96,20 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// An error and its causes on one line.
+/// An error and its causes on one line; a cause that the text before it says already is left out.
 pub fn one_line(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace('\n', " ")
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.ends_with(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line.replace('\n', " ")
 }
 
 /// The present, microseconds since the epoch: commands read the clock here and pass the time on.

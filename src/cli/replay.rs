@@ -1,13 +1,167 @@
-//! `spendstream replay`.
+//! `spendstream replay`: sends dead letters, or a file of events, to the topic again. Reads one or the other, writes only to
+//! `kafka.topic`, and remembers nothing: what was counted already is recognised by its id.
 
+mod letters;
+mod lines;
+mod sender;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use spendstream_schemas::config::Config;
+use spendstream_schemas::price_book::parse_instant;
 
-/// Arguments of `spendstream replay`.
+use sender::Sender;
+use verdict::{Record, Skip};
+
+/// How many skipped messages are named one by one.
+const NAMED: usize = 20;
+
+/// Send dead letters, or a file of events, to the topic again.
+///
+/// Each is sent under its own key, so that a repeat meets the first in one partition and is recognised by its id: replaying
+/// twice counts once. Letters of which only the beginning was kept cannot be sent and are listed.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  spendstream replay --dead-letters --dry-run
+  spendstream replay --dead-letters --reason unknown_payload --since 2026-11-20
+  spendstream replay --file events.ndjson
+  zcat events.ndjson.gz | spendstream replay --file -")]
+pub struct Args {
+    /// From kafka.dead_letter_topic (the default).
+    #[arg(long, conflicts_with = "file")]
+    dead_letters: bool,
+    /// From a file with one event per line; - reads standard input.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Only dead letters with this reason.
+    #[arg(long, conflicts_with = "file")]
+    reason: Option<String>,
+    /// Only dead letters written at or after this date or RFC 3339 time.
+    #[arg(long, value_name = "DATE", conflicts_with = "file")]
+    since: Option<String>,
+    /// Send at most so many.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Say what would be sent, send nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
 
-pub fn run(_args: Args, _config: Config) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// What happened, for the last lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    /// Sent, or in a dry run what would be.
+    sent: u64,
+    /// Dead letters that were not asked for.
+    filtered: u64,
+    /// By reason of the letters that are sent.
+    reasons: BTreeMap<String, u64>,
+    skipped: BTreeMap<Skip, u64>,
+    /// The first of the skipped ones, one line each.
+    named: Vec<String>,
+}
+
+impl Count {
+    fn skip(&mut self, place: &str, skip: Skip, detail: &str) {
+        *self.skipped.entry(skip).or_insert(0) += 1;
+        if self.named.len() < NAMED {
+            self.named.push(format!("skipped {place}: {skip}{detail}"));
+        }
+    }
+}
+
+pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
+    let since = match args.since.as_deref().map(|text| (text, parse_instant(text))) {
+        Some((text, None)) => {
+            bail!("--since '{text}' is neither a date (2026-11-22) nor a time (2026-11-22T16:00:00Z)")
+        }
+        Some((_, since)) => since,
+        None => None,
+    };
+    let mut sender = Sender::new(&config.kafka, args.dry_run)?;
+    let mut count = Count::default();
+    let limit = args.limit.unwrap_or(u64::MAX);
+    let read = match &args.file {
+        Some(file) => lines::read(file, config.decode.max_message_bytes, limit, &mut sender, &mut count),
+        None => {
+            let wanted =
+                letters::Wanted { reason: args.reason.as_deref(), since_millis: since.map(|at| at.div_euclid(1_000)) };
+            letters::read(&config.kafka, &wanted, limit, &mut sender, &mut count)
+        }
+    };
+    // What was sent before a failure is sent: wait for it and say so, whatever went wrong.
+    let delivered = sender.finish();
+    if read.is_ok() || count.sent > 0 {
+        report(&args, &config, &count);
+    }
+    read?;
+    delivered?;
+    // A file is expected to be whole; letters that cannot be sent are expected to be there.
+    let failed = args.file.is_some() && !count.skipped.is_empty();
+    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Sends one record and shows progress.
+fn send(record: &Record, sender: &mut Sender, count: &mut Count) -> anyhow::Result<()> {
+    sender.send(record)?;
+    count.sent += 1;
+    if let Some(reason) = &record.reason {
+        *count.reasons.entry(reason.clone()).or_insert(0) += 1;
+    }
+    Ok(())
+}
+
+fn report(args: &Args, config: &Config, count: &Count) {
+    for line in &count.named {
+        eprintln!("{line}");
+    }
+    let skipped: u64 = count.skipped.values().sum();
+    if skipped > count.named.len() as u64 {
+        eprintln!("… and {} more skipped", skipped - count.named.len() as u64);
+    }
+    for (reason, number) in &count.reasons {
+        println!("{number:>10}  {reason}");
+    }
+    println!("{}", summary(args.file.is_some(), args.dry_run, &config.kafka.topic, count));
+}
+
+/// `replayed 12 dead letters to usage.events; skipped 2 truncated`.
+fn summary(is_file: bool, dry_run: bool, topic: &str, count: &Count) -> String {
+    use std::fmt::Write as _;
+    let verb = if dry_run { "would replay" } else { "replayed" };
+    let what = if is_file { "events" } else { "dead letters" };
+    let mut text = format!("{verb} {} {what} to {topic}", count.sent);
+    for (skip, number) in &count.skipped {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "; skipped {number} ({skip})");
+    }
+    if count.filtered > 0 {
+        let _ = write!(text, "; left {} that were not asked for", count.filtered);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, NAMED, Skip, summary};
+
+    #[test]
+    fn the_last_line_says_everything() {
+        let mut count = Count { sent: 3, filtered: 2, ..Count::default() };
+        for place in 0..30 {
+            count.skip(&place.to_string(), Skip::Truncated, "");
+        }
+        assert_eq!(count.named.len(), NAMED);
+        assert_eq!(count.named[0], "skipped 0: only its beginning was kept");
+        assert_eq!(
+            summary(false, false, "usage.events", &count),
+            "replayed 3 dead letters to usage.events; skipped 30 (only its beginning was kept); left 2 that were not asked \
+             for"
+        );
+        assert_eq!(summary(true, true, "t", &Count::default()), "would replay 0 events to t");
+    }
 }
