@@ -2,10 +2,11 @@
 //!
 //! In reading order: what the log says ([`actions`]), what follows from it ([`books`], [`state`]; all pure), the table itself
 //! ([`table`]), rows to files ([`encode`]), files and offsets to a version ([`commit`]), and what is read back
-//! ([`recent`]). Never loads a list of files on the way of a commit.
+//! ([`recent`], [`status`], [`check`]). Never loads a list of files on the way of a commit.
 
 pub mod actions;
 pub mod books;
+pub mod check;
 pub mod commit;
 pub mod encode;
 pub mod error;
@@ -16,7 +17,9 @@ pub mod recent;
 pub mod retry;
 pub mod state;
 mod stats;
+pub mod status;
 pub mod table;
+mod view;
 
 pub use commit::{Committed, Committer};
 pub use encode::FileEncoder;

@@ -1,0 +1,204 @@
+//! Asks a lake everything that a check needs to know. In: a view of one version. Out: [`Figures`]. Judges nothing.
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::lake_path::USAGE_TABLE;
+
+use super::rules::RULES;
+use crate::lake::books::Book;
+use crate::lake::error::LakeError;
+use crate::lake::table::CURRENCY;
+use crate::lake::view::{ActiveFile, LakeView, failed, quoted, texts};
+
+/// Offsets that are compared with one another at a time: bounds the memory of a query.
+const WINDOW: i64 = 4_000_000;
+/// Examples that a finding names.
+pub const EXAMPLES: usize = 3;
+
+/// Everything a judgement needs.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    pub rows: u64,
+    pub files: usize,
+    pub partitions: Vec<PartitionFigures>,
+    /// Rows that break each rule, in the order of [`RULES`].
+    pub broken: Vec<u64>,
+    /// By date: identities that are there more than once, and the rows beyond the first of each.
+    pub repeats: Vec<(String, u64, u64)>,
+    /// Identities that are there twice within the horizon of one partition.
+    pub horizon_repeats: Vec<String>,
+    pub horizon: i64,
+    /// Files that the log names and the store does not have, or has in another size.
+    pub files_wrong: Vec<String>,
+    pub repricing: Repricing,
+}
+
+/// One source partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionFigures {
+    pub source: SourcePartition,
+    pub rows: u64,
+    /// The largest offset of a row; -1 without rows.
+    pub last: i64,
+    /// Places (offset, index) that are there more than once.
+    pub repeated: u64,
+    /// The next offset by the log.
+    pub offset: Option<i64>,
+    pub book: Option<Book>,
+    /// Rows since the books were opened.
+    pub counted: u64,
+}
+
+/// What pricing every row again gave.
+#[derive(Clone, Debug, Default)]
+pub struct Repricing {
+    /// Rows that were priced again.
+    pub rows: u64,
+    pub different: u64,
+    pub examples: Vec<String>,
+    /// Versions of the book.
+    pub books: usize,
+    /// Why books are not to be had, and the rows they priced.
+    pub missing: Vec<(String, u64)>,
+}
+
+/// Asks everything but prices.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn gather(view: &LakeView, horizon: i64) -> Result<Figures, LakeError> {
+    let counts = view.integers(&rule_counts(view)).await?;
+    let mut counts = counts.into_iter().map(|count| u64::try_from(count).unwrap_or(0));
+    let rows = counts.next().unwrap_or(0);
+    let mut figures = Figures {
+        rows,
+        files: view.files.len(),
+        broken: counts.collect(),
+        partitions: partitions(view).await?,
+        horizon,
+        files_wrong: wrong_files(view).await?,
+        ..Figures::default()
+    };
+    for date in view.dates().into_keys() {
+        let date_is = format!("date = CAST({} AS DATE)", quoted(&date));
+        let repeated = view.integers(&repeats(&date_is)).await?;
+        let [identities, extra] = [0, 1].map(|i| repeated.get(i).and_then(|n| u64::try_from(*n).ok()).unwrap_or(0));
+        if identities > 0 {
+            figures.repeats.push((date, identities, extra));
+            for batch in view.rows(&near_repeats(&date_is, horizon)).await? {
+                figures.horizon_repeats.extend(texts(&batch, 0).into_iter().flatten());
+            }
+        }
+    }
+    Ok(figures)
+}
+
+fn rule_counts(view: &LakeView) -> String {
+    let currency = view.state.meta.as_ref().and_then(|meta| meta.configuration.get(CURRENCY));
+    let currency = quoted(currency.map_or("", String::as_str));
+    let counts = RULES.map(|rule| format!("count(*) FILTER (WHERE {})", rule.broken.replace("{currency}", &currency)));
+    format!("SELECT count(*), {} FROM usage", counts.join(", "))
+}
+
+const IDENTITY: &str = "organization, event_source, event_id";
+
+fn repeats(date_is: &str) -> String {
+    format!(
+        "SELECT count(*), sum(times - 1) FROM (SELECT count(*) AS times FROM usage WHERE {date_is} \
+         GROUP BY {IDENTITY} HAVING count(*) > 1)"
+    )
+}
+
+/// Asked only where identities repeat at all.
+fn near_repeats(date_is: &str, horizon: i64) -> String {
+    format!(
+        "SELECT event_id || ' at offset ' || source_offset || ' of partition ' || source_partition FROM \
+         (SELECT event_id, source_partition, source_offset, source_offset - lag(source_offset) OVER \
+         (PARTITION BY {IDENTITY}, source_cluster, source_topic, source_partition ORDER BY source_offset, source_index) AS gap \
+         FROM usage WHERE {date_is} AND event_id IN \
+         (SELECT event_id FROM usage WHERE {date_is} GROUP BY {IDENTITY} HAVING count(*) > 1)) \
+         WHERE gap <= {horizon} LIMIT {EXAMPLES}"
+    )
+}
+
+async fn partitions(view: &LakeView) -> Result<Vec<PartitionFigures>, LakeError> {
+    let sql = "SELECT source_cluster, source_topic, CAST(source_partition AS VARCHAR), CAST(count(*) AS VARCHAR), \
+               CAST(min(source_offset) AS VARCHAR), CAST(max(source_offset) AS VARCHAR) FROM usage GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    let mut found = HashMap::new();
+    for batch in view.rows(sql).await? {
+        let columns: Vec<_> = (0..batch.num_columns()).map(|column| texts(&batch, column)).collect();
+        for row in 0..batch.num_rows() {
+            let text = |column: usize| columns[column][row].clone().unwrap_or_default();
+            let number = |column: usize| text(column).parse::<i64>().unwrap_or(0);
+            let partition = i32::try_from(number(2)).unwrap_or(-1);
+            let source = SourcePartition { cluster: text(0), topic: text(1), partition };
+            found.insert(source, (number(3), number(4), number(5)));
+        }
+    }
+    let mut sources: Vec<_> = found.keys().chain(view.state.offsets.keys()).cloned().collect();
+    sources.sort();
+    sources.dedup();
+    let mut figures = Vec::new();
+    for source in sources {
+        let (rows, first, last) = found.get(&source).copied().unwrap_or((0, 0, -1));
+        let book = view.state.books.get(&source).copied();
+        let since = book.map_or(0, |book| book.since);
+        let own = format!(
+            "source_cluster = {} AND source_topic = {} AND source_partition = {}",
+            quoted(&source.cluster),
+            quoted(&source.topic),
+            source.partition
+        );
+        let counted = if rows == 0 || first >= since { rows } else { rows_since(view, &own, since).await? };
+        figures.push(PartitionFigures {
+            rows: u64::try_from(rows).unwrap_or(0),
+            last,
+            repeated: if rows == 0 { 0 } else { repeated_places(view, &own, first, last).await? },
+            offset: view.state.offsets.get(&source).copied(),
+            book,
+            counted: u64::try_from(counted).unwrap_or(0),
+            source,
+        });
+    }
+    Ok(figures)
+}
+
+async fn rows_since(view: &LakeView, own: &str, since: i64) -> Result<i64, LakeError> {
+    let sql = format!("SELECT count(*) FROM usage WHERE {own} AND source_offset >= {since}");
+    Ok(view.integers(&sql).await?.first().copied().unwrap_or(0))
+}
+
+async fn repeated_places(view: &LakeView, own: &str, first: i64, last: i64) -> Result<u64, LakeError> {
+    let mut repeated = 0;
+    let mut from = first;
+    while from <= last {
+        let to = from.saturating_add(WINDOW);
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM usage WHERE {own} AND source_offset >= {from} AND source_offset < {to} \
+             GROUP BY source_offset, source_index HAVING count(*) > 1)"
+        );
+        repeated += view.integers(&sql).await?.first().and_then(|count| u64::try_from(*count).ok()).unwrap_or(0);
+        from = to;
+    }
+    Ok(repeated)
+}
+
+async fn wrong_files(view: &LakeView) -> Result<Vec<String>, LakeError> {
+    let store = view.lake.table_store(USAGE_TABLE);
+    let mut wanted: HashMap<&str, &ActiveFile> = view.files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut wrong = Vec::new();
+    let mut listed = store.list(None);
+    while let Some(meta) = listed.try_next().await.map_err(|error| failed(&view.lake, &error))? {
+        if let Some(file) = wanted.remove(meta.location.as_ref()) {
+            if file.bytes != meta.size {
+                wrong.push(format!("{} has {} bytes instead of {}", file.path, meta.size, file.bytes));
+            }
+        }
+    }
+    wrong.extend(wanted.into_keys().map(|path| format!("{path} is not there")));
+    wrong.sort();
+    Ok(wrong)
+}

@@ -1,0 +1,83 @@
+//! What a lake holds, in figures. In: a lake. Out: a [`LakeStatus`]. Never writes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use spendstream_storage::Lake;
+
+use super::error::LakeError;
+use super::table::CURRENCY;
+use super::view::{LakeView, texts};
+use crate::batch::Tally;
+
+/// What `spendstream lake status` shows.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct LakeStatus {
+    pub lake: String,
+    pub version: u64,
+    /// When the newest commit was made, milliseconds since the epoch.
+    pub committed_ms: Option<i64>,
+    pub currency: String,
+    pub rows: u64,
+    pub files: usize,
+    pub bytes: u64,
+    /// The sum of `cost`, a decimal.
+    pub cost: String,
+    pub unpriced_rows: u64,
+    pub dates: BTreeMap<String, DateStatus>,
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// One day.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+pub struct DateStatus {
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// One source partition.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Its app id in the Delta log.
+    pub partition: String,
+    /// The next offset.
+    pub offset: i64,
+    /// What became of its messages.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// Looks at the newest version.
+///
+/// # Errors
+/// When there is no table, or it cannot be read.
+pub async fn status(lake: &Lake, memory_bytes: usize) -> Result<LakeStatus, LakeError> {
+    let view = LakeView::open(lake, memory_bytes).await?;
+    let sums = "SELECT CAST(coalesce(sum(cost), 0) AS VARCHAR), \
+                CAST(count(*) FILTER (WHERE price_status = 'unpriced') AS VARCHAR), CAST(count(*) AS VARCHAR) FROM usage";
+    let batches = view.rows(sums).await?;
+    let figure = |column| batches.first().and_then(|batch| texts(batch, column).into_iter().next().flatten());
+    let number = |column| figure(column).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let state = &view.state;
+    Ok(LakeStatus {
+        lake: lake.to_string(),
+        version: state.version,
+        committed_ms: state.committed_ms,
+        currency: state.meta.as_ref().and_then(|meta| meta.configuration.get(CURRENCY)).cloned().unwrap_or_default(),
+        rows: number(2),
+        files: view.files.len(),
+        bytes: view.files.iter().map(|file| file.bytes).sum(),
+        cost: figure(0).unwrap_or_else(|| "0".to_owned()),
+        unpriced_rows: number(1),
+        dates: view.dates().into_iter().map(|(date, (rows, bytes))| (date, DateStatus { rows, bytes })).collect(),
+        partitions: state
+            .offsets
+            .iter()
+            .map(|(source, offset)| PartitionStatus {
+                partition: source.app_id(),
+                offset: *offset,
+                tally: state.books.get(source).map(|book| book.tally).unwrap_or_default(),
+            })
+            .collect(),
+    })
+}
