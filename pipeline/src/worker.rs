@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 use spendstream_schemas::config::Config;
-use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::UsageRow;
 use tokio::sync::mpsc;
 
@@ -17,9 +16,8 @@ use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
 use crate::decode::{Decoder, Ignored, Sink};
-use crate::dedupe::fingerprint::{ContentParts, Fingerprint};
+use crate::dedupe::fingerprint::Fingerprint;
 use crate::dedupe::horizon::{Horizon, Verdict};
-use crate::dedupe::rebuild::tier_hash;
 use crate::flush::FlushToken;
 use crate::metrics::Metrics;
 use crate::price::engine::{Engine, Lineage};
@@ -169,7 +167,7 @@ impl Sink for Collect<'_, '_> {
             Ok(staged) => staged,
             Err(meter) => return self.reject(index, too_large_quantity(&meter, row)),
         };
-        match self.horizon.judge(self.offset, &fingerprint(row, &staged)) {
+        match self.horizon.judge(self.offset, &Fingerprint::live(row, &staged)) {
             Verdict::New => {
                 self.tally.rows += 1;
                 self.columns.push(self.offset, index, row, &staged, &mut self.engine.interner);
@@ -227,19 +225,4 @@ fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {
         payload: Some(event_json(row)),
         truncated_sha256: None,
     }
-}
-
-/// The fingerprint of a live row; [`crate::dedupe::rebuild`] computes the same from its row in the lake.
-fn fingerprint(row: &UsageRow<'_>, staged: &Staged) -> Fingerprint {
-    let mut texts = staged.hashes;
-    texts[Text::ServiceTier as usize] = tier_hash(row.texts.get(Text::ServiceTier));
-    Fingerprint::of(&ContentParts {
-        texts: &texts,
-        tags: staged.tags_hash,
-        quantities: staged.quantities_hash,
-        time_micros: row.time_micros,
-        counts: &row.counts,
-        latency_ms: row.latency_ms,
-        cache_hit: row.cache_hit,
-    })
 }

@@ -5,7 +5,12 @@
 
 use spendstream_schemas::count::Counts;
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::usage_event::UsageRow;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use crate::columns::events::Staged;
+use crate::columns::interner::text_hash;
+use crate::price::engine::STANDARD_TIER;
 
 /// Columns that say nothing about whether two events are the same.
 const NOT_CONTENT: [Text; 2] = [Text::EventId, Text::PayloadKind];
@@ -51,6 +56,30 @@ impl Fingerprint {
             response: both(Text::Organization, Text::ResponseId),
         }
     }
+}
+
+impl Fingerprint {
+    /// Of a live row; [`super::rebuild`] computes the same from its row in the lake.
+    #[must_use]
+    pub fn live(row: &UsageRow<'_>, staged: &Staged) -> Self {
+        let mut texts = staged.hashes;
+        texts[Text::ServiceTier as usize] = tier_hash(row.texts.get(Text::ServiceTier));
+        Self::of(&ContentParts {
+            texts: &texts,
+            tags: staged.tags_hash,
+            quantities: staged.quantities_hash,
+            time_micros: row.time_micros,
+            counts: &row.counts,
+            latency_ms: row.latency_ms,
+            cache_hit: row.cache_hit,
+        })
+    }
+}
+
+/// The service tier as it counts for content: saying nothing and saying standard are the same.
+#[must_use]
+pub fn tier_hash(sent: Option<&str>) -> u64 {
+    sent.filter(|tier| *tier != STANDARD_TIER).map_or(0, text_hash)
 }
 
 fn identity(organization: u64, source: u64, id: u64) -> u128 {

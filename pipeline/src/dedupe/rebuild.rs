@@ -9,10 +9,10 @@ use arrow::record_batch::RecordBatch;
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::dimension::Text;
 
-use super::fingerprint::{ContentParts, Fingerprint};
+use super::fingerprint::{ContentParts, Fingerprint, tier_hash};
 use crate::columns::events::{pair_hash, quantity_hash};
 use crate::columns::interner::text_hash;
-use crate::price::engine::{REGION_SENT, STANDARD_TIER, TIER_SENT};
+use crate::price::engine::{REGION_SENT, TIER_SENT};
 
 /// The columns of `usage` that a fingerprint needs, `source_offset` among them.
 #[must_use]
@@ -30,12 +30,6 @@ pub fn columns() -> Vec<&'static str> {
         "cache_hit",
     ];
     texts.chain(counts).chain(others).collect()
-}
-
-/// The service tier as it counts for content: saying nothing and saying standard are the same.
-#[must_use]
-pub fn tier_hash(sent: Option<&str>) -> u64 {
-    sent.filter(|tier| *tier != STANDARD_TIER).map_or(0, text_hash)
 }
 
 /// Offset, index and fingerprint of every row of a batch.
