@@ -1,8 +1,9 @@
 //! `spendstream demo`: everything in one process and nothing else installed. An embedded broker, recorded traffic at a chosen
 //! speed, the real pipeline into a local lake, the query API beside it, and tables at the end.
 
+mod screen;
+
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,10 +15,11 @@ use spendstream_query_api::Engine;
 use spendstream_schemas::config::{Config, KafkaConfig, LakeConfig, millis};
 
 use crate::demo::broker::Broker;
-use crate::demo::live::{Live, Seen, count, dollars};
+use crate::demo::live::{count, dollars};
 use crate::demo::producer::{self, Totals};
 use crate::demo::traffic::{Plan, Traffic};
 use crate::demo::{dead_letters, report, trace};
+use screen::{Screen, duration, say};
 
 /// Show it working: an embedded broker, recorded traffic, the real pipeline, a local lake, dollars.
 #[derive(Debug, clap::Args)]
@@ -43,9 +45,8 @@ pub struct Args {
 /// Reasons of dead letters, and how often each was given.
 type Reasons = BTreeMap<String, u64>;
 
-/// Time between two looks at the figures, and between two lines where a line cannot be written over.
+/// Time between two looks at the figures.
 const LOOK: Duration = Duration::from_millis(200);
-const PLAIN_LINE: Duration = Duration::from_secs(5);
 /// How long what was sent may take to be in the lake after the last message.
 const DRAIN: Duration = Duration::from_secs(60);
 
@@ -72,9 +73,11 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let pipeline = spendstream_pipeline::start(&config).await.context("pipeline")?;
     say(&format!("  broker     {} (embedded)", broker.address()))?;
     say(&format!("  lake       {} (Delta Lake; this run is {run})", folder.display()))?;
-    say(&format!("  query API  http://{}", query.addr()))?;
+    say(&format!("  query API  http://{} (POST /v1/sql)", query.addr()))?;
     say(&format!("  metrics    http://{}/metrics", pipeline.listen_addr()))?;
-    say(&args.run_for.map_or("Ctrl-C ends it.\n".to_owned(), |time| format!("Ends in {}.\n", duration(time))))?;
+    say(&args
+        .run_for
+        .map_or("Ctrl-C ends it.".to_owned(), |time| format!("Ends after {} of traffic.", duration(time))))?;
 
     let (sent, rejected) = replay(args, &config, &run, pipeline).await?;
     let letters = dead_letters::by_reason(&config.kafka.brokers, &config.kafka.dead_letter_topic, rejected)?;
@@ -87,6 +90,10 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
 /// Sends traffic until the time is over or somebody asks to stop, then waits until all of it is in the lake. Gives what was
 /// sent and how much of it was rejected.
 async fn replay(args: &Args, config: &Config, run: &str, pipeline: Pipeline) -> anyhow::Result<(Totals, u64)> {
+    tokio::select! {
+        ready = joined(&pipeline) => ready?,
+        _ = super::stop_signal() => bail!("stopped before the first event; nothing was written"),
+    }
     let plan = Plan { seed: args.seed, run: run.to_owned(), start_ms: now_ms(), speed: args.speed };
     let traffic = Traffic::new(plan, trace::recorded()?);
     let producer = producer::Running::start(&config.kafka.brokers, &config.kafka.topic, traffic)?;
@@ -127,6 +134,20 @@ fn configure(config: Config, args: &Args, folder: &Path, broker: &str, run: &str
 /// The address if nobody listens there, else one with a port that the system picks.
 fn free_or_any(address: &str) -> String {
     if TcpListener::bind(address).is_ok() { address.to_owned() } else { "127.0.0.1:0".to_owned() }
+}
+
+/// Waits until the pipeline has its partitions, so that what is shown is its pace and not the wait for them.
+async fn joined(pipeline: &Pipeline) -> anyhow::Result<()> {
+    say("Joining the consumer group; the embedded broker takes three seconds for that …")?;
+    let until = Instant::now() + DRAIN;
+    while let Err(why) = pipeline.ready() {
+        healthy(pipeline)?;
+        if Instant::now() >= until {
+            bail!("the pipeline is not ready after {}: {why}", duration(DRAIN));
+        }
+        tokio::time::sleep(LOOK / 4).await;
+    }
+    Ok(())
 }
 
 /// Shows the figures until the time is over (`false`) or Ctrl-C (`true`).
@@ -242,75 +263,6 @@ fn next_steps(folder: &Path, lake: &str) -> anyhow::Result<()> {
          cargo run -- sql --lake file:{lake} \"SELECT app, SUM(cost) FROM usage GROUP BY app ORDER BY 2 DESC\"\n  \
          duckdb -c \"INSTALL delta; LOAD delta; SELECT organization, SUM(cost) FROM delta_scan('{folder}/usage') GROUP BY 1\""
     ))
-}
-
-/// Standard output: one line that is written over on a terminal, plain lines now and then elsewhere.
-struct Screen {
-    terminal: bool,
-    started: Instant,
-    last: Option<Instant>,
-    live: Live,
-}
-
-impl Screen {
-    fn new() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        Self { terminal, started: Instant::now(), last: None, live: Live::default() }
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn figures(&mut self, stats: &Stats) -> anyhow::Result<()> {
-        let line = self.live.line(&seen(stats, self.elapsed()));
-        if self.terminal {
-            write!(std::io::stdout(), "\r{line}\x1b[K")?;
-            return Ok(std::io::stdout().flush()?);
-        }
-        if self.last.is_none_or(|last| last.elapsed() >= PLAIN_LINE) {
-            self.last = Some(Instant::now());
-            say(&line)?;
-        }
-        Ok(())
-    }
-
-    /// The last figures, which stay.
-    fn end(&mut self, stats: &Stats) -> anyhow::Result<()> {
-        let line = self.live.line(&seen(stats, self.elapsed()));
-        self.line(&line)?;
-        say("")
-    }
-
-    /// A line of its own.
-    fn line(&self, text: &str) -> anyhow::Result<()> {
-        say(&if self.terminal { format!("\r{text}\x1b[K") } else { text.to_owned() })
-    }
-}
-
-fn seen(stats: &Stats, elapsed: Duration) -> Seen {
-    Seen {
-        elapsed,
-        messages: stats.messages,
-        committed_rows: stats.committed_rows,
-        cost: stats.cost,
-        unpriced: stats.unpriced,
-        duplicates: stats.duplicates,
-        rejected: stats.rejected,
-    }
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{text}")?)
-}
-
-/// Whole seconds, or milliseconds below one.
-fn duration(time: Duration) -> String {
-    match time.as_secs() {
-        0 => format!("{} ms", time.as_millis()),
-        seconds if seconds < 120 => format!("{seconds} s"),
-        seconds => format!("{} minutes", seconds / 60),
-    }
 }
 
 /// Milliseconds since the epoch.

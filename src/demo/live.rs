@@ -46,11 +46,11 @@ impl Live {
             dollars(seen.cost),
             count(seen.committed_rows),
         );
-        for (number, what) in
-            [(seen.unpriced, "UNPRICED"), (seen.duplicates, "repeats dropped"), (seen.rejected, "dead letters")]
-        {
+        let what =
+            [(seen.unpriced, " UNPRICED", " UNPRICED"), (seen.duplicates, " repeat dropped", " repeats dropped")];
+        for (number, one, many) in what.into_iter().chain([(seen.rejected, " dead letter", " dead letters")]) {
             if number > 0 {
-                line.push_str(&format!("  {} {what}", count(number)));
+                line.push_str(&format!("  {}{}", count(number), if number == 1 { one } else { many }));
             }
         }
         line

@@ -91,6 +91,7 @@ pub fn body(counts: &Counts, shape: Shape) -> Value {
             "inputTokens": counts.uncached(),
             "cacheReadInputTokens": counts.cache_read,
             "cacheWriteInputTokens": counts.cache_write,
+            "cacheDetails": [{ "ttl": "5m", "inputTokens": counts.cache_write }],
             "outputTokens": counts.output,
             "totalTokens": total,
         }),
@@ -117,8 +118,8 @@ mod tests {
         );
         check(
             Shape::BedrockConverse,
-            json!({"inputTokens": 64, "cacheReadInputTokens": 512, "cacheWriteInputTokens": 1024, "outputTokens": 100,
-                   "totalTokens": 1700}),
+            json!({"inputTokens": 64, "cacheReadInputTokens": 512, "cacheWriteInputTokens": 1024,
+                   "cacheDetails": [{"ttl": "5m", "inputTokens": 1024}], "outputTokens": 100, "totalTokens": 1700}),
         );
         check(
             Shape::OpenAiResponses,
