@@ -39,6 +39,8 @@ METERGRAPH = {"vercel_ai_gateway", "openrouter"}
 REGION = re.compile(r"^(us|eu|apac|ap|au|jp|ca|global|us-gov|regional)\.(?=[a-z0-9-]+\.)")
 AWS_REGION = re.compile(r"^([a-z]{2}(?:-gov)?-[a-z]+-\d)/(.+)$")
 AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazone|data-zone)/(.+)$")
+# Anthropic: inference in the US only costs 1.1 times as much for Opus 4.6, Sonnet 4.6 and later.
+US_ONLY = re.compile(r"^claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])")
 DATE = re.compile(r"-(?:20\d\d-\d\d-\d\d|20\d{6})$")
 
 
@@ -208,6 +210,16 @@ def fold_dated(models):
     return aliases
 
 
+def by_hand(models, aliases):
+    """Rule 9: names that a rule cannot tell; such a name has no prices of its own."""
+    with open(HERE / "aliases.hand.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["provider"], row["model"]) not in models:
+                sys.exit(f"aliases.hand.csv: {row['provider']}/{row['model']} has no price")
+            models.pop((row["provider"], row["alias"]), None)
+            aliases[row["provider"], row["alias"]] = row["model"]
+
+
 def drop_equal_searches(models):
     """The size of a search is only kept where it changes the price."""
     for rows in models.values():
@@ -225,6 +237,10 @@ def complete(models):
                 if row["meter"] == "input" and (row["service_tier"], row["region"]) not in long_lived:
                     rows.append(dict(row, meter="cache_write_1h", price=row["price"] * 2, source="rule: input x2",
                                      source_ref="https://platform.claude.com/docs/en/about-claude/pricing"))
+        if provider == "anthropic" and US_ONLY.match(model):
+            rows += [dict(row, price=row["price"] * Decimal("1.1"), region="us", source="rule: us x1.1",
+                          source_ref="https://platform.claude.com/docs/en/build-with-claude/data-residency")
+                     for row in rows if row["meter"] != "web_search"]
         regions = {row["region"] for row in rows}
         if "" not in regions:
             default = next((r for r in ("global", "us") if r in regions), min(regions))
@@ -253,6 +269,7 @@ def main(path):
         if by_lower[key[0], key[1].lower()] != key:
             del models[key]
     aliases = fold_dated(models)
+    by_hand(models, aliases)
     drop_equal_searches(models)
     complete(models)
     join_unchanged(models)
@@ -266,11 +283,6 @@ def main(path):
                 bare = re.sub(r"^anthropic\.", "", short)
                 if bare != short:
                     aliases.setdefault((provider, bare), model)
-    with open(HERE / "aliases.hand.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            if (row["provider"], row["model"]) not in models:
-                sys.exit(f"aliases.hand.csv: {row['provider']}/{row['model']} has no price")
-            aliases[row["provider"], row["alias"]] = row["model"]
     write(models, aliases)
     print(f"{sum(map(len, models.values()))} prices of {len(models)} models, {len(aliases)} aliases; refused {len(refused)}:")
     print("\n".join(refused))

@@ -165,6 +165,22 @@ fn a_batch_call_costs_half_and_an_unknown_tier_is_standard_and_says_so() {
 }
 
 #[test]
+fn inference_in_the_us_only_costs_a_tenth_more() {
+    let book = PriceBook::builtin().unwrap();
+    let counts = counts(&[(Count::Input, 1000), (Count::Output, 100)]);
+    for (region, cost) in
+        [(None, "0.0075"), (Some("global"), "0.0075"), (Some("not_available"), "0.0075"), (Some("us"), "0.00825")]
+    {
+        let question =
+            Question { provider: Some("anthropic"), model: Some("claude-opus-4-7"), region, ..Question::default() };
+        let plan = book.resolve(&question).unwrap();
+        let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
+        assert_eq!(plan.price(NOON, &usage).unwrap().cost.to_string(), cost, "{region:?}");
+        assert!(plan.notes.is_empty(), "{region:?}");
+    }
+}
+
+#[test]
 fn the_book_has_no_errors_and_keeps_every_price_apart() {
     let book = PriceBook::builtin().unwrap();
     assert_eq!(book.date(), "2026-11-22");

@@ -55,8 +55,17 @@ impl BookFiles<'static> {
 
 /// Everything wrong with a book's texts, one line each: file, line, what, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the price book is not usable: {}", .0.join("; "))]
+#[error("the price book is not usable: {}", brief(.0))]
 pub struct BookError(pub Vec<String>);
+
+/// The first few of many: an error is one line that a person reads.
+fn brief(errors: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let more = errors.len().saturating_sub(SHOWN);
+    let rest =
+        if more > 0 { format!("; and {more} more, `spendstream prices check` lists all") } else { String::new() };
+    errors.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ") + &rest
+}
 
 /// Prices, aliases, rates and overrides; immutable.
 #[derive(Debug)]
@@ -189,7 +198,8 @@ impl PriceBook {
             notes.insert(Note::ModelSuffixDropped);
         }
         let (service_tier, price_tier) = self.tier(question.service_tier, rows, &mut notes);
-        let (region, price_region) = region(question.region, &spellings.regions, rows, &mut notes);
+        let default = self.catalog.providers.get(provider).and_then(|provider| provider.default_region.as_deref());
+        let (region, price_region) = region(question.region, &spellings.regions, default, rows, &mut notes);
         let model_id = rows.first().map_or(model, |row| &row.model).to_owned();
         let subject = Subject {
             organization: question.organization,
@@ -277,7 +287,13 @@ impl PriceBook {
 }
 
 /// The word for the row and the region to price by (empty for the default).
-fn region(sent: Option<&str>, named: &[String], rows: &[PriceRow], notes: &mut Notes) -> (Option<String>, String) {
+fn region(
+    sent: Option<&str>,
+    named: &[String],
+    default: Option<&str>,
+    rows: &[PriceRow],
+    notes: &mut Notes,
+) -> (Option<String>, String) {
     let sent = sent.map(|region| region.trim().to_lowercase().replace(' ', ""));
     let sent = sent.filter(|region| !region.is_empty() && region != "not_available");
     let candidates: Vec<&String> = named.iter().chain(&sent).collect();
@@ -285,10 +301,12 @@ fn region(sent: Option<&str>, named: &[String], rows: &[PriceRow], notes: &mut N
     if let Some(word) = candidates.iter().find(|region| priced(region)) {
         return (Some((*word).clone()), (*word).clone());
     }
-    if rows.iter().any(|row| !row.region.is_empty()) {
+    let first = candidates.first().map(|region| region.as_str());
+    let is_default = default.is_some() && first.or(default) == default;
+    if !is_default && rows.iter().any(|row| !row.region.is_empty()) {
         notes.insert(Note::RegionAssumed);
     }
-    (candidates.first().map(|region| (*region).clone()), String::new())
+    (first.map(str::to_owned), String::new())
 }
 
 /// Words that were sent and are not on the row as they came.

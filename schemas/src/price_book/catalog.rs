@@ -23,6 +23,7 @@ struct ProviderFile {
     aliases: Vec<String>,
     inherits: Vec<String>,
     vendor_dot: bool,
+    default_region: Option<String>,
 }
 
 /// A provider of the book.
@@ -32,6 +33,8 @@ pub(super) struct Provider {
     pub inherits: Vec<String>,
     /// Model ids read `vendor.model` and may carry a region before that.
     pub vendor_dot: bool,
+    /// Where a call runs that names no region, if the provider says so.
+    pub default_region: Option<String>,
 }
 
 /// The catalogue, ready to be asked.
@@ -77,7 +80,8 @@ impl Catalog {
                     errors.push(format!("catalog.toml: '{alias}' is a name of both {other} and {id}"));
                 }
             }
-            catalog.providers.insert(id, Provider { inherits: provider.inherits, vendor_dot: provider.vendor_dot });
+            let ProviderFile { inherits, vendor_dot, default_region, .. } = provider;
+            catalog.providers.insert(id, Provider { inherits, vendor_dot, default_region });
         }
         catalog
     }

@@ -12,7 +12,6 @@ mod archive;
 mod book;
 mod catalog;
 mod check;
-mod diff;
 mod exchange;
 mod instant;
 mod overrides;
@@ -27,7 +26,6 @@ mod tariff;
 
 pub use book::{BookError, BookFiles, PriceBook};
 pub use check::{Finding, Severity, check};
-pub use diff::{Change, diff};
 pub use instant::{parse as parse_instant, show as show_instant};
 pub use overrides::glob;
 pub use question::{Plan, Priced, Question, Unpriced, Usage};

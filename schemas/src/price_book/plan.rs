@@ -61,14 +61,21 @@ impl Plan {
     /// When a meter that was counted has no price then, a rate is missing or an amount does not fit: the row is `unpriced`.
     pub fn price(&self, time_micros: i64, usage: &Usage<'_>) -> Result<Priced<'_>, Unpriced> {
         let band = self.band(time_micros, usage.counts.get(Count::Input))?;
-        let tally = tally(usage).ok_or(Unpriced::AmountTooLarge)?;
-        let list_sums = band.list.sums(&tally).map_err(|error| self.unpriced(error))?;
-        let (list, list_rate) = self.parts(&band.list, &tally, &list_sums, time_micros)?;
+        let plain = if usage.quantities.is_empty() { band.list.plain_sums(usage.counts) } else { None };
+        let (tally, list_sums) = match plain {
+            Some(sums) if band.own.is_none() => (Tally::default(), sums),
+            _ => {
+                let tally = tally(usage).ok_or(Unpriced::AmountTooLarge)?;
+                let sums = band.list.sums(&tally).map_err(|error| self.unpriced(error))?;
+                (tally, sums)
+            }
+        };
+        let (list, list_rate) = self.parts(&band.list, tally.scale, &list_sums, time_micros)?;
         let (rates, sums, own, fx_rate) = match &band.own {
             None => (&band.list, list_sums, list, list_rate),
             Some(rates) => {
                 let sums = rates.sums(&tally).map_err(|error| self.unpriced(error))?;
-                let (own, rate) = self.parts(rates, &tally, &sums, time_micros)?;
+                let (own, rate) = self.parts(rates, tally.scale, &sums, time_micros)?;
                 (rates, sums, own, rate)
             }
         };
@@ -132,16 +139,10 @@ impl Plan {
     }
 
     /// Rounds each part once, in the lake's currency.
-    fn parts(
-        &self,
-        rates: &Rates,
-        tally: &Tally<'_>,
-        sums: &Sums,
-        time_micros: i64,
-    ) -> Result<(Parts, Decimal), Unpriced> {
+    fn parts(&self, rates: &Rates, scale: u32, sums: &Sums, time_micros: i64) -> Result<(Parts, Decimal), Unpriced> {
         let too_large = |_: AmountError| Unpriced::AmountTooLarge;
         let savings = sums.uncached - sums.cache_read - sums.cache_write;
-        if tally.scale == 0 && *rates.currency == *self.timetable.currency {
+        if scale == 0 && *rates.currency == *self.timetable.currency {
             let parts = Parts {
                 input: rates.divider.amount(sums.input).map_err(too_large)?,
                 output: rates.divider.amount(sums.output).map_err(too_large)?,
@@ -158,7 +159,7 @@ impl Plan {
             .exchange
             .rate(from, to, time_micros)
             .ok_or_else(|| Unpriced::NoExchangeRate { from: from.to_owned(), to: to.to_owned() })?;
-        let unit = converted_unit(rates.divider.denominator(), tally.scale, rate).ok_or(Unpriced::AmountTooLarge)?;
+        let unit = converted_unit(rates.divider.denominator(), scale, rate).ok_or(Unpriced::AmountTooLarge)?;
         let amount = |sum: i128| converted(sum, unit);
         let parts = Parts {
             input: amount(sums.input)?,

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::ratio::{Divider, Ratio, common_denominator};
+use crate::count::{Count, Counts};
 use crate::meter::{self, Token};
 
 /// What is known of the price of one meter while [`Rates`] are made.
@@ -32,7 +33,25 @@ pub(super) struct Rates {
     tier_assumed: u32,
     others: Vec<Other>,
     request: Option<i128>,
+    /// The numerators of [`PLAIN`] when all of them are small enough that sums of products with 64-bit counts cannot overflow.
+    plain: Option<[i64; PLAIN.len()]>,
 }
+
+/// What most calls are made of, and nothing else.
+const PLAIN: [(Count, Token); 6] = [
+    (Count::UncachedInput, Token::Input),
+    (Count::CacheRead, Token::CacheRead),
+    (Count::CacheWrite, Token::CacheWrite),
+    (Count::CacheWrite1h, Token::CacheWrite1h),
+    (Count::Output, Token::Output),
+    (Count::Reasoning, Token::Reasoning),
+];
+
+/// Counts that need more than [`PLAIN`].
+const NOT_PLAIN: [Count; 4] = [Count::AudioInput, Count::ImageInput, Count::AudioOutput, Count::WebSearches];
+
+/// A product of a numerator below this and a count fits 118 bits, so that a handful of them can be added.
+const SMALL: i128 = 1 << 55;
 
 #[derive(Clone, Debug)]
 struct Other {
@@ -118,7 +137,38 @@ impl Rates {
             }
         }
         let divider = Divider::new(denominator);
-        Some(Self { id, currency, divider, tokens, missing, inherited, tier_assumed, others, request })
+        let plain = request.is_none() && PLAIN.iter().all(|(_, token)| tokens[*token as usize] < SMALL);
+        let plain = plain.then(|| PLAIN.map(|(_, token)| i64::try_from(tokens[token as usize]).unwrap_or_default()));
+        Some(Self { id, currency, divider, tokens, missing, inherited, tier_assumed, others, request, plain })
+    }
+
+    /// The sums of a call without modalities, searches or quantities, the short way; `None` where the long one ([`Rates::sums`])
+    /// has to decide. Both agree.
+    pub fn plain_sums(&self, counts: &Counts) -> Option<Sums> {
+        let prices = self.plain.as_ref()?;
+        if NOT_PLAIN.into_iter().any(|count| counts.get(count) != 0)
+            || counts.get(Count::Reasoning) > counts.get(Count::Output)
+        {
+            return None;
+        }
+        let used = PLAIN
+            .into_iter()
+            .fold(0, |used, (count, token)| if counts.get(count) == 0 { used } else { used | bit(token) });
+        if used & self.missing != 0 {
+            return None;
+        }
+        let [input, read, write, write_1h, output, reasoning] = PLAIN.map(|(count, _)| i128::from(counts.get(count)));
+        let price = prices.map(i128::from);
+        Some(Sums {
+            input: input * price[0],
+            cache_read: read * price[1],
+            cache_write: write * price[2] + write_1h * price[3],
+            output: (output - reasoning) * price[4] + reasoning * price[5],
+            other: 0,
+            uncached: (read + write + write_1h) * price[0],
+            inherited: used & self.inherited,
+            tier_assumed: used & self.tier_assumed != 0,
+        })
     }
 
     /// The exact sums of one call.
@@ -238,4 +288,49 @@ fn part_of(count: i128, meter: Token) -> Result<i128, SumError> {
 fn add(sum: &mut i128, count: i128, price: i128) -> Result<(), SumError> {
     *sum = count.checked_mul(price).and_then(|product| sum.checked_add(product)).ok_or(SumError::TooLarge)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::{Found, Rates, Tally};
+    use crate::count::{Count, Counts};
+    use crate::meter::Token;
+    use crate::price_book::ratio::Ratio;
+
+    proptest! {
+        #[test]
+        fn the_short_way_is_the_long_way(
+            prices in prop::collection::vec(prop::option::of((0i128..10_000_000, 1i128..10_000)), 6),
+            values in prop::array::uniform6(prop_oneof![Just(0i64), 0i64..1_000_000_000_000]),
+        ) {
+            let [input, read, write, write_1h, output, reasoning] = values;
+            let meters = ["input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"];
+            let found: Vec<_> = meters.iter().zip(prices).filter_map(|(meter, price)| {
+                let (numerator, denominator) = price?;
+                Some((Arc::from(*meter), Found { price: Ratio::new(numerator, denominator)?, tier_assumed: false }))
+            }).collect();
+            let rates = Rates::new(String::new(), Arc::from("USD"), &found).unwrap();
+            let (mut counts, mut tally) = (Counts::default(), Tally::default());
+            for (count, token, value) in [
+                (Count::UncachedInput, Token::Input, input),
+                (Count::CacheRead, Token::CacheRead, read),
+                (Count::CacheWrite, Token::CacheWrite, write),
+                (Count::CacheWrite1h, Token::CacheWrite1h, write_1h),
+                (Count::Output, Token::Output, output),
+                (Count::Reasoning, Token::Reasoning, reasoning),
+            ] {
+                counts.set(count, value);
+                tally.tokens[token as usize] = i128::from(value);
+            }
+            match (rates.plain_sums(&counts), rates.sums(&tally)) {
+                (Some(short), long) => prop_assert_eq!(Ok(short), long),
+                (None, Err(_)) => {}
+                (None, Ok(_)) => prop_assert!(rates.plain.is_none()),
+            }
+        }
+    }
 }

@@ -65,13 +65,14 @@ fn gcd(mut a: u128, mut b: u128) -> u128 {
 pub struct Divider {
     denominator: i128,
     /// 10¹⁵ / denominator, when that is whole; otherwise 0.
-    multiplier: i128,
+    multiplier: i64,
 }
 
 impl Divider {
     #[must_use]
     pub fn new(denominator: i128) -> Self {
-        let multiplier = if denominator > 0 && ONE % denominator == 0 { ONE / denominator } else { 0 };
+        let whole = denominator > 0 && ONE % denominator == 0;
+        let multiplier = if whole { i64::try_from(ONE / denominator).unwrap_or_default() } else { 0 };
         Self { denominator, multiplier }
     }
 
@@ -89,7 +90,13 @@ impl Divider {
             return Ok(Amount::ZERO);
         }
         if self.multiplier != 0 {
-            return Amount::from_units(numerator.checked_mul(self.multiplier).ok_or(AmountError::TooLarge)?);
+            let multiplier = i128::from(self.multiplier);
+            // Two 64-bit factors cannot overflow 128 bits, and multiplying them is one instruction.
+            let units = match i64::try_from(numerator) {
+                Ok(small) => i128::from(small) * multiplier,
+                Err(_) => numerator.checked_mul(multiplier).ok_or(AmountError::TooLarge)?,
+            };
+            return Amount::from_units(units);
         }
         amount(numerator, self.denominator)
     }
