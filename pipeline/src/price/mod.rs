@@ -1,0 +1,7 @@
+//! Prices for the pipeline: where the book comes from, how it stays current, and where its versions are kept.
+
+pub mod archive;
+pub mod engine;
+pub mod reload;
+pub mod rows;
+pub mod source;
