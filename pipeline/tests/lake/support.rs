@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, Int64Array, StringArray,
+    ArrayRef, AsArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, Int64Array, StringArray,
     TimestampMicrosecondArray, UInt32Array, new_empty_array, new_null_array,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
@@ -138,7 +138,8 @@ pub fn commit(parts: &[(i32, i64, i64)]) -> LakeCommit {
         let source = source(partition);
         for parity in 0..2 {
             let offsets: Vec<i64> = (from..to).filter(|offset| offset % 2 == parity).collect();
-            encoder.push(DAY - i32::try_from(parity).unwrap(), &rows(&source, &offsets, DAY)).unwrap();
+            let day = DAY - i32::try_from(parity).unwrap();
+            encoder.push(day, &rows(&source, &offsets, day)).unwrap();
         }
         let count = u64::try_from(to - from).unwrap();
         progress.push(PartitionProgress {
