@@ -1,7 +1,7 @@
 //! Events over HTTP, for who cannot speak Kafka: what real emitters post is charged as if it had come by Kafka.
 
 use crate::harness::broker;
-use crate::harness::captures::{assert_no_secrets, charged, expected, file};
+use crate::harness::captures::{Call, assert_no_secrets, charged, expected, file};
 use crate::harness::components::need;
 use crate::harness::http;
 use crate::harness::instance::Setup;
@@ -9,28 +9,55 @@ use crate::harness::lake::Lake;
 
 use super::captures::{litellm, openai_instrumentation};
 
+const JSON: &str = "application/json";
+
 #[test]
-fn callbacks_and_spans_are_taken_over_http() {
+fn litellm_callbacks_are_taken_over_http() {
     need!(Kafka);
+    check("http-events", ("/v1/events", JSON, "litellm_generic_api.json"), (202, r#"{"accepted":6}"#), &litellm());
+}
+
+#[test]
+fn spans_are_taken_over_http_as_json() {
+    need!(Kafka);
+    let calls = expected(&["gpt-4o", "text-embedding-3-small", "gpt-5 (responses)", "claude-sonnet-4-5"]);
+    check("http-json", ("/v1/traces", JSON, "traceloop.otlp.json"), (200, "{}"), &calls);
+}
+
+#[test]
+fn spans_are_taken_over_http_as_protobuf() {
+    need!(Kafka);
+    let post = ("/v1/traces", "application/x-protobuf", "otel_openai.otlp.pb");
+    check("http-proto", post, (200, ""), &openai_instrumentation());
+}
+
+/// Posts a capture (path, content type, file), reads the answer, and compares the lake with the calls.
+fn check(name: &str, (path, kind, capture): (&str, &str, &str), answer: (u16, &str), calls: &[Call]) {
     let (broker, lake) = (broker::shared(), Lake::file());
-    let setup = Setup::new(broker, "http-intake", 2, &lake);
+    let setup = Setup::new(broker, name, 2, &lake);
     let mut instance = setup.start_ready();
     let address = instance.address();
-    let post = |path: &str, kind: &str, capture: &str| http::post(&address, path, kind, &file(capture)).unwrap();
-    let (status, answer) = post("/v1/events", "application/json", "litellm_generic_api.json");
-    assert_eq!((status, answer.as_str()), (202, r#"{"accepted":6}"#));
-    assert_eq!(post("/v1/traces", "application/x-protobuf", "otel_openai.otlp.pb").0, 200);
-    assert_eq!(post("/v1/traces", "application/json", "traceloop.otlp.json"), (200, "{}".to_owned()));
-    assert_eq!(http::post(&address, "/v1/events", "application/json", b"{oops").unwrap().0, 400);
-    assert_eq!(http::post(&address, "/v1/traces", "text/plain", b"{}").unwrap().0, 415);
-
-    let mut calls = litellm();
-    calls.extend(openai_instrumentation());
-    calls.extend(expected(&["gpt-4o", "text-embedding-3-small", "gpt-5 (responses)", "claude-sonnet-4-5"]));
-    calls.sort();
+    let (status, body) = http::post(&address, path, kind, &file(capture)).expect("the instance answers");
+    assert_eq!((status, body.as_str()), answer);
     instance.wait_rows(&lake, calls.len() as u64);
     instance.stop();
     assert_eq!(charged(&lake), calls);
     assert_no_secrets(&setup, &lake);
     lake.assert_clean();
+}
+
+#[test]
+fn what_is_no_json_and_no_otlp_is_refused() {
+    need!(Kafka);
+    let lake = Lake::file();
+    let mut instance = Setup::new(broker::shared(), "http-refused", 1, &lake).start_ready();
+    let address = instance.address();
+    for (path, kind, body, expected) in
+        [("/v1/events", JSON, "{oops", 400), ("/v1/events", JSON, "", 400), ("/v1/traces", "text/plain", "{}", 415)]
+    {
+        let (status, said) = http::post(&address, path, kind, body.as_bytes()).expect("the instance answers");
+        assert_eq!(status, expected, "{path} {body}: {said}");
+    }
+    instance.stop();
+    assert_eq!(lake.count(), 0);
 }
