@@ -51,6 +51,11 @@ impl LocalIds {
 /// # Errors
 /// Never for symbols of this interner; Arrow's checks are passed on.
 pub fn dictionary(symbols: &[Symbol], interner: &Interner, ids: &mut LocalIds) -> Result<ArrayRef, ArrowError> {
+    if symbols.iter().all(|symbol| symbol.is_none()) {
+        // Most events leave most dimensions out.
+        let values = Arc::new(StringArray::new_null(0));
+        return Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(UInt32Array::new_null(symbols.len()), values)?));
+    }
     ids.start(interner.len());
     let mut nulls = 0_usize;
     let keys: Vec<u32> = symbols
@@ -64,8 +69,8 @@ pub fn dictionary(symbols: &[Symbol], interner: &Interner, ids: &mut LocalIds) -
             }
         })
         .collect();
-    let valid = (nulls > 0).then(|| NullBuffer::from_iter(symbols.iter().map(|symbol| !symbol.is_none())));
-    let values = StringArray::from_iter(ids.distinct.iter().map(|symbol| interner.text(*symbol)));
+    let valid = (nulls > 0).then(|| symbols.iter().map(|symbol| !symbol.is_none()).collect::<NullBuffer>());
+    let values: StringArray = ids.distinct.iter().map(|symbol| interner.text(*symbol)).collect();
     let keys = UInt32Array::try_new(ScalarBuffer::from(keys), valid)?;
     Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, Arc::new(values))?))
 }
@@ -145,20 +150,20 @@ pub fn text_list<'a>(
     let DataType::List(element) = data_type else {
         return Err(ArrowError::SchemaError(format!("{data_type} is no list")));
     };
-    let values = StringArray::from_iter(values.map(Some));
+    let values: StringArray = values.map(Some).collect();
     Ok(Arc::new(ListArray::try_new(Arc::clone(element), offsets(ends), Arc::new(values), None)?))
 }
 
 /// Nullable whole numbers.
 #[must_use]
 pub fn optional_integers(values: &[Option<i64>]) -> ArrayRef {
-    Arc::new(Int64Array::from_iter(values.iter().copied()))
+    Arc::new(values.iter().copied().collect::<Int64Array>())
 }
 
 /// Nullable booleans.
 #[must_use]
 pub fn optional_booleans(values: &[Option<bool>]) -> ArrayRef {
-    Arc::new(BooleanArray::from_iter(values.iter().copied()))
+    Arc::new(values.iter().copied().collect::<BooleanArray>())
 }
 
 fn offsets(ends: &[i32]) -> OffsetBuffer<i32> {

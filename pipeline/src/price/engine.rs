@@ -89,12 +89,44 @@ pub struct Summary {
     pub noted: Vec<(Note, u64)>,
 }
 
+/// Symbols of the words that pricing gives row after row, found by address instead of by hashing.
+///
+/// An address stands for a text only while the text lives: plans live as long as [`Engine::answers`], and this is cleared with
+/// them. Addresses are compared, never followed.
+#[derive(Default)]
+struct Words([(usize, usize, Symbol); Word::COUNT]);
+
+/// Which word; each has a place of its own, since it seldom changes from row to row.
+#[derive(Clone, Copy)]
+enum Word {
+    PriceId,
+    PriceCurrency,
+    Category,
+    Status,
+    Quality,
+}
+
+impl Word {
+    const COUNT: usize = 5;
+}
+
+impl Words {
+    fn symbol(&mut self, word: Word, text: &str, interner: &mut Interner) -> Symbol {
+        let (address, length, symbol) = &mut self.0[word as usize];
+        if (*address, *length) != (text.as_ptr().addr(), text.len()) {
+            (*address, *length, *symbol) = (text.as_ptr().addr(), text.len(), interner.intern(text).0);
+        }
+        *symbol
+    }
+}
+
 /// See the module. One per decode thread.
 pub struct Engine {
     pub interner: Interner,
     pub(super) ids: LocalIds,
     book: Arc<PriceBook>,
     answers: HashMap<QuestionKey, Answer>,
+    words: Words,
     limits: (usize, usize),
 }
 
@@ -107,6 +139,7 @@ impl Engine {
             ids: LocalIds::default(),
             book,
             answers: HashMap::new(),
+            words: Words::default(),
             limits: (max_values, max_bytes),
         }
     }
@@ -116,11 +149,13 @@ impl Engine {
         if !Arc::ptr_eq(&self.book, book) {
             self.book = Arc::clone(book);
             self.answers.clear();
+            self.words = Words::default();
         }
         if self.interner.is_full() {
             self.interner = Interner::new(self.limits.0, self.limits.1);
             self.ids = LocalIds::default();
             self.answers.clear();
+            self.words = Words::default();
         }
     }
 
@@ -151,7 +186,7 @@ impl Engine {
 
     fn price_row(&mut self, columns: &EventColumns, row: usize, out: &mut PricedColumns, summary: &mut SummaryBuilder) {
         let key = QUESTION.map(|text| columns.symbols[text as usize][row]);
-        let Self { interner, answers, book, .. } = self;
+        let Self { interner, answers, book, words, .. } = self;
         let answer = answers.entry(key).or_insert_with(|| answer(book, &key, interner));
         out.provider.push(answer.provider);
         out.model_id.push(answer.model_id);
@@ -181,10 +216,10 @@ impl Engine {
         out.money[8].push(reported);
         let own = (columns.notes[row], columns.qualities[row]);
         match result {
-            Ok(priced) => out.push_priced(&priced, own, interner, summary),
+            Ok(priced) => out.push_priced(&priced, own, (words, interner), summary),
             Err(unpriced) => {
                 summary.unpriced(key[0], key[1], unpriced.word());
-                out.push_unpriced(&unpriced, own, interner, summary);
+                out.push_unpriced(&unpriced, own, (words, interner), summary);
             }
         }
     }
@@ -195,7 +230,7 @@ impl PricedColumns {
         &mut self,
         priced: &Priced<'_>,
         own: (Notes, CostQuality),
-        interner: &mut Interner,
+        (words, interner): (&mut Words, &mut Interner),
         summary: &mut SummaryBuilder,
     ) {
         let amounts = [
@@ -212,20 +247,20 @@ impl PricedColumns {
             column.push(Some(amount.units()));
         }
         summary.cost = summary.cost + priced.cost;
-        self.price_id.push(interner.intern(priced.price_id).0);
-        self.price_currency.push(interner.intern(priced.price_currency).0);
+        self.price_id.push(words.symbol(Word::PriceId, priced.price_id, interner));
+        self.price_currency.push(words.symbol(Word::PriceCurrency, priced.price_currency, interner));
         self.fx_rate.push(rate_units(priced.fx_rate));
-        self.category.push(interner.intern(priced.category).0);
-        self.status.push(interner.intern("priced").0);
+        self.category.push(words.symbol(Word::Category, priced.category, interner));
+        self.status.push(words.symbol(Word::Status, "priced", interner));
         self.unpriced_reason.push(Symbol::NONE);
-        self.push_trust(own.0.union(priced.notes), own.1.max(priced.quality), interner, summary);
+        self.push_trust(own.0.union(priced.notes), own.1.max(priced.quality), (words, interner), summary);
     }
 
     fn push_unpriced(
         &mut self,
         unpriced: &Unpriced,
         own: (Notes, CostQuality),
-        interner: &mut Interner,
+        (words, interner): (&mut Words, &mut Interner),
         summary: &mut SummaryBuilder,
     ) {
         for column in &mut self.money[..8] {
@@ -235,23 +270,23 @@ impl PricedColumns {
             column.push(Symbol::NONE);
         }
         self.fx_rate.push(None);
-        self.status.push(interner.intern("unpriced").0);
+        self.status.push(words.symbol(Word::Status, "unpriced", interner));
         self.unpriced_reason.push(interner.intern(&unpriced.reason()).0);
-        self.push_trust(own.0, own.1, interner, summary);
+        self.push_trust(own.0, own.1, (words, interner), summary);
     }
 
     fn push_trust(
         &mut self,
         notes: Notes,
         quality: CostQuality,
-        interner: &mut Interner,
+        (words, interner): (&mut Words, &mut Interner),
         summary: &mut SummaryBuilder,
     ) {
         if !notes.is_empty() {
             summary.note(notes);
         }
         self.notes.push(notes);
-        self.quality.push(interner.intern(quality.name()).0);
+        self.quality.push(words.symbol(Word::Quality, quality.name(), interner));
     }
 }
 
