@@ -2,6 +2,7 @@
 //!
 //! A body counts for a provider when our reading of it is the expected one (whether it is, is the decoder's own test). What is
 //! priced differently is named in [`EXCEPTIONS`] with its reason; anything else fails.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly and say where")]
 
 use std::collections::BTreeMap;
 

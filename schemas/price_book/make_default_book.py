@@ -41,6 +41,8 @@ AWS_REGION = re.compile(r"^([a-z]{2}(?:-gov)?-[a-z]+-\d)/(.+)$")
 AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazone|data-zone)/(.+)$")
 # Anthropic: inference in the US only costs 1.1 times as much for Opus 4.6, Sonnet 4.6 and later.
 US_ONLY = re.compile(r"^claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])")
+# Tools that a provider prices apart from the model.
+TOOLS = ("web_search", "file_search", "code_interpreter_session")
 DATE = re.compile(r"-(?:20\d\d-\d\d-\d\d|20\d{6})$")
 
 
@@ -228,6 +230,21 @@ def drop_equal_searches(models):
                    or medium.get((r["service_tier"], r["region"])) != r["price"] / r["per"]]
 
 
+def tools_everywhere(models):
+    """Rule 10: a tool that costs the same on every model of a provider that has a price for it costs that on all of them."""
+    prices = collections.defaultdict(set)
+    example = {}
+    for (provider, _), rows in sorted(models.items()):
+        for row in rows:
+            if row["meter"] in TOOLS and not (row["service_tier"] or row["region"] or row["effective_until"]):
+                prices[provider, row["meter"]].add(row["price"] / row["per"])
+                example[provider, row["meter"]] = row
+    for (provider, meter), known in prices.items():
+        if len(known) == 1:
+            models[provider, "*"].append(dict(example[provider, meter], model="*", effective_from="",
+                                              source="rule: same on every model"))
+
+
 def complete(models):
     """Rule 8: what the providers' pages say as a rule rather than as a figure. Each such row names its rule as source."""
     for (provider, model), rows in models.items():
@@ -272,6 +289,7 @@ def main(path):
     by_hand(models, aliases)
     drop_equal_searches(models)
     complete(models)
+    tools_everywhere(models)
     join_unchanged(models)
     # Bedrock ids lose their version (`-v1:0`) above; as sent they find the same price.
     for (provider, model), names in sorted(spelled.items()):

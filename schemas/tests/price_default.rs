@@ -1,4 +1,5 @@
 //! The book that ships: it loads, knows the names that are in use, and gives the published price of known calls.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly and say where")]
 
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::note::{CostQuality, Note};
@@ -134,11 +135,11 @@ fn what_is_not_in_the_book_is_never_free() {
     );
     let plan =
         book.resolve(&Question { provider: Some("openai"), model: Some("gpt-4o"), ..Question::default() }).unwrap();
-    let quantities = [("code_interpreter_session".into(), 2.into())];
+    let quantities = [("document_page".into(), 2.into())];
     let usage = Usage { counts: &Counts::default(), quantities: &quantities, committed: false, cache_hit: false };
     let error = plan.price(NOON, &usage).unwrap_err();
     assert!(matches!(&error, Unpriced::NoPriceForMeter { .. }), "{error}");
-    assert_eq!(error.reason(), "no_price_for_meter:code_interpreter_session");
+    assert_eq!(error.reason(), "no_price_for_meter:document_page");
 }
 
 #[test]

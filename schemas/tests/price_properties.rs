@@ -1,4 +1,5 @@
 //! Algebra of pricing: additive over meters, monotone in tokens, exact under any unit, discount and rounding.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly and say where")]
 
 use proptest::prelude::*;
 use rust_decimal::Decimal;

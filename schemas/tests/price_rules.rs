@@ -1,4 +1,5 @@
 //! The rules of pricing on a small book: dates, tiers, schedules, regions, meters, overrides, rates, and what has no price.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly and say where")]
 
 use std::borrow::Cow;
 
@@ -33,6 +34,7 @@ p,free,output,0,1000000,USD,,,,,,,s,
 p,yen,input,150,1000000,JPY,,,,,,,s,
 p,image,image_out,30,1000000,USD,,,,,,,s,
 p,huge,input,9999999999999,1,USD,,,,,,,s,
+p,*,file_search,2.5,1000,USD,,,,,,,s,
 ";
 const RATES: &str = "date,currency,rate\n2026-01-01,JPY,150\n2026-01-01,EUR,0.9\n2026-06-01,EUR,0.8\n";
 const OVERRIDES: &str = r#"
@@ -268,6 +270,7 @@ fn meters_beside_tokens_are_paid_by_their_own_unit() {
     check(quantities(&[("audio_second", "0.000000001")]), "0.0000000000001");
     check(Call { counts: &[(Count::WebSearches, 3)], ..CALL }, "0.03");
     check(quantities(&[("web_fetch", "7")]), "0");
+    check(Call { model: "dated", ..quantities(&[("file_searches", "2")]) }, "0.005"); // a price for every model
     unpriced(quantities(&[("document_page", "1")]), "no_price_for_meter:document_page");
     unpriced(Call { model: "dated", counts: &[(Count::WebSearches, 1)], ..CALL }, "no_price_for_meter:web_search");
     unpriced(Call { model: "dated", counts: &[(Count::Output, 1)], ..CALL }, "no_price_for_meter:output");

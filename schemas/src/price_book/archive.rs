@@ -1,5 +1,6 @@
 //! A book as one file: every text it was made of, as JSON in gzip. The same texts give the same bytes and the same version.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 
 use flate2::{Compression, GzBuilder, read::GzDecoder};
@@ -58,7 +59,11 @@ impl Texts {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     pub fn compress(&self) -> Vec<u8> {

@@ -217,7 +217,9 @@ impl PriceBook {
             region: &price_region,
             free_meters: &self.catalog.free_meters,
         };
-        let all: Vec<&PriceRow> = rows.iter().chain(self.wildcard(owner)).collect();
+        let currency = rows.first().map(|row| &row.currency);
+        let wildcard = self.wildcard(owner).iter().filter(|row| Some(&row.currency) == currency);
+        let all: Vec<&PriceRow> = rows.iter().chain(wildcard).collect();
         let segments = tariff::segments(&all, &overrides, &selection).ok_or(Unpriced::AmountTooLarge)?;
         let pricing_inputs = inputs(question, &service_tier, region.as_deref());
         Ok(Plan {

@@ -85,7 +85,8 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct Price {
     meter: String,
-    price: String,
+    #[serde(rename = "price")]
+    figure: String,
     #[serde(default = "million")]
     per: u32,
     currency: Option<String>,
@@ -165,7 +166,7 @@ impl Price {
         }
         let per = row::unit(&self.per.to_string())?;
         let price =
-            Ratio::of(row::price(&self.price)?, per).ok_or_else(|| format!("price '{}' is too fine", self.price))?;
+            Ratio::of(row::price(&self.figure)?, per).ok_or_else(|| format!("price '{}' is too fine", self.figure))?;
         let currency = self.currency.as_deref().map(row::currency).transpose()?.map(Arc::from);
         Ok(FixedPrice { meter: self.meter.into(), price, currency, tier_min_tokens: i64::from(self.tier_min_tokens) })
     }

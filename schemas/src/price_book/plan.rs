@@ -141,7 +141,7 @@ impl Plan {
     /// Rounds each part once, in the lake's currency.
     fn parts(&self, rates: &Rates, scale: u32, sums: &Sums, time_micros: i64) -> Result<(Parts, Decimal), Unpriced> {
         let too_large = |_: AmountError| Unpriced::AmountTooLarge;
-        let savings = sums.uncached - sums.cache_read - sums.cache_write;
+        let savings = if rates.prices_input() { sums.uncached - sums.cache_read - sums.cache_write } else { 0 };
         if scale == 0 && *rates.currency == *self.timetable.currency {
             let parts = Parts {
                 input: rates.divider.amount(sums.input).map_err(too_large)?,

@@ -111,15 +111,14 @@ impl Rates {
         let mut request = None;
         for (name, found) in found {
             let numerator = scaled(found.price)?;
-            match Token::from_name(name) {
-                Some(token) => own[token as usize] = Some((numerator, found.tier_assumed)),
-                None => {
-                    if &**name == meter::REQUEST {
-                        request = Some(numerator);
-                    }
-                    others.push(Other { meter: Arc::clone(name), numerator, tier_assumed: found.tier_assumed });
-                }
+            if let Some(token) = Token::from_name(name) {
+                own[token as usize] = Some((numerator, found.tier_assumed));
+                continue;
             }
+            if &**name == meter::REQUEST {
+                request = Some(numerator);
+            }
+            others.push(Other { meter: Arc::clone(name), numerator, tier_assumed: found.tier_assumed });
         }
         for token in Token::ALL {
             let parent = token.parent();
@@ -169,6 +168,11 @@ impl Rates {
             inherited: used & self.inherited,
             tier_assumed: used & self.tier_assumed != 0,
         })
+    }
+
+    /// Whether there is a price for input that was not cached: without one nothing can be said to be saved.
+    pub fn prices_input(&self) -> bool {
+        self.missing & bit(Token::Input) == 0
     }
 
     /// The exact sums of one call.
@@ -244,10 +248,13 @@ impl Rates {
             add(&mut sums.uncached, cached, extra(modality, Input))?;
         }
         self.require(Input, text, sums)?;
-        for (token, base) in [(CacheReadAudio, CacheRead), (CacheReadImage, CacheRead), (CacheReadVideo, CacheRead)] {
+        let mut rest = count(CacheRead);
+        for token in [CacheReadAudio, CacheReadImage, CacheReadVideo] {
             self.require(token, count(token), sums)?;
-            add(&mut sums.cache_read, count(token), extra(token, base))?;
+            rest = part_of(rest - count(token), token)?;
+            add(&mut sums.cache_read, count(token), extra(token, CacheRead))?;
         }
+        part_of(count(CacheWrite) - count(CacheWrite12h), CacheWrite12h)?;
         for token in [CacheWriteAudio, CacheWriteImage, CacheWrite12h] {
             self.require(token, count(token), sums)?;
             add(&mut sums.cache_write, count(token), extra(token, CacheWrite))?;

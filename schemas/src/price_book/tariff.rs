@@ -70,7 +70,7 @@ pub(super) fn segments(rows: &[&PriceRow], overrides: &[&Override], selection: &
 fn segment(rows: &[&PriceRow], overrides: &[&Override], selection: &Selection<'_>, from: i64) -> Option<Segment> {
     let rows: Vec<&PriceRow> = rows.iter().copied().filter(|row| row.in_force(from)).collect();
     let overrides: Vec<&Override> = overrides.iter().copied().filter(|entry| entry.in_force(from)).collect();
-    let priced = !rows.is_empty() || overrides.iter().any(|entry| !entry.prices.is_empty());
+    let priced = rows.iter().any(|row| &*row.model != "*") || overrides.iter().any(|entry| !entry.prices.is_empty());
     let mut schedules: BTreeSet<Option<&Arc<Schedule>>> = rows.iter().map(|row| row.schedule.as_ref()).collect();
     schedules.remove(&None);
     let variants = schedules.into_iter().chain([None]).filter(|_| priced);
@@ -119,6 +119,9 @@ fn bands(
 
 type Prices = Vec<(Arc<str>, Found)>;
 
+/// A meter whose price an override fixed: which entry, which meter, in which currency.
+type Fixed<'a> = (usize, &'a Arc<str>, Option<&'a Arc<str>>);
+
 /// The list price of every meter: the row that fits best by tier, region, schedule and prompt size, in that order.
 fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64) -> Prices {
     let mut best: Vec<(&PriceRow, _)> = Vec::new();
@@ -158,7 +161,7 @@ fn own_prices(
 ) -> Option<(Prices, Arc<str>, Vec<String>)> {
     let mut own = list.clone();
     let mut used = BTreeSet::new();
-    let mut fixed: Vec<(usize, &Arc<str>, Option<&Arc<str>>)> = Vec::new();
+    let mut fixed: Vec<Fixed<'_>> = Vec::new();
     for (position, entry) in overrides.iter().enumerate() {
         // Of an entry's prices for several prompt sizes, the largest that this band reaches.
         let mut prices: Vec<_> = entry.prices.iter().filter(|price| price.tier_min_tokens <= above).collect();
@@ -216,7 +219,7 @@ fn price_id(selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: 
     let mut id = selection.name.to_owned();
     let mut add = |key: &str, value: &str| {
         if !value.is_empty() {
-            id.push_str(&format!(";{key}={value}"));
+            id.extend([";", key, "=", value]);
         }
     };
     add("from", &if from == i64::MIN { String::new() } else { instant::show(from) });
