@@ -99,10 +99,12 @@ impl<'n> Call<'n> {
         row.tags = self.row.tags.into_iter().map(|(key, value)| (owned(key), owned(value))).collect();
         row.reported_cost =
             self.row.reported_cost.map(|cost| ReportedCost { amount: cost.amount, currency: owned(cost.currency) });
-        let extra = |extra: Extra<'n>| (extra.model.map(str::to_owned), extra.parts.into_owned(), extra.notes);
-        // An extra row's model is borrowed by type; it is rare enough in base64 to be left to the call's own model.
-        let extra =
-            self.extra.into_iter().map(extra).map(|(_, parts, notes)| Extra { model: None, parts, notes }).collect();
+        let extra = |extra: Extra<'n>| Extra {
+            model: extra.model.map(owned),
+            parts: extra.parts.into_owned(),
+            notes: extra.notes,
+        };
+        let extra = self.extra.into_iter().map(extra).collect();
         Call { row, time_micros: self.time_micros, parts: self.parts.into_owned(), extra }
     }
 
@@ -202,7 +204,7 @@ fn beside<'n>(call: &UsageRow<'n>, extra: &Extra<'n>, number: usize) -> UsageRow
     let mut row = call.clone();
     let id = format!("{}#{number}", row.texts.get(Text::EventId).unwrap_or_default());
     row.texts.set(Text::EventId, id);
-    row.texts.set_if_some(Text::Model, extra.model);
+    row.texts.set_if_some(Text::Model, extra.model.clone());
     // The response and its reported cost belong to the first row; counted once, they stay true in sums.
     row.texts.set(Text::ResponseId, "");
     row.reported_cost = None;

@@ -80,16 +80,21 @@ pub(super) fn structured<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result
 }
 
 fn inside<'n>(data: &'n Node<'_>, envelope: &Envelope<'n>, context: Context<'n>) -> Result<Item<'n>, Fault> {
-    let mut item = match metering::openmeter(data)? {
-        Some(call) => boxed(call),
-        // The envelope may say what the event then need not: id, source and time.
-        None if data.get("usage").is_some() && !event::is_response(data) => boxed(event::read(data)?),
-        None => read(data, context)?,
-    };
+    let mut item = bare(data, context)?;
     if let Item::Call(call) = &mut item {
         envelope.around(call);
     }
     Ok(item)
+}
+
+/// The item inside, before the envelope fills what it leaves open.
+fn bare<'n>(data: &'n Node<'_>, context: Context<'n>) -> Result<Item<'n>, Fault> {
+    Ok(match metering::openmeter(data)? {
+        Some(call) => boxed(call),
+        // The envelope may say what the event then need not: id, source and time.
+        None if data.get("usage").is_some() && !event::is_response(data) => boxed(event::read(data)?),
+        None => read(data, context)?,
+    })
 }
 
 /// JSON in base64 has to live somewhere while it is read; it is rare enough to be read as a text of its own.
@@ -100,16 +105,14 @@ fn encoded_data<'n>(encoded: &str, envelope: &Envelope<'n>, context: Context<'n>
     let node =
         Node::parse(&text).map_err(|error| fault(&format!("is not JSON: {} at byte {}", error.what, error.at)))?;
     let local = Context { limits: context.limits, message_ms: context.message_ms };
-    match inside(&node, &Envelope::default(), local)? {
+    match bare(&node, local)? {
         Item::Call(call) => {
             let mut owned = call.into_owned();
             envelope.around(&mut owned);
             Ok(boxed(owned))
         }
-        other => Ok(match other {
-            Item::Ignored(why) => Item::Ignored(why),
-            Item::Call(_) | Item::Spans => return Err(fault("holds OTLP; send it as data")),
-        }),
+        Item::Ignored(why) => Ok(Item::Ignored(why)),
+        Item::Spans => Err(fault("holds OTLP; send it as data")),
     }
 }
 

@@ -101,7 +101,8 @@ fn lines(text: &str, context: Context<'_>, out: &mut Out<'_>) {
         return out.reject(not_json(text.as_bytes(), &syntax_error(text)));
     }
     if lines.len() > context.limits.max_rows_per_message {
-        return out.reject(too_many(lines.len(), context).keeping(None));
+        let kept: Vec<Vec<u8>> = lines.iter().filter_map(|line| Node::parse(line).ok()).map(|node| strip::json(&node)).collect();
+        return out.reject(too_many(lines.len(), context).keeping(Some(kept.join(b"\n".as_slice()))));
     }
     for line in lines {
         match Node::parse(line) {
@@ -178,7 +179,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
     if let Some(call) = envelope(node)? {
         return Ok(boxed(call));
     }
-    if let Some(call) = response(node)? {
+    if let Some(call) = response(node, context)? {
         return Ok(boxed(call));
     }
     // An event of ours that forgot something says so better than "unknown".
@@ -219,7 +220,7 @@ fn unknown(what: &str) -> Fault {
 }
 
 /// A provider's or gateway's whole response body without an envelope; its own id and time are the call's.
-fn response<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
+fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<'n>>, Fault> {
     let known = [
         "object",
         "choices",
@@ -252,6 +253,8 @@ fn response<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
         }
     }
     call.take(reading);
+    // Anthropic's and Bedrock's bodies carry no time; the message was written when the call had ended.
+    call.time_micros = call.time_micros.or(context.message_ms.and_then(|millis| millis.checked_mul(1_000)));
     Ok(Some(call))
 }
 

@@ -87,8 +87,9 @@ impl<'a> Parts<'a> {
     /// Checks the invariants and brings the parts to columns.
     ///
     /// # Errors
-    /// [`Reason::PartExceedsTotal`] when the parts cannot all be true.
+    /// [`Reason::PartExceedsTotal`] when the parts cannot all be true, [`Reason::NegativeCount`] when one came out below zero.
     pub fn check(mut self) -> Result<Checked<'a>, Fault> {
+        self.check_signs()?;
         let input = self.input.unwrap_or(0);
         let output = self.output.unwrap_or(0);
         let uncached = self.check_input(input)?;
@@ -123,6 +124,24 @@ impl<'a> Parts<'a> {
             counts.set(count, value);
         }
         Ok(Checked { counts, quantities: self.quantities, quality })
+    }
+
+    /// Shapes subtract; what comes out below zero was never true.
+    fn check_signs(&self) -> Result<(), Fault> {
+        for (name, value) in [
+            ("input_tokens", self.input.unwrap_or(0)),
+            ("output_tokens", self.output.unwrap_or(0)),
+            ("cache_read_tokens", self.cache_read),
+            ("cache_write_tokens", self.cache_write),
+            ("cache_write_1h_tokens", self.cache_write_1h),
+            ("reasoning_tokens", self.reasoning),
+        ] {
+            if value < 0 {
+                let detail = format!("'{name}' comes to {value} after its parts were taken out; the body contradicts itself");
+                return Err(Fault::new(Reason::NegativeCount, detail));
+            }
+        }
+        Ok(())
     }
 
     fn check_input(&self, input: i64) -> Result<i64, Fault> {

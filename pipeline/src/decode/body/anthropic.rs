@@ -1,5 +1,7 @@
 //! Anthropic's usage: input excludes cache reads and writes; `iterations` that the totals leave out become rows of their own.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use spendstream_schemas::note::{Note, Notes};
 
@@ -62,7 +64,7 @@ fn iterations<'n>(usage: &'n Node<'_>, reading: &mut Reading<'n>) -> Result<(), 
         let sum = if iteration.text_of("type") == Some("message") {
             &mut messages
         } else {
-            reading.extra.push(Extra { model: iteration.text_of("model"), parts, notes });
+            reading.extra.push(Extra { model: iteration.text_of("model").map(Cow::Borrowed), parts, notes });
             &mut others
         };
         *sum = [sum[0].saturating_add(size[0]), sum[1].saturating_add(size[1])];
@@ -70,8 +72,8 @@ fn iterations<'n>(usage: &'n Node<'_>, reading: &mut Reading<'n>) -> Result<(), 
     let totals = [reading.parts.input.unwrap_or(0), reading.parts.output.unwrap_or(0)];
     let with_others = [messages[0].saturating_add(others[0]), messages[1].saturating_add(others[1])];
     if !reading.extra.is_empty() && totals != messages && totals == with_others {
-        for extra in &reading.extra {
-            let (own, theirs) = (&mut reading.parts, &extra.parts);
+        let mut own = reading.parts.clone();
+        for Extra { parts: theirs, .. } in &reading.extra {
             own.input = own.input.map(|input| input - theirs.input.unwrap_or(0));
             own.output = own.output.map(|output| output - theirs.output.unwrap_or(0));
             own.cache_read -= theirs.cache_read;
@@ -79,6 +81,7 @@ fn iterations<'n>(usage: &'n Node<'_>, reading: &mut Reading<'n>) -> Result<(), 
             own.cache_write_1h -= theirs.cache_write_1h;
             own.reasoning -= theirs.reasoning;
         }
+        reading.parts = own;
     }
     Ok(())
 }

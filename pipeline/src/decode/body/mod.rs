@@ -9,6 +9,8 @@ mod gemini;
 mod openai;
 mod plain;
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use spendstream_schemas::note::{CostQuality, Notes};
 
@@ -34,7 +36,7 @@ pub(super) struct Hint<'n> {
 /// Part of a call that is charged on its own, perhaps on another model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extra<'n> {
-    pub model: Option<&'n str>,
+    pub model: Option<Cow<'n, str>>,
     pub parts: Parts<'n>,
     pub notes: Notes,
 }
@@ -231,5 +233,3 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
     Ok(())
 }
 
-#[cfg(test)]
-mod tests;

@@ -126,9 +126,18 @@ fn is_silent(key: &str) -> bool {
 pub(super) struct Usage<'a> {
     counts: [Option<i64>; SLOTS],
     tier: Option<Cow<'a, str>>,
-    chat_details: bool,
-    responses_details: bool,
-    lifetimes: bool,
+    /// Which nested objects were there.
+    nested: [bool; 5],
+}
+
+/// The nested objects.
+#[derive(Clone, Copy)]
+enum Nested {
+    Prompt,
+    Completion,
+    Input,
+    Output,
+    Creation,
 }
 
 impl<'de> Deserialize<'de> for Usage<'de> {
@@ -151,14 +160,11 @@ impl<'de> Visitor<'de> for UsageVisitor {
         while let Some(field) = map.next_key_seed(Key(field))? {
             match field {
                 Field::Count(slot) => super::put(&mut usage.counts[slot as usize], map.next_value::<Count>()?.0)?,
-                Field::PromptDetails => usage.chat_details |= usage.details(&mut map, detail)?,
-                Field::CompletionDetails => usage.chat_details |= usage.details(&mut map, output_detail)?,
-                Field::InputDetails => usage.responses_details |= usage.details(&mut map, detail)?,
-                Field::OutputDetails => usage.responses_details |= usage.details(&mut map, output_detail)?,
-                Field::Creation => {
-                    super::once(!usage.lifetimes)?;
-                    usage.lifetimes = usage.details(&mut map, lifetime)?;
-                }
+                Field::PromptDetails => usage.details(&mut map, Nested::Prompt, detail)?,
+                Field::CompletionDetails => usage.details(&mut map, Nested::Completion, output_detail)?,
+                Field::InputDetails => usage.details(&mut map, Nested::Input, detail)?,
+                Field::OutputDetails => usage.details(&mut map, Nested::Output, output_detail)?,
+                Field::Creation => usage.details(&mut map, Nested::Creation, lifetime)?,
                 Field::Tier => super::put(&mut usage.tier, map.next_value::<Word<'de>>()?.0)?,
                 Field::Other => return Err(A::Error::custom("another count")),
             }
@@ -171,15 +177,23 @@ impl<'de> Visitor<'de> for UsageVisitor {
 struct Details([Option<i64>; SLOTS]);
 
 impl<'a> Usage<'a> {
-    /// Reads nested counts; gives whether the object was there.
-    fn details<'de, A: MapAccess<'de>>(&mut self, map: &mut A, names: fn(&str) -> Field) -> Result<bool, A::Error> {
-        let Some(Details(counts)) = map.next_value_seed(DetailsSeed(names))? else { return Ok(false) };
+    /// Reads the counts of a nested object; one that comes twice is declined, for the last would have to replace the first.
+    fn details<'de, A: MapAccess<'de>>(&mut self, map: &mut A, which: Nested, names: fn(&str) -> Field) -> Result<(), A::Error> {
+        let Some(Details(counts)) = map.next_value_seed(DetailsSeed(names))? else {
+            return super::once(!self.nested[which as usize]);
+        };
+        super::once(!self.nested[which as usize])?;
+        self.nested[which as usize] = true;
         for (slot, count) in self.counts.iter_mut().zip(counts) {
             if count.is_some() {
                 super::put(slot, count)?;
             }
         }
-        Ok(true)
+        Ok(())
+    }
+
+    fn has(&self, nested: [Nested; 2]) -> bool {
+        nested.into_iter().any(|which| self.nested[which as usize])
     }
 
     fn get(&self, slot: Slot) -> i64 {
@@ -195,16 +209,18 @@ impl<'a> Usage<'a> {
         let plain = self.any(Slot::CacheRead, Slot::WebSearches);
         let shared = self.any(Slot::Input, Slot::Output);
         let chat = self.any(Slot::Prompt, Slot::Completion);
-        let anthropic = self.any(Slot::Creation, Slot::Read) || self.lifetimes;
+        let anthropic = self.any(Slot::Creation, Slot::Read) || self.has([Nested::Creation; 2]);
         let thinking = self.counts[Slot::Thinking as usize].is_some();
-        let detailed = self.responses_details || self.counts[Slot::Total as usize].is_some();
+        let chat_details = self.has([Nested::Prompt, Nested::Completion]);
+        let responses_details = self.has([Nested::Input, Nested::Output]);
+        let detailed = responses_details || self.counts[Slot::Total as usize].is_some();
         let parts = match (chat, anthropic, detailed) {
-            (true, false, _) if !plain && !shared && !self.responses_details && !thinking => self.chat(),
-            (false, true, _) if !plain && !self.chat_details && !self.any(Slot::Total, Slot::DetailAudio) => {
+            (true, false, _) if !plain && !shared && !responses_details && !thinking => self.chat(),
+            (false, true, _) if !plain && !chat_details && !self.any(Slot::Total, Slot::DetailAudio) => {
                 self.anthropic(call)
             }
-            (false, false, true) if !plain && !self.chat_details && !thinking => self.responses(),
-            (false, false, false) if (plain || shared) && !self.chat_details => self.plain(),
+            (false, false, true) if !plain && !chat_details && !thinking => self.responses(),
+            (false, false, false) if (plain || shared) && !chat_details => self.plain(),
             _ => return false,
         };
         call.parts = parts;
@@ -269,7 +285,7 @@ impl<'a> Usage<'a> {
             reasoning: self.get(Slot::Thinking),
             ..Parts::default()
         };
-        if parts.cache_write > 0 && !self.lifetimes {
+        if parts.cache_write > 0 && !self.nested[Nested::Creation as usize] {
             call.row.notes.insert(Note::CacheTtlAssumed);
         }
         let cached = [parts.cache_read, parts.cache_write, parts.cache_write_1h];

@@ -1,0 +1,219 @@
+//! Every rejection reason that a decoder gives: its word, its message, and what is kept.
+
+mod support;
+
+use spendstream_schemas::config::DecodeConfig;
+use support::{Decoded, decode, decode_with};
+
+const HEAD: &str = r#""id":"e1","time":"2026-11-22T17:59:58Z","provider":"openai","model":"gpt-4o""#;
+
+fn event(rest: &str) -> Decoded {
+    decode(format!("{{{HEAD},{rest}}}"))
+}
+
+#[track_caller]
+fn check(decoded: &Decoded, reason: &str, detail: &str) {
+    assert_eq!(decoded.reject(), (reason, detail));
+    assert!(!detail.contains('\n'), "one line");
+}
+
+#[test]
+fn not_json() {
+    check(
+        &decode("{\"id\": "),
+        "not_json",
+        "the message of 7 bytes is not JSON: EOF while parsing a value at line 1 column 7; send one JSON object, an array, JSON lines or OTLP",
+    );
+    let decoded = decode(b"\xff\xfe");
+    assert_eq!(decoded.reject().0, "not_json");
+    assert_eq!(decoded.rejects[0].1.payload, None, "unparsable bytes go as they came");
+}
+
+#[test]
+fn one_bad_line_is_rejected_alone() {
+    let good = format!("{{{HEAD},\"usage\":{{\"input_tokens\":1}}}}");
+    let decoded = decode(format!("{good}\nnot json\n{good}\n"));
+    assert_eq!(decoded.rows.iter().map(|row| row.index).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(decoded.rejects[0].0, 1);
+    assert_eq!(decoded.rejects[0].1.detail, "a line is not JSON: expected ident at line 1 column 2");
+    assert_eq!(decoded.rejects[0].1.payload.as_deref(), Some(b"not json".as_slice()));
+}
+
+#[test]
+fn unknown_shape() {
+    let decoded = decode(r#"{"hello":"world","prompt":"SECRET-PROMPT"}"#);
+    check(
+        &decoded,
+        "unknown_shape",
+        "no known envelope or usage was recognised; send event v1, a provider's response, CloudEvents, OTLP spans or LiteLLM's payload, or configure [[decode.mappings]]",
+    );
+    assert_eq!(decoded.kept(), "{}");
+    assert_eq!(decode("[1]").reject().0, "unknown_shape");
+}
+
+#[test]
+fn missing_field() {
+    let usage = r#""usage":{"input_tokens":1}"#;
+    check(
+        &decode(format!(r#"{{"time":1795370400000,"provider":"openai","model":"m",{usage}}}"#)),
+        "missing_field",
+        "'id' is missing; send a text that is unique per call",
+    );
+    check(
+        &decode(format!(r#"{{"id":"e1","provider":"openai","model":"m",{usage}}}"#)),
+        "missing_field",
+        "'time' is missing; send when the call ended",
+    );
+    check(
+        &decode(format!(r#"{{"id":"e1","time":1795370400000,"model":"m",{usage}}}"#)),
+        "missing_field",
+        "'provider' is missing; send the provider's name, such as openai or anthropic",
+    );
+    check(
+        &decode(format!(r#"{{"id":"e1","time":1795370400000,"provider":"openai",{usage}}}"#)),
+        "missing_field",
+        "'model' is missing; send the model's name as the provider knows it",
+    );
+    check(
+        &decode(format!("{{{HEAD}}}")),
+        "missing_field",
+        "'usage' is missing; send the provider's usage object, or the plain names",
+    );
+    check(
+        &event(r#""usage":{"something":1}"#),
+        "missing_field",
+        "'usage' has no count that is known; send the provider's usage object, or the plain names such as input_tokens and output_tokens",
+    );
+}
+
+#[test]
+fn wrong_type() {
+    for (rest, detail) in [
+        (r#""usage":{"input_tokens":"12"}"#, "'input_tokens' is a text; send a whole number"),
+        (r#""usage":{"input_tokens":12.0}"#, "'input_tokens' is a fractional number; send a whole number below 2^63"),
+        (r#""usage":{"input_tokens":1},"latency_ms":"fast""#, "'latency_ms' is a text; send a whole number"),
+        (r#""usage":{"input_tokens":1},"team":7"#, "'team' is a number; send a text"),
+        (r#""usage":{"input_tokens":1},"tags":{"a":1}"#, "'tags' is an object with a number; send an object of texts"),
+        (r#""usage":{"input_tokens":1},"cache_hit":"yes""#, "'cache_hit' is a text; send true or false"),
+        (r#""usage":{"input_tokens":1},"status":"fine""#, "'status' is another word; send ok or error"),
+        (r#""usage":[1]"#, "'usage' is an array; send an object"),
+        (
+            r#""usage":{"input_tokens":1},"reported_cost":{"amount":"x","currency":"USD"}"#,
+            "'reported_cost.amount' is a text; send a decimal as a text, such as \"0.0123\"",
+        ),
+    ] {
+        check(&event(rest), "wrong_type", detail);
+    }
+    let decoded = decode(r#"{"id":"e1","time":"yesterday","provider":"openai","model":"m","usage":{"input_tokens":1}}"#);
+    check(
+        &decoded,
+        "wrong_type",
+        "'time' is a text that is no time; send an RFC 3339 time such as 2026-01-31T12:00:00Z, or epoch milliseconds",
+    );
+}
+
+#[test]
+fn negative_count() {
+    check(&event(r#""usage":{"input_tokens":-5}"#), "negative_count", "'input_tokens' is -5; a count is never negative");
+    check(
+        &event(r#""usage":{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":-1}}"#),
+        "negative_count",
+        "'prompt_tokens_details.cached_tokens' is -1; a count is never negative",
+    );
+    check(&event(r#""usage":{"audio_second":-1.5}"#), "negative_count", "'audio_second' is -1.5; a quantity is never negative");
+}
+
+#[test]
+fn part_exceeds_total() {
+    check(
+        &event(r#""usage":{"prompt_tokens":10,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":11}}"#),
+        "part_exceeds_total",
+        "cache reads 11 + cache writes 0 + 1 h cache writes 0 exceed input_tokens 10",
+    );
+    check(
+        &event(r#""usage":{"input_tokens":10,"output_tokens":2,"reasoning_tokens":3}"#),
+        "part_exceeds_total",
+        "reasoning 3 + audio 0 + image 0 + video 0 output exceed output_tokens 2",
+    );
+}
+
+#[test]
+fn time_too_old_and_in_future() {
+    let at = |time: &str| decode(format!(r#"{{"id":"e1","time":{time},"provider":"p","model":"m","usage":{{"input_tokens":1}}}}"#));
+    check(&at("1577836799999"), "time_too_old", "'time' is 2019-12-31T23:59:59Z, before 2020; send when the call ended");
+    assert_eq!(at("1577836800000").row().time_micros, 1_577_836_800_000_000);
+    check(
+        &at("\"2026-11-23T18:00:00.000001Z\""),
+        "time_in_future",
+        "'time' is 2026-11-23T18:00:00Z, more than a day after the message's timestamp 2026-11-22T18:00:00Z; check the producer's clock and unit (milliseconds)",
+    );
+    assert_eq!(at("\"2026-11-23T18:00:00Z\"").rows.len(), 1);
+}
+
+#[test]
+fn too_large_keeps_its_beginning_and_its_hash() {
+    let config = DecodeConfig { max_message_bytes: 70_000, ..DecodeConfig::default() };
+    let decoded = decode_with(&config, &[b'a'; 70_001], &[]);
+    check(
+        &decoded,
+        "too_large",
+        "the message has 70001 bytes, more than decode.max_message_bytes = 70000; send usage without content",
+    );
+    let reject = &decoded.rejects[0].1;
+    assert_eq!(reject.payload.as_ref().map(Vec::len), Some(65_536));
+    // printf 'a%.0s' $(seq 70001) | sha256sum
+    assert_eq!(reject.truncated_sha256.as_ref().map(String::len), Some(64));
+}
+
+#[test]
+fn text_too_long() {
+    let long = "x".repeat(1025);
+    check(
+        &event(&format!(r#""usage":{{"input_tokens":1}},"team":"{long}""#)),
+        "text_too_long",
+        "'team' has 1025 bytes, more than decode.max_text_bytes = 1024",
+    );
+    check(
+        &event(&format!(r#""usage":{{"input_tokens":1}},"tags":{{"a":"{long}"}}"#)),
+        "text_too_long",
+        "'tags' has 1025 bytes, more than decode.max_text_bytes = 1024",
+    );
+}
+
+#[test]
+fn too_many_tags() {
+    let tags: Vec<String> = (0..65).map(|number| format!("\"k{number}\":\"v\"")).collect();
+    check(
+        &event(&format!(r#""usage":{{"input_tokens":1}},"tags":{{{}}}"#, tags.join(","))),
+        "too_many_tags",
+        "'tags' has 65 entries, more than decode.max_tags = 64",
+    );
+}
+
+#[test]
+fn too_many_rows() {
+    let config = DecodeConfig { max_rows_per_message: 2, ..DecodeConfig::default() };
+    let one = format!("{{{HEAD},\"usage\":{{\"input_tokens\":1}},\"messages\":\"SECRET-PROMPT\"}}");
+    for payload in [format!("[{one},{one},{one}]"), format!("{one}\n{one}\n{one}")] {
+        let decoded = decode_with(&config, payload.as_bytes(), &[]);
+        check(
+            &decoded,
+            "too_many_rows",
+            "the message holds 3 items, more than decode.max_rows_per_message = 2; send smaller messages",
+        );
+        assert!(!decoded.kept().contains("SECRET"));
+    }
+}
+
+#[test]
+fn a_kept_reject_can_be_sent_again_and_gives_no_secret_away() {
+    let rest = r#""usage":{"input_tokens":-1,"output_tokens":2},"messages":[{"content":"SECRET-PROMPT"}],"response":"SECRET-COMPLETION","api_key":"sk-SECRET-KEY","tags":{"team":"a"}"#;
+    let decoded = event(rest);
+    let kept = decoded.kept();
+    assert_eq!(
+        kept,
+        r#"{"id":"e1","time":"2026-11-22T17:59:58Z","provider":"openai","model":"gpt-4o","usage":{"input_tokens":-1,"output_tokens":2},"tags":{"team":"a"}}"#
+    );
+    let again = decode(kept.replace(":-1", ":1"));
+    assert_eq!(again.row().tags["team"], "a");
+}

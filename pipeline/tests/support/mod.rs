@@ -1,0 +1,153 @@
+//! Decodes bytes and keeps everything that came out, owned: for tests that look at exact figures.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod usages;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rust_decimal::Decimal;
+use spendstream_pipeline::batch::{Headers, RawMessage};
+use spendstream_pipeline::decode::reject::Reject;
+use spendstream_pipeline::decode::{Decoder, Ignored, Sink};
+use spendstream_schemas::config::DecodeConfig;
+use spendstream_schemas::count::{Count, Counts};
+use spendstream_schemas::note::{CostQuality, Notes};
+use spendstream_schemas::usage_event::UsageRow;
+
+/// 2026-11-22T18:00:00Z: when every test message was written to Kafka.
+pub const NOW_MS: i64 = 1_795_370_400_000;
+
+/// A row that outlives its message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub index: u32,
+    pub time_micros: i64,
+    /// By column name; absent ones are not there.
+    pub texts: BTreeMap<&'static str, String>,
+    pub tags: BTreeMap<String, String>,
+    pub latency_ms: Option<i64>,
+    pub cache_hit: Option<bool>,
+    pub counts: Counts,
+    pub quantities: BTreeMap<String, Decimal>,
+    /// Amount and currency.
+    pub reported_cost: Option<(String, String)>,
+    pub committed: bool,
+    pub notes: Notes,
+    pub quality: CostQuality,
+}
+
+impl Row {
+    pub fn text(&self, column: &str) -> &str {
+        self.texts.get(column).map(String::as_str).unwrap_or_default()
+    }
+
+    pub fn count(&self, count: Count) -> i64 {
+        self.counts.get(count)
+    }
+
+    pub fn quantity(&self, meter: &str) -> Decimal {
+        self.quantities.get(meter).copied().unwrap_or_default()
+    }
+
+    pub fn notes(&self) -> Vec<&'static str> {
+        self.notes.iter().map(|note| note.name()).collect()
+    }
+
+    /// The counts that are not zero, by column.
+    pub fn counted(&self) -> BTreeMap<&'static str, i64> {
+        let all = Count::ALL.into_iter().map(|count| (count.column(), self.count(count)));
+        all.filter(|(_, value)| *value != 0).collect()
+    }
+}
+
+/// Everything that came out of one message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    pub rows: Vec<Row>,
+    pub rejects: Vec<(u32, Reject)>,
+    pub ignored: Vec<(u32, Ignored)>,
+}
+
+impl Decoded {
+    /// The only thing that came out, a row.
+    #[track_caller]
+    pub fn row(&self) -> &Row {
+        assert!(self.rejects.is_empty() && self.rows.len() == 1, "not one row: {}", self.told());
+        &self.rows[0]
+    }
+
+    /// The only thing that came out, a reject: its word and its detail.
+    #[track_caller]
+    pub fn reject(&self) -> (&'static str, &str) {
+        assert!(self.rejects.len() == 1 && self.rows.is_empty(), "not one reject: {}", self.told());
+        (self.rejects[0].1.reason.as_str(), &self.rejects[0].1.detail)
+    }
+
+    /// What came out, for messages.
+    fn told(&self) -> String {
+        let rejects: Vec<&str> = self.rejects.iter().map(|(_, reject)| reject.detail.as_str()).collect();
+        format!("rejects {rejects:?}, ignored {:?}, rows {:#?}", self.ignored, self.rows)
+    }
+
+    /// What the reject keeps, as text.
+    #[track_caller]
+    pub fn kept(&self) -> String {
+        assert_eq!(self.rejects.len(), 1);
+        String::from_utf8_lossy(self.rejects[0].1.payload.as_deref().unwrap_or_default()).into_owned()
+    }
+}
+
+impl Sink for Decoded {
+    fn row(&mut self, index: u32, row: &UsageRow<'_>) {
+        self.rows.push(Row {
+            index,
+            time_micros: row.time_micros,
+            texts: row.texts.iter().filter_map(|(text, value)| Some((text.column(), value?.to_owned()))).collect(),
+            tags: row.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            latency_ms: row.latency_ms,
+            cache_hit: row.cache_hit,
+            counts: row.counts,
+            quantities: row.quantities.iter().map(|(meter, amount)| (meter.to_string(), *amount)).collect(),
+            reported_cost: row.reported_cost.as_ref().map(|cost| (cost.amount.to_string(), cost.currency.to_string())),
+            committed: row.committed,
+            notes: row.notes,
+            quality: row.quality,
+        });
+        assert_eq!(self.rows.last().map(|row| row.quantities.len()), Some(row.quantities.len()), "names of quantities are unique");
+    }
+
+    fn reject(&mut self, index: u32, reject: Reject) {
+        self.rejects.push((index, reject));
+    }
+
+    fn ignore(&mut self, index: u32, why: Ignored) {
+        self.ignored.push((index, why));
+    }
+}
+
+/// Decodes with the given limits and headers.
+pub fn decode_with(config: &DecodeConfig, payload: &[u8], headers: &[(&str, &str)]) -> Decoded {
+    let headers = Headers(headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect());
+    let message = RawMessage {
+        payload,
+        key: None,
+        headers: (!headers.0.is_empty()).then_some(&headers),
+        timestamp_ms: Some(NOW_MS),
+    };
+    let mut decoded = Decoded::default();
+    Decoder::new(config).decode(&message, &mut decoded);
+    decoded
+}
+
+/// Decodes with the default limits.
+pub fn decode(payload: impl AsRef<[u8]>) -> Decoded {
+    decode_with(&DecodeConfig::default(), payload.as_ref(), &[])
+}
+
+/// A file below `tests/fixtures` of the repository.
+pub fn fixture(path: &str) -> Vec<u8> {
+    let whole = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(path);
+    std::fs::read(&whole).unwrap_or_else(|error| panic!("{}: {error}", whole.display()))
+}
