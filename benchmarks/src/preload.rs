@@ -77,7 +77,7 @@ pub fn fill(brokers: &str, topic: &str, events: u64, start_ms: i64) -> anyhow::R
             }
         }
     }
-    producer.flush(Duration::from_secs(120)).context("waiting for acknowledgements")?;
+    producer.flush(Duration::from_mins(2)).context("waiting for acknowledgements")?;
     match producer.context().failed.load(Ordering::Relaxed) {
         0 => Ok(bytes),
         failed => bail!("{failed} messages were not acknowledged"),

@@ -319,7 +319,7 @@ pub mod millis {
     /// Those of the serializer.
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         let millis = duration.as_millis();
-        if millis % 1_000 == 0 && millis > 0 {
+        if millis.is_multiple_of(1_000) && millis > 0 {
             return serializer.serialize_str(&format!("{}s", millis / 1_000));
         }
         serializer.serialize_str(&format!("{millis}ms"))

@@ -141,10 +141,9 @@ async fn blocking(location: &Path, work: impl FnOnce() -> io::Result<()> + Send 
 fn write(place: &FsPath, payload: &PutPayload, create: bool) -> io::Result<()> {
     let folder = place.parent().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "it has no folder"))?;
     let (file, staged) = stage(place, folder)?;
-    let named = fill(file, payload).and_then(|()| match create {
+    let named = fill(file, payload).and_then(|()| {
         // A link fails when the name is taken; a rename would replace it.
-        true => fs::hard_link(&staged, place),
-        false => fs::rename(&staged, place),
+        if create { fs::hard_link(&staged, place) } else { fs::rename(&staged, place) }
     });
     if create || named.is_err() {
         // Left behind it is invisible to lists and harms nothing.

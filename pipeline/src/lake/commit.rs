@@ -172,10 +172,10 @@ impl Committer {
             let write = log.store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes.clone()), id);
             let answer = self.stop.unless(write).await.ok_or(CommitError::Cancelled)?;
             let known = matches!(answer, Ok(()) | Err(TransactionError::VersionAlreadyExists(_)));
-            if let Err(error) = &answer {
-                if !known {
-                    tracing::warn!(version, error = %one_line(&error.to_string()), "outcome of a commit unknown, reading it back");
-                }
+            if let Err(error) = &answer
+                && !known
+            {
+                tracing::warn!(version, error = %one_line(&error.to_string()), "outcome of a commit unknown, reading it back");
             }
             // An answer of success is enough; everything else is decided by what that version says.
             let found = if answer.is_ok() { None } else { self.read(version).await? };
@@ -285,7 +285,9 @@ impl Committer {
 
     fn advance(&mut self, version: u64, lines: Vec<super::actions::Line>) {
         self.state.version = version;
-        lines.into_iter().for_each(|line| self.state.apply(line));
+        for line in lines {
+            self.state.apply(line);
+        }
     }
 
     /// Stores all files of a commit, each until it is stored.

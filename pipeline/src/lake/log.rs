@@ -138,7 +138,9 @@ impl Log {
         let first = next;
         for version in next..=newest {
             let lines = self.commit(version).await?.ok_or_else(|| self.broken(version, GONE))?;
-            lines.into_iter().for_each(|line| state.apply(line));
+            for line in lines {
+                state.apply(line);
+            }
         }
         if state.books.is_empty() {
             self.find_books(&mut state, first).await?;

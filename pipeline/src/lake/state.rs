@@ -27,10 +27,10 @@ pub struct TableState {
 impl TableState {
     /// Takes over one line of version `version` or older.
     pub fn apply(&mut self, line: Line) {
-        if let Some(txn) = line.txn {
-            if let Some(source) = SourcePartition::parse(&txn.app_id) {
-                self.offsets.insert(source, txn.version);
-            }
+        if let Some(txn) = line.txn
+            && let Some(source) = SourcePartition::parse(&txn.app_id)
+        {
+            self.offsets.insert(source, txn.version);
         }
         if let Some(info) = line.commit_info {
             self.committed_ms = info.timestamp.or(self.committed_ms);
@@ -127,7 +127,9 @@ mod tests {
         let id = Uuid::new_v4();
         let lines = read(&state.next(commit, id, 5).to_bytes().unwrap()).unwrap();
         assert!(is_commit(&lines, id) && !is_commit(&lines, Uuid::new_v4()));
-        lines.into_iter().for_each(|line| state.apply(line));
+        for line in lines {
+            state.apply(line);
+        }
         state.version += 1;
         true
     }

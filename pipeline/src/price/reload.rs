@@ -107,7 +107,7 @@ fn note(look: &Look) {
     match look {
         Look::Changed(book) => tracing::info!(version = book.version(), "a new price book is in force"),
         Look::Refused(error) => {
-            tracing::error!(%error, "a changed price book is refused, the last good one stays; mend it")
+            tracing::error!(%error, "a changed price book is refused, the last good one stays; mend it");
         }
         Look::Unchanged | Look::Settling => {}
     }
@@ -210,7 +210,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "acme,m,input,1,1000000,USD,,,,,,,own,");
         let (reloader, current) = open(folder.path());
-        let watch = tokio::spawn(reloader.run(std::time::Duration::from_secs(3600), |_| {}));
+        let watch = tokio::spawn(reloader.run(std::time::Duration::from_hours(1), |_| {}));
         drop(current);
         watch.await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! The start page with a box for SQL, and the OpenAPI document. In comes nothing, out come two files of this crate; no
+//! The start page with a box for SQL, and the `OpenAPI` document. In comes nothing, out come two files of this crate; no
 //! assets from elsewhere.
 
 use axum::http::header;

@@ -192,10 +192,10 @@ async fn wrong_files(view: &LakeView) -> Result<Vec<String>, LakeError> {
     let mut wrong = Vec::new();
     let mut listed = store.list(None);
     while let Some(meta) = listed.try_next().await.map_err(|error| failed(&view.lake, &error))? {
-        if let Some(file) = wanted.remove(meta.location.as_ref()) {
-            if file.bytes != meta.size {
-                wrong.push(format!("{} has {} bytes instead of {}", file.path, meta.size, file.bytes));
-            }
+        if let Some(file) = wanted.remove(meta.location.as_ref())
+            && file.bytes != meta.size
+        {
+            wrong.push(format!("{} has {} bytes instead of {}", file.path, meta.size, file.bytes));
         }
     }
     wrong.extend(wanted.into_keys().map(|path| format!("{path} is not there")));
