@@ -159,6 +159,8 @@ impl Writer {
         if !token.arrived() {
             return Ok(());
         }
+        // Before the token joins what is pending: clearing that for a new generation would lose it.
+        self.renew();
         self.pending.flushes.push(token);
         self.cut()
     }
