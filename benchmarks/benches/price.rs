@@ -25,8 +25,7 @@ fn price(c: &mut Criterion) -> anyhow::Result<()> {
     });
     group.throughput(Throughput::Elements(1));
     let book = PriceBook::builtin()?;
-    let question =
-        Question { provider: Some("openai"), model: Some("gpt-5-mini-2025-08-07"), ..Question::default() };
+    let question = Question { provider: Some("openai"), model: Some("gpt-5-mini-2025-08-07"), ..Question::default() };
     group.bench_function("resolve a question", |bencher| bencher.iter(|| book.resolve(&question)));
     group.finish();
     Ok(())

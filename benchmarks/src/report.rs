@@ -1,5 +1,6 @@
 //! Figures of the rounds in, a Markdown table out. Medians, so that one disturbed round does not decide.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::lake_log::Written;
@@ -40,6 +41,23 @@ pub fn markdown(events: u64, contestants: &[Rounds]) -> String {
     text
 }
 
+/// Where the processor time of all rounds went, by thread; the busiest first, what is below a hundredth left out.
+pub fn threads(contestants: &[Rounds]) -> String {
+    let mut text = String::from("| | processor time by thread |\n|---|---|\n");
+    for one in contestants {
+        let mut sums = BTreeMap::<&str, Duration>::new();
+        for (name, cpu) in one.took.iter().flat_map(|took| &took.threads) {
+            *sums.entry(name).or_default() += *cpu;
+        }
+        let all = sums.values().sum::<Duration>().as_micros().max(1);
+        let mut shares: Vec<_> = sums.iter().map(|(name, cpu)| (cpu.as_micros() * 100 / all, *name)).collect();
+        shares.sort_unstable_by(|a, b| b.cmp(a));
+        let shown = shares.iter().filter(|(share, _)| *share > 0).map(|(share, name)| format!("{name} {share} %"));
+        text.push_str(&format!("| {} | {} |\n", one.name, shown.collect::<Vec<_>>().join(", ")));
+    }
+    text
+}
+
 fn median(one: &Rounds, of: impl Fn(&Took) -> Duration) -> Duration {
     let mut all: Vec<_> = one.took.iter().map(of).collect();
     all.sort_unstable();
@@ -60,7 +78,7 @@ fn hundredths(number: u64, of: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Rounds, markdown};
+    use super::{Rounds, markdown, threads};
     use crate::lake_log::Written;
     use crate::watch::Took;
 
@@ -73,6 +91,11 @@ mod tests {
                     wall: Duration::from_secs(wall),
                     cpu: Duration::from_millis(wall * 1_500),
                     peak_bytes: 64_000_000,
+                    threads: [
+                        ("decode".to_owned(), Duration::from_secs(3)),
+                        ("writer".to_owned(), Duration::from_secs(1)),
+                    ]
+                    .into(),
                 })
                 .to_vec(),
             written,
@@ -81,6 +104,10 @@ mod tests {
         let table = markdown(2_000_000, &[rounds("raw", [2, 9, 1], None), rounds("ours", [5, 4, 4], Some(written))]);
         let lines: Vec<_> = table.lines().skip(2).collect();
         assert_eq!(lines[0], "| raw | 1000000 | 100 % | 1.50 | 64 MB | – | 1000000, 222222, 2000000 |");
+        assert_eq!(
+            threads(&[rounds("ours", [1, 1, 1], None)]).lines().nth(2),
+            Some("| ours | decode 75 %, writer 25 % |")
+        );
         assert_eq!(lines[1], "| ours | 500000 | 50 % | 3.00 | 64 MB | 22.00 | 400000, 500000, 500000 |");
     }
 }

@@ -1,23 +1,28 @@
 //! Watches a process from outside (Linux): its time, processor time and memory come out, also after it ended.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 /// What a process took, from its start to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Took {
     pub wall: Duration,
     /// User and system time of all its threads.
     pub cpu: Duration,
     /// Most memory it ever had resident, bytes.
     pub peak_bytes: u64,
+    /// Processor time by name of thread, numbers left out of the names.
+    pub threads: BTreeMap<String, Duration>,
 }
 
 /// How often the process is looked at; what it does after the last look and before its end is not seen.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);
+/// Its threads are looked at less often: that costs more.
+const LOOKS_PER_THREAD_LOOK: u32 = 10;
 /// The kernel counts processor time in hundredths of a second for every process (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
 
@@ -27,13 +32,16 @@ pub struct Watched {
     started: Instant,
     folder: PathBuf,
     took: Took,
+    looks: u32,
+    /// Processor time by thread: a thread that ended keeps what it had.
+    by_thread: BTreeMap<String, (String, Duration)>,
 }
 
 impl Watched {
     /// `started` is the moment just before it was spawned.
     pub fn new(child: Child, started: Instant) -> Self {
         let folder = PathBuf::from(format!("/proc/{}", child.id()));
-        Self { child, started, folder, took: Took::default() }
+        Self { child, started, folder, took: Took::default(), looks: 0, by_thread: BTreeMap::new() }
     }
 
     /// Time since the start.
@@ -59,7 +67,20 @@ impl Watched {
         if let Some(peak) = std::fs::read_to_string(self.folder.join("status")).ok().as_deref().and_then(peak_of) {
             self.took.peak_bytes = self.took.peak_bytes.max(peak);
         }
+        if self.looks.is_multiple_of(LOOKS_PER_THREAD_LOOK) {
+            self.look_at_threads();
+        }
+        self.looks += 1;
         Ok(true)
+    }
+
+    fn look_at_threads(&mut self) {
+        // A thread may end between two lines of this: then it is as it was at the look before.
+        for task in std::fs::read_dir(self.folder.join("task")).into_iter().flatten().flatten() {
+            if let Some((name, cpu)) = thread_of(&task.path()) {
+                self.by_thread.insert(task.file_name().to_string_lossy().into_owned(), (name, cpu));
+            }
+        }
     }
 
     /// Waits until `done` says so or the process ends, looking all the time.
@@ -96,7 +117,11 @@ impl Watched {
     /// When it failed or did not end within `limit`.
     pub fn finish(mut self, limit: Duration) -> anyhow::Result<Took> {
         self.until(limit, || Ok(false))?;
-        Ok(self.took)
+        let mut took = std::mem::take(&mut self.took);
+        for (name, cpu) in std::mem::take(&mut self.by_thread).into_values() {
+            *took.threads.entry(name).or_default() += cpu;
+        }
+        Ok(took)
     }
 }
 
@@ -113,6 +138,14 @@ fn cpu_of(stat: &str) -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let (user, system) = (fields.next()?.parse::<u32>().ok()?, fields.next()?.parse::<u32>().ok()?);
     Some(TICK * (user + system))
+}
+
+/// Name without its number, and processor time, of `/proc/PID/task/TID`.
+fn thread_of(task: &Path) -> Option<(String, Duration)> {
+    let stat = std::fs::read_to_string(task.join("stat")).ok()?;
+    let name = stat.split_once('(')?.1.rsplit_once(')')?.0;
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || "-:/".contains(c));
+    Some((name.to_owned(), cpu_of(&stat)?))
 }
 
 fn peak_of(status: &str) -> Option<u64> {

@@ -260,7 +260,7 @@ fn next_steps(folder: &Path, lake: &str) -> anyhow::Result<()> {
     let folder = folder.display();
     say(&format!(
         "\nThe lake is {folder}. Try next:\n\n  \
-         cargo run -- sql --lake file:{lake} \"SELECT app, SUM(cost) FROM usage GROUP BY app ORDER BY 2 DESC\"\n  \
+         cargo run -- sql --lake file:{lake} \"SELECT organization, user_id, SUM(cost) AS cost FROM usage GROUP BY 1, 2 ORDER BY 3 DESC NULLS LAST LIMIT 10\"\n  \
          duckdb -c \"INSTALL delta; LOAD delta; SELECT organization, SUM(cost) FROM delta_scan('{folder}/usage') GROUP BY 1\""
     ))
 }

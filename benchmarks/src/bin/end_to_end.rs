@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use spendstream_benchmarks::lake_log::{self, Written};
-use spendstream_benchmarks::report::{Rounds, markdown};
+use spendstream_benchmarks::report::{Rounds, markdown, threads};
 use spendstream_benchmarks::watch::{Took, Watched};
 use spendstream_benchmarks::{preload, raw};
 
@@ -44,7 +44,7 @@ struct Args {
 }
 
 /// Nothing here takes longer unless something is broken.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 /// Time between two looks at the pipeline's counters.
 const SCRAPE: Duration = Duration::from_millis(50);
 
@@ -71,19 +71,18 @@ fn benchmark(args: &Args) -> anyhow::Result<()> {
     }
     for round in 1..=args.rounds {
         for (place, one) in all.iter_mut().enumerate() {
-            let took = match place {
-                0 => raw_round(args, &topic)?,
-                _ => {
-                    let (took, written) = pipeline_round(args, &topic, place == 1)?;
-                    one.written = Some(written);
-                    took
-                }
+            let took = if place == 0 {
+                raw_round(args, &topic)?
+            } else {
+                let (took, written) = pipeline_round(args, &topic, place == 1)?;
+                one.written = Some(written);
+                took
             };
             say(&format!("round {round}, {}: {took:?}", one.name));
             one.took.push(took);
         }
     }
-    print(&markdown(args.events, &all))
+    print(&format!("{}\n{}", markdown(args.events, &all), threads(&all)))
 }
 
 fn named(name: &str) -> Rounds {
