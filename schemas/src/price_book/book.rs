@@ -1,7 +1,6 @@
 //! The book itself: made from texts, asked by [`PriceBook::resolve`].
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use rust_decimal::Decimal;
@@ -11,6 +10,7 @@ use super::archive;
 use super::catalog::Catalog;
 use super::check;
 use super::exchange::Exchange;
+use super::index::{self, Models};
 use super::overrides::{self, Override, Subject};
 use super::plan::Timetable;
 use super::question::{Plan, Question, Unpriced};
@@ -76,7 +76,7 @@ pub struct PriceBook {
     rows: Vec<PriceRow>,
     catalog: Catalog,
     /// Provider → model or alias in lower case → its rows.
-    models: HashMap<String, HashMap<String, Range<usize>>>,
+    models: Models,
     /// Service tiers and regions that any price names.
     words: BTreeSet<Arc<str>>,
     overrides: Vec<Override>,
@@ -107,12 +107,12 @@ impl PriceBook {
             errors.push(format!("lake.currency: {error}"));
         }
         errors.extend(check::ambiguities(&rows).into_iter().map(|finding| finding.to_string()));
-        let mut models = index(&rows, &mut catalog, &mut errors);
-        add_aliases(files.aliases, &catalog, &mut models, &mut errors);
+        let mut models = index::index(&rows, &mut catalog, &mut errors);
+        index::add_aliases(files.aliases, &catalog, &mut models, &mut errors);
         if !errors.is_empty() {
             return Err(BookError(errors));
         }
-        add_vendor_names(&catalog, &mut models);
+        index::add_vendor_names(&catalog, &mut models);
         let words = rows.iter().flat_map(|row| [&row.service_tier, &row.region]).cloned().collect();
         let texts = archive::Texts::new(files);
         Ok(Self {
@@ -322,76 +322,4 @@ fn inputs(question: &Question<'_>, tier: &str, region: Option<&str>) -> Vec<(Str
     add("region_sent", question.region, region);
     add("service_tier_sent", question.service_tier, Some(tier));
     inputs
-}
-
-type Models = HashMap<String, HashMap<String, Range<usize>>>;
-
-/// Finds the stretch of rows of every model.
-fn index(rows: &[PriceRow], catalog: &mut Catalog, errors: &mut Vec<String>) -> Models {
-    let mut models = Models::new();
-    let mut start = 0;
-    for group in rows.chunk_by(|a, b| a.provider == b.provider && a.model == b.model) {
-        let Some(first) = group.first() else { continue };
-        let range = start..start + group.len();
-        start = range.end;
-        if let Some(other) = group.iter().find(|row| row.currency != first.currency) {
-            let (line, currency) = (other.line, &other.currency);
-            errors.push(format!(
-                "prices.csv:{line}: {}/{} is in {currency} here and in {} in line {}; a model has one currency",
-                first.provider, first.model, first.currency, first.line
-            ));
-        }
-        catalog.add(&first.provider);
-        let known = models.entry(first.provider.to_string()).or_default().insert(first.model.to_lowercase(), range);
-        if known.is_some() {
-            errors.push(format!(
-                "prices.csv:{}: {}/{} differs from another model only in upper and lower case",
-                first.line, first.provider, first.model
-            ));
-        }
-    }
-    models
-}
-
-/// Adds `aliases.csv` (`provider,alias,model`); a model of its own name wins over an alias.
-fn add_aliases(text: &str, catalog: &Catalog, models: &mut Models, errors: &mut Vec<String>) {
-    for (position, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = position + 1;
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        match fields[..] {
-            ["provider", "alias", "model"] if position == 0 => {}
-            [provider, alias, model] => {
-                let known = catalog.provider(provider).and_then(|id| models.get_mut(id));
-                match known.and_then(|models| models.get(&model.to_lowercase()).cloned().map(|range| (models, range))) {
-                    Some((models, range)) => {
-                        models.entry(alias.to_lowercase()).or_insert(range);
-                    }
-                    None => errors.push(format!(
-                        "aliases.csv:{number}: {provider}/{model} has no price, so '{alias}' cannot stand for it"
-                    )),
-                }
-            }
-            _ => errors.push(format!("aliases.csv:{number}: expected provider,alias,model")),
-        }
-    }
-}
-
-/// Where ids read `vendor.model`, the bare model finds them too, if only one vendor has it.
-fn add_vendor_names(catalog: &Catalog, models: &mut Models) {
-    for (id, _) in catalog.providers.iter().filter(|(_, provider)| provider.vendor_dot) {
-        let Some(models) = models.get_mut(id) else { continue };
-        let mut bare: HashMap<String, Option<Range<usize>>> = HashMap::new();
-        for (name, range) in models.iter() {
-            if let Some((_, model)) = name.split_once('.') {
-                bare.entry(model.to_owned())
-                    .and_modify(|known| *known = known.take().filter(|known| known == range))
-                    .or_insert_with(|| Some(range.clone()));
-            }
-        }
-        for (name, range) in bare {
-            if let Some(range) = range {
-                models.entry(name).or_insert(range);
-            }
-        }
-    }
 }

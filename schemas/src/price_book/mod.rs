@@ -13,6 +13,7 @@ mod book;
 mod catalog;
 mod check;
 mod exchange;
+mod index;
 mod instant;
 mod overrides;
 mod plan;
