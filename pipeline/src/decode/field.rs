@@ -38,9 +38,17 @@ pub(super) fn first_count(node: &Node<'_>, keys: &[&str]) -> Result<Option<i64>,
     Ok(None)
 }
 
+/// The object under `key`, if it is there and not null.
+pub(super) fn object_of<'n, 'j>(node: &'n Node<'j>, key: &str) -> Result<Option<&'n Node<'j>>, Fault> {
+    match node.get(key) {
+        Some(other) if !other.is_object() => Err(Fault::wrong_type(key, other.kind(), "an object")),
+        found => Ok(found),
+    }
+}
+
 /// The count under `key` of the object under `outer`.
 pub(super) fn inner_count(node: &Node<'_>, outer: &str, key: &str) -> Result<Option<i64>, Fault> {
-    match node.get(outer).and_then(|details| details.get(key)) {
+    match object_of(node, outer)?.and_then(|details| details.get(key)) {
         Some(value) => count(value, &format!("{outer}.{key}")).map(Some),
         None => Ok(None),
     }

@@ -101,7 +101,8 @@ fn lines(text: &str, context: Context<'_>, out: &mut Out<'_>) {
         return out.reject(not_json(text.as_bytes(), &syntax_error(text)));
     }
     if lines.len() > context.limits.max_rows_per_message {
-        let kept: Vec<Vec<u8>> = lines.iter().filter_map(|line| Node::parse(line).ok()).map(|node| strip::json(&node)).collect();
+        let kept: Vec<Vec<u8>> =
+            lines.iter().filter_map(|line| Node::parse(line).ok()).map(|node| strip::json(&node)).collect();
         return out.reject(too_many(lines.len(), context).keeping(Some(kept.join(b"\n".as_slice()))));
     }
     for line in lines {

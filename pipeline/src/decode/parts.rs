@@ -137,7 +137,8 @@ impl<'a> Parts<'a> {
             ("reasoning_tokens", self.reasoning),
         ] {
             if value < 0 {
-                let detail = format!("'{name}' comes to {value} after its parts were taken out; the body contradicts itself");
+                let detail =
+                    format!("'{name}' comes to {value} after its parts were taken out; the body contradicts itself");
                 return Err(Fault::new(Reason::NegativeCount, detail));
             }
         }

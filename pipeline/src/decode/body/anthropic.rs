@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 use spendstream_schemas::note::{Note, Notes};
 
-use super::super::field::{count_of, inner_count};
+use super::super::field::{count_of, inner_count, object_of};
 use super::super::json::Node;
 use super::super::parts::Parts;
 use super::super::reject::Fault;
@@ -32,7 +32,7 @@ fn counts<'n>(usage: &Node<'_>) -> Result<(Parts<'n>, Notes), Fault> {
     let mut notes = Notes::NONE;
     parts.cache_read = count_of(usage, "cache_read_input_tokens")?.unwrap_or(0);
     let writes = count_of(usage, "cache_creation_input_tokens")?;
-    match usage.get("cache_creation") {
+    match object_of(usage, "cache_creation")? {
         Some(split) => {
             let short = count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0);
             parts.cache_write_1h = count_of(split, "ephemeral_1h_input_tokens")?.unwrap_or(0);

@@ -232,4 +232,3 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
     }
     Ok(())
 }
-

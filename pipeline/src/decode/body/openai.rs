@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use spendstream_schemas::meter::{CODE_INTERPRETER_SESSION, FILE_SEARCH};
 use spendstream_schemas::note::{Note, Notes};
 
-use super::super::field::{count_of, first_count, inner_count, quantity};
+use super::super::field::{count_of, first_count, inner_count, object_of, quantity};
 use super::super::json::Node;
 use super::super::parts::Parts;
 use super::super::reject::Fault;
@@ -82,7 +82,7 @@ fn writes(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<Note
     };
     let nested = usage.get(details);
     let by_lifetime =
-        nested.and_then(|details| details.get("cache_creation_token_details")).or_else(|| usage.get("cache_creation"));
+        nested.and_then(|details| details.get("cache_creation_token_details")).or(object_of(usage, "cache_creation")?);
     let split = match by_lifetime {
         Some(split) => (
             count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0),

@@ -34,7 +34,8 @@ fn agrees(payload: &str) -> bool {
     let taken = super::decode(payload.as_bytes(), context, &mut fast);
     if taken {
         let mut slow = Seen::default();
-        let message = RawMessage { payload: payload.as_bytes(), key: None, headers: None, timestamp_ms: context.message_ms };
+        let message =
+            RawMessage { payload: payload.as_bytes(), key: None, headers: None, timestamp_ms: context.message_ms };
         items::decode(&message, context, &mut slow);
         assert_eq!(fast.0, slow.0, "{payload}");
     } else {
@@ -108,24 +109,51 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn object(keys: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
-    proptest::collection::vec((proptest::sample::select(keys), value()), 0..most)
-        .prop_map(|members| members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect::<Vec<_>>().join(","))
+    proptest::collection::vec((proptest::sample::select(keys), value()), 0..most).prop_map(|members| {
+        members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect::<Vec<_>>().join(",")
+    })
 }
 
 fn usage() -> impl Strategy<Value = String> {
     const COUNTS: &[&str] = &[
-        "input_tokens", "output_tokens", "prompt_tokens", "completion_tokens", "total_tokens", "cache_read_tokens",
-        "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens", "web_searches", "service_tier",
-        "cache_creation_input_tokens", "cache_read_input_tokens", "requests", "unknown",
+        "input_tokens",
+        "output_tokens",
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "reasoning_tokens",
+        "audio_input_tokens",
+        "web_searches",
+        "service_tier",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "requests",
+        "unknown",
     ];
     const NESTED: &[&str] = &[
-        "prompt_tokens_details", "completion_tokens_details", "input_tokens_details", "output_tokens_details", "cache_creation",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "input_tokens_details",
+        "output_tokens_details",
+        "cache_creation",
     ];
     const PARTS: &[&str] = &[
-        "cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens", "thinking_tokens", "text_tokens",
-        "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "image_tokens", "rejected_prediction_tokens",
+        "cached_tokens",
+        "cache_write_tokens",
+        "audio_tokens",
+        "reasoning_tokens",
+        "thinking_tokens",
+        "text_tokens",
+        "ephemeral_5m_input_tokens",
+        "ephemeral_1h_input_tokens",
+        "image_tokens",
+        "rejected_prediction_tokens",
     ];
-    let nested = (proptest::sample::select(NESTED), object(PARTS, 3)).prop_map(|(key, parts)| format!("\"{key}\":{{{parts}}}"));
+    let nested =
+        (proptest::sample::select(NESTED), object(PARTS, 3)).prop_map(|(key, parts)| format!("\"{key}\":{{{parts}}}"));
     (object(COUNTS, 5), proptest::collection::vec(nested, 0..3)).prop_map(|(counts, nested)| {
         let all: Vec<String> = std::iter::once(counts).chain(nested).filter(|part| !part.is_empty()).collect();
         format!("{{{}}}", all.join(","))

@@ -178,7 +178,12 @@ struct Details([Option<i64>; SLOTS]);
 
 impl<'a> Usage<'a> {
     /// Reads the counts of a nested object; one that comes twice is declined, for the last would have to replace the first.
-    fn details<'de, A: MapAccess<'de>>(&mut self, map: &mut A, which: Nested, names: fn(&str) -> Field) -> Result<(), A::Error> {
+    fn details<'de, A: MapAccess<'de>>(
+        &mut self,
+        map: &mut A,
+        which: Nested,
+        names: fn(&str) -> Field,
+    ) -> Result<(), A::Error> {
         let Some(Details(counts)) = map.next_value_seed(DetailsSeed(names))? else {
             return super::once(!self.nested[which as usize]);
         };
