@@ -11,6 +11,7 @@ pub struct Status {
 #[derive(Debug, Default)]
 struct Inner {
     consuming: bool,
+    kafka_away: bool,
     failure: Option<String>,
     lake_failure: Option<String>,
 }
@@ -26,6 +27,11 @@ impl Status {
         self.inner.lock().failure = failure;
     }
 
+    /// True while no broker answers.
+    pub fn set_kafka_away(&self, away: bool) {
+        self.inner.lock().kafka_away = away;
+    }
+
     /// Why commits wait; `None` when they do not.
     pub fn set_lake_failure(&self, failure: Option<String>) {
         self.inner.lock().lake_failure = failure;
@@ -39,6 +45,9 @@ impl Status {
         let inner = self.inner.lock();
         if let Some(failure) = inner.failure.as_ref().or(inner.lake_failure.as_ref()) {
             return Err(failure.clone());
+        }
+        if inner.kafka_away {
+            return Err("no Kafka broker answers; reading resumes by itself".to_owned());
         }
         if inner.consuming { Ok(()) } else { Err("no partitions are assigned yet".to_owned()) }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::usage_event::UsageRow;
@@ -70,8 +71,13 @@ impl Worker {
                 }
                 ToWorker::Flush(token) => self.out.blocking_send(ToWriter::Flush(token)),
                 ToWorker::Batch(raw) => match self.process(&raw) {
-                    Some(priced) => self.out.blocking_send(ToWriter::Batch(Box::new(priced))),
-                    None => Ok(()),
+                    Ok(Some(priced)) => self.out.blocking_send(ToWriter::Batch(Box::new(priced))),
+                    Ok(None) => Ok(()),
+                    Err(error) => {
+                        // Consistent columns are never refused. If they are, ending is safe: nothing after them is committed.
+                        tracing::error!(%error, source = %raw.source, "rows could not be built; the pipeline ends");
+                        return;
+                    }
                 },
             };
             if passed.is_err() {
@@ -81,10 +87,10 @@ impl Worker {
     }
 
     /// Decodes and prices one batch; `None` when its partition was assigned anew since it was read.
-    fn process(&mut self, raw: &RawBatch) -> Option<PricedBatch> {
-        let (generation, horizon) = self.horizons.get_mut(&raw.source.partition)?;
+    fn process(&mut self, raw: &RawBatch) -> Result<Option<PricedBatch>, ArrowError> {
+        let Some((generation, horizon)) = self.horizons.get_mut(&raw.source.partition) else { return Ok(None) };
         if *generation != raw.generation {
-            return None;
+            return Ok(None);
         }
         self.engine.refresh(&self.book.borrow());
         let mut collect = Collect {
@@ -113,17 +119,9 @@ impl Worker {
             .with_label_values(&[&raw.source.partition.to_string()])
             .set(i64::try_from(horizon.len()).unwrap_or(i64::MAX));
         let lineage = Lineage { source: &raw.source, ingest_micros: now_micros() };
-        let (rows, summary) = match self.engine.price(columns, lineage) {
-            Ok(priced) => priced,
-            Err(error) => {
-                // Consistent columns are never refused; if they are, this partition must not advance past them.
-                tracing::error!(%error, source = %raw.source, "rows could not be built; the partition stops here");
-                self.horizons.remove(&raw.source.partition);
-                return None;
-            }
-        };
+        let (rows, summary) = self.engine.price(columns, lineage)?;
         self.metrics.count_batch(&tally, &summary);
-        Some(PricedBatch {
+        Ok(Some(PricedBatch {
             source: Arc::clone(&raw.source),
             generation: raw.generation,
             range: raw.range,
@@ -132,7 +130,7 @@ impl Worker {
             dead_letters,
             book: Arc::clone(self.engine.book()),
             cost: summary.cost,
-        })
+        }))
     }
 }
 

@@ -58,6 +58,8 @@ pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
         .set("queued.min.messages", "100000")
         .set("fetch.queue.backoff.ms", "20")
         .set("fetch.wait.max.ms", "100")
+        // A topic that is created later is found in seconds, not in five minutes.
+        .set("topic.metadata.refresh.interval.ms", "10000")
         .set("partition.assignment.strategy", "range,roundrobin")
         .set("statistics.interval.ms", "5000");
     config.set("bootstrap.servers", &kafka.brokers).set("client.id", "spendstream");

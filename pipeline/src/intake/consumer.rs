@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use spendstream_schemas::config::{Config, KafkaStart};
 use spendstream_schemas::ids::SourcePartition;
@@ -26,6 +26,8 @@ use crate::metrics::Metrics;
 use crate::status::Status;
 use crate::worker::ToWorker;
 
+/// Messages read between two looks at everything else.
+const BURST: usize = 32;
 /// How long a poll waits for a message: also how often everything else is looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// A batch that is not full goes on after this time.
@@ -66,7 +68,7 @@ pub struct Intake {
     last_flush: Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the loop that does the waiting owns the clock")]
+/// The one clock here: the loop that does the waiting owns the clock.
 fn now() -> Instant {
     Instant::now()
 }
@@ -93,33 +95,42 @@ impl Intake {
             self.fences();
             self.answers();
             self.retry_held();
-            self.poll(POLL);
+            self.look_at_kafka();
+            self.read();
         }
         self.flush(self.config.pipeline.shutdown_timeout, "stop");
         self.consumer.context().close();
         self.wires.status.set_consuming(false);
     }
 
-    fn poll(&mut self, wait: Duration) {
+    /// Reads a few messages, so that everything else in the loop costs next to nothing per message.
+    fn read(&mut self) {
         let consumer = Arc::clone(&self.consumer);
-        match consumer.poll(wait) {
-            Some(Ok(message)) => {
-                let id = message.partition();
-                let Some(batching) = self.partitions.get_mut(&id) else { return };
-                batching.push(&message);
-                drop(message);
-                if batching.messages() >= self.config.pipeline.batch_messages
-                    || batching.bytes() >= self.config.pipeline.batch_bytes
-                {
-                    self.send_partition(id);
-                }
-                if now().duration_since(self.last_flush) >= LINGER {
-                    self.send_all();
-                }
+        for _ in 0..BURST {
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.poll_error(&error),
+                None => return self.send_all(),
             }
-            Some(Err(error)) => self.poll_error(&error),
-            None => self.send_all(),
         }
+        if now().duration_since(self.last_flush) >= LINGER {
+            self.send_all();
+        }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        let id = message.partition();
+        let Some(batching) = self.partitions.get_mut(&id) else { return };
+        batching.push(message);
+        if batching.messages() >= self.config.pipeline.batch_messages
+            || batching.bytes() >= self.config.pipeline.batch_bytes
+        {
+            self.send_partition(id);
+        }
+    }
+
+    fn look_at_kafka(&self) {
+        self.wires.status.set_kafka_away(self.consumer.context().is_unreachable());
     }
 
     fn poll_error(&self, error: &KafkaError) {
@@ -254,6 +265,8 @@ impl Intake {
         if let Err(error) = self.consumer.assign(&assignment) {
             tracing::error!(%error, "kafka refused the assignment");
         }
+        // librdkafka keeps a partition paused through a rebalance: without this, what a flush or a full queue paused stays so.
+        self.pause(false);
         self.wires.status.set_failure(failure);
         self.wires.metrics.assigned.set(i64::try_from(self.partitions.len()).unwrap_or(i64::MAX));
         self.wires.status.set_consuming(true);

@@ -99,7 +99,11 @@ impl ConsumerContext for IntakeContext {
         let closing = self.closing.load(Ordering::Acquire);
         let event = match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if !closing => {
-                let mut ids: Vec<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
+                let mut ids: Vec<i32> = partitions
+                    .elements()
+                    .iter()
+                    .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+                    .collect();
                 ids.sort_unstable();
                 Rebalance::Assigned(ids)
             }
