@@ -26,9 +26,7 @@ pub enum QueryError {
     /// It was planned, but a value made it fail: a division by zero, a cast, an overflow.
     #[error("the query failed: {0}")]
     Execution(String),
-    #[error(
-        "the answer has more than query.max_rows = {limit} rows; aggregate, add a LIMIT, or raise query.max_rows"
-    )]
+    #[error("the answer has more than query.max_rows = {limit} rows; aggregate, add a LIMIT, or raise query.max_rows")]
     TooManyRows { limit: usize },
     #[error("the query needs more memory than query.memory_bytes = {limit} leaves: {detail}")]
     Memory { limit: usize, detail: String },
@@ -61,14 +59,12 @@ impl QueryError {
             DataFusionError::ResourcesExhausted(detail) => {
                 Self::Memory { limit: memory, detail: one_line(first_line(detail)) }
             }
-            DataFusionError::SQL(..) => Self::Sql(strip_prefixes(&detail)),
-            DataFusionError::Plan(_)
+            DataFusionError::SQL(..)
+            | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Configuration(_) => Self::Sql(strip_prefixes(&detail)),
-            DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => {
-                Self::Execution(strip_prefixes(&detail))
-            }
+            DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => Self::Execution(strip_prefixes(&detail)),
             DataFusionError::Diagnostic(_, inner) => Self::from_engine(inner, memory),
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
                 Self::Lake { uri: "in use".into(), detail: strip_prefixes(&detail) }

@@ -81,8 +81,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     }
     let engine = Arc::new(Engine::open(config)?);
     let app = Arc::new(App { engine, prices: Prices::open(config)?, metrics: Metrics::new()? });
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
+    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {

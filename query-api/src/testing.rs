@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, ListBuilder, MapBuilder, MapFieldNames, StringArray,
-    StringBuilder, TimestampMicrosecondArray, new_null_array,
-};
 use arrow::array::builder::Decimal128Builder;
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, ListBuilder, MapBuilder, MapFieldNames,
+    StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
@@ -116,7 +116,7 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
             let units = rows.iter().map(|row| {
                 row.cost.map(|cost| Amount::from_decimal(cost.parse::<Decimal>().unwrap()).unwrap().units())
             });
-            Arc::new(Decimal128Array::from_iter(units).with_data_type(field.data_type().clone()))
+            Arc::new(units.collect::<Decimal128Array>().with_data_type(field.data_type().clone()))
         }
         ("input_tokens", _) => Arc::new(Int64Array::from_iter_values(rows.iter().map(|_| 1_000))),
         (_, DataType::Timestamp(..)) => {
@@ -126,7 +126,9 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
         (_, DataType::List(_)) => {
             let element = Field::new("element", DataType::Utf8, true);
             let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
-            rows.iter().for_each(|_| lists.append(true));
+            for _ in rows {
+                lists.append(true);
+            }
             Arc::new(lists.finish())
         }
         (_, data_type) if field.is_nullable() => new_null_array(data_type, rows.len()),

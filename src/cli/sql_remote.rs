@@ -23,10 +23,13 @@ pub(super) async fn print(server: &str, query: &str, form: Form) -> anyhow::Resu
     };
     let request = serde_json::json!({ "query": query, "format": format });
     let client = reqwest::Client::builder().build().context("making the HTTP client")?;
-    let response =
-        client.post(&url).json(&request).send().await.map_err(reqwest::Error::without_url).with_context(|| {
-            format!("no answer from {server}; is `spendstream serve` running there?")
-        })?;
+    let response = client
+        .post(&url)
+        .json(&request)
+        .send()
+        .await
+        .map_err(reqwest::Error::without_url)
+        .with_context(|| format!("no answer from {server}; is `spendstream serve` running there?"))?;
     if !response.status().is_success() {
         bail!("{}", problem(response).await);
     }
@@ -71,9 +74,10 @@ async fn table(mut response: Response) -> anyhow::Result<()> {
 }
 
 async fn next(response: &mut Response) -> anyhow::Result<Option<Vec<u8>>> {
-    let chunk = response.chunk().await.map_err(reqwest::Error::without_url).context(
-        "the server broke off in the middle of the answer; its log says why (a limit, or it was stopped)",
-    )?;
+    let chunk =
+        response.chunk().await.map_err(reqwest::Error::without_url).context(
+            "the server broke off in the middle of the answer; its log says why (a limit, or it was stopped)",
+        )?;
     Ok(chunk.map(|bytes| bytes.to_vec()))
 }
 

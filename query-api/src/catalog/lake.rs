@@ -13,6 +13,7 @@ use datafusion::prelude::SessionContext;
 use deltalake_core::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::{ObjectMeta, ObjectStoreExt};
 use spendstream_schemas::lake_path;
 
 use super::views::VIEWS;
@@ -39,6 +40,13 @@ pub struct LakeStatus {
     pub bytes: u64,
 }
 
+/// Whether the file that was there is still that file.
+fn is_same(known: &ObjectMeta, found: Option<&ObjectMeta>) -> bool {
+    found.is_some_and(|found| {
+        (known.size, known.last_modified, &known.e_tag) == (found.size, found.last_modified, &found.e_tag)
+    })
+}
+
 /// Keeps the newest known version of the lake.
 pub struct Catalog {
     uri: String,
@@ -50,6 +58,8 @@ pub struct Catalog {
 #[derive(Default)]
 struct Newest {
     table: Option<DeltaTable>,
+    /// The file of the table's version, as it was when that was loaded.
+    commit: Option<ObjectMeta>,
     snapshot: Option<Snapshot>,
 }
 
@@ -110,21 +120,42 @@ impl Catalog {
 
     /// Reads the commits since the last call; a table that was made anew is loaded anew.
     async fn refresh(&self, newest: &mut Newest) -> Result<(), QueryError> {
-        if let Some(table) = newest.table.as_mut() {
-            match table.update_state().await {
-                Ok(()) => return Ok(()),
-                Err(error) => tracing::info!(%error, "the known version of the lake is gone, loading it anew"),
+        if let (Some(table), Some(known)) = (newest.table.as_mut(), &newest.commit) {
+            let version = table.version();
+            // Without this look a folder that was removed, or filled anew, would look like a table without news.
+            if is_same(known, self.commit(version).await?.as_ref()) {
+                match table.update_state().await {
+                    Ok(()) if table.version() == version => return Ok(()),
+                    Ok(()) => {
+                        newest.commit = self.commit(table.version()).await?;
+                        return Ok(());
+                    }
+                    Err(error) => tracing::warn!(%error, "the lake could not be read on from the known version"),
+                }
             }
-            *newest = Newest::default();
+            tracing::info!(uri = self.uri, "the known version of the lake is gone, loading it anew");
         }
+        *newest = Newest::default();
         let mut table = DeltaTable::new(Arc::clone(&self.log_store));
         match table.verify_deltatable_existence().await {
             Ok(true) => table.load().await.map_err(|error| self.failed(&error))?,
             Ok(false) => return Err(self.missing()),
             Err(error) => return Err(self.failed(&error)),
         }
+        newest.commit = self.commit(table.version()).await?;
         newest.table = Some(table);
         Ok(())
+    }
+
+    /// The file of a version; `None` when it is not there (any more).
+    async fn commit(&self, version: Option<u64>) -> Result<Option<ObjectMeta>, QueryError> {
+        let Some(version) = version else { return Ok(None) };
+        let path = format!("_delta_log/{version:020}.json").into();
+        match self.log_store.object_store(None).head(&path).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(&error.into())),
+        }
     }
 
     async fn build(&self, table: &DeltaTable, version: u64) -> Result<Snapshot, QueryError> {
@@ -148,11 +179,8 @@ impl Catalog {
         );
         let state = SessionStateBuilder::new_from_existing(self.base.clone()).with_catalog_list(Arc::new(list)).build();
         for (name, sql) in VIEWS {
-            let plan = SessionContext::new_with_state(state.clone())
-                .state()
-                .create_logical_plan(sql)
-                .await
-                .map_err(engine)?;
+            let plan =
+                SessionContext::new_with_state(state.clone()).state().create_logical_plan(sql).await.map_err(engine)?;
             schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql.into())))).map_err(engine)?;
         }
         Ok(Snapshot { version, state })

@@ -3,7 +3,7 @@
 //! Decimals lose their trailing zeros and nothing else; maps, lists and structs are JSON.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Decimal256Type};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::sync::Arc;
@@ -22,11 +22,13 @@ pub fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
     Ok(match array_type {
         DataType::Decimal128(..) => {
             let values = array.as_primitive::<Decimal128Type>();
-            rows.map(|row| values.is_valid(row).then(|| trim_decimal(&values.value_as_string(row)).to_owned())).collect()
+            rows.map(|row| values.is_valid(row).then(|| trim_decimal(&values.value_as_string(row)).to_owned()))
+                .collect()
         }
         DataType::Decimal256(..) => {
             let values = array.as_primitive::<Decimal256Type>();
-            rows.map(|row| values.is_valid(row).then(|| trim_decimal(&values.value_as_string(row)).to_owned())).collect()
+            rows.map(|row| values.is_valid(row).then(|| trim_decimal(&values.value_as_string(row)).to_owned()))
+                .collect()
         }
         _ if array_type.is_nested() => {
             let field = Arc::new(Field::new("value", array_type.clone(), true));

@@ -51,8 +51,7 @@ pub struct ParquetEncoder {
 impl ParquetEncoder {
     pub fn new(schema: &SchemaRef) -> Result<Self, ArrowError> {
         let schema = plain(schema);
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         Ok(Self { writer: Some(ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))?), schema })
     }
 }

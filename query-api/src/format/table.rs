@@ -59,8 +59,9 @@ impl TableEncoder {
         for (position, text) in row.iter().enumerate() {
             line.push_str(if position == 0 { " " } else { " | " });
             let text = text.as_deref().unwrap_or("");
-            let width = self.widths[position];
-            line.push_str(&if self.numbers[position] { format!("{text:>width$}") } else { format!("{text:<width$}") });
+            let padding = " ".repeat(self.widths[position].saturating_sub(text.chars().count()));
+            let (before, after) = if self.numbers[position] { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            line.extend([before, text, after]);
         }
         out.extend_from_slice(line.trim_end().as_bytes());
         out.push(b'\n');

@@ -44,9 +44,10 @@ fn check(format: Format, batches: &[RecordBatch], expected: &str) {
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
 
-const FIRST: &str = r#"{"team":"search, \"x\"","n":9007199254740992,"u":"18446744073709551615","cost":"0.00252","ratio":0.5,"ok":true,"date":"2026-11-01","at":"2026-11-18T08:26:40.123456Z"}"#;
+const FIRST: &str = r#"{"team":"search, \"x\"","n":9007199254740992,"u":"18446744073709551615","cost":"0.00252","ratio":0.5,"ok":true,"date":"2026-11-01","at":"2026-11-18T11:06:40.123456Z"}"#;
 const SECOND: &str = r#"{"team":"","n":"-9007199254740993","u":0,"cost":null,"ratio":null,"ok":false,"date":"1970-01-01","at":"1970-01-01T00:00:00Z"}"#;
-const THIRD: &str = r#"{"team":null,"n":7,"u":1,"cost":"-3","ratio":null,"ok":null,"date":"1969-12-31","at":"1970-01-01T00:00:01Z"}"#;
+const THIRD: &str =
+    r#"{"team":null,"n":7,"u":1,"cost":"-3","ratio":null,"ok":null,"date":"1969-12-31","at":"1970-01-01T00:00:01Z"}"#;
 
 #[test]
 fn json_is_one_array_over_all_batches() {
@@ -72,7 +73,7 @@ fn csv_tells_null_from_empty() {
         Format::Csv,
         &[sample()],
         "team,n,u,cost,ratio,ok,date,at\n\
-         \"search, \"\"x\"\"\",9007199254740992,18446744073709551615,0.00252,0.5,true,2026-11-01,2026-11-18T08:26:40.123456Z\n\
+         \"search, \"\"x\"\"\",9007199254740992,18446744073709551615,0.00252,0.5,true,2026-11-01,2026-11-18T11:06:40.123456Z\n\
          \"\",-9007199254740993,0,,NaN,false,1970-01-01,1970-01-01T00:00:00Z\n\
          ,7,1,-3,inf,,1969-12-31,1970-01-01T00:00:01Z\n",
     );

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
@@ -28,12 +29,19 @@ pub(super) struct Filter {
     history: bool,
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, Query(filter): Query<Filter>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(filter) = filter?;
     blocking(move || Ok(Json(matching(&app.prices.newest(), &filter, now())))).await
 }
 
-pub(super) async fn estimate(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Estimate>, Problem> {
-    let request: EstimateRequest = serde_json::from_slice(&body).map_err(|error| {
+pub(super) async fn estimate(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Estimate>, Problem> {
+    let request: EstimateRequest = serde_json::from_slice(&body?).map_err(|error| {
         ApiError::Invalid(format!(
             "the body is not {{\"model\": \"…\", \"input_tokens\": 1000, \"output_tokens\": 100}}: {error}"
         ))
@@ -51,9 +59,7 @@ pub(super) async fn estimate(State(app): State<Arc<App>>, body: Bytes) -> Result
 }
 
 /// Tokenising and reading files would hold up other requests.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::Internal(error.to_string()))?
 }
 

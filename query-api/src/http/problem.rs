@@ -2,6 +2,7 @@
 //!
 //! Faults of ours are logged in full and sent without their inside.
 
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -93,6 +94,25 @@ impl From<ApiError> for Problem {
             ApiError::Timeout(_) => "timeout",
         };
         Self { error, kind }
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let detail = rejection.body_text();
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ApiError::TooLarge("the body is larger than a statement may be (query.max_statement_bytes)".into())
+            }
+            _ => ApiError::Invalid(format!("the body cannot be read: {detail}")),
+        }
+        .into()
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        ApiError::Invalid(rejection.body_text()).into()
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
@@ -38,12 +39,16 @@ pub(super) struct Parameters {
 
 pub(super) async fn post(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<Parameters>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let mut ending = Ending::new(app.metrics.clone());
-    let answer = answer(&app, parameters, &headers, &body, &mut ending).await;
+    let answer = match (parameters, body) {
+        (Ok(Query(parameters)), Ok(body)) => answer(&app, parameters, &headers, &body, &mut ending).await,
+        (Err(rejection), _) => Err(rejection.into()),
+        (_, Err(rejection)) => Err(rejection.into()),
+    };
     if let Err(problem) = &answer {
         ending.outcome = problem.kind();
     }
@@ -198,4 +203,3 @@ fn choose_format(name: Option<String>, headers: &HeaderMap) -> Result<Format, Ap
         }),
     }
 }
-

@@ -229,7 +229,11 @@ impl Run {
         while let Some(next) = stream.next().await {
             let next = next.map_err(|error| QueryError::from_engine(&error, self.memory)).and_then(|batch| {
                 rows += batch.num_rows();
-                if rows > self.max_rows { Err(QueryError::TooManyRows { limit: self.max_rows }) } else { Ok(Some(batch)) }
+                if rows > self.max_rows {
+                    Err(QueryError::TooManyRows { limit: self.max_rows })
+                } else {
+                    Ok(Some(batch))
+                }
             });
             let last = next.is_err();
             if self.rows.send(next).await.is_err() || last {

@@ -9,15 +9,18 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as PlanStatement};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, Select, Statement as SqlStatement, TableFactor, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::dialect::ReadDialect;
 use crate::error::QueryError;
 
 /// Words, operators and literals of one statement.
 const MAX_TOKENS: usize = 100_000;
 /// How deep expressions may nest; `a + b + c` nests twice.
 const MAX_DEPTH: usize = 2_000;
+/// Forms that the parser may read twice; see [`is_guessed`].
+const MAX_GUESSED: usize = 8;
 /// SELECTs and table references of one statement.
 const MAX_RELATIONS: usize = 500;
 
@@ -29,20 +32,45 @@ pub fn parse(sql: &str, max_bytes: usize) -> Result<Statement, QueryError> {
     if sql.len() > max_bytes {
         return Err(QueryError::StatementTooLarge { got: sql.len(), limit: max_bytes });
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+    let tokens = Tokenizer::new(&ReadDialect, sql)
         .tokenize()
         .map_err(|error| QueryError::Sql(format!("syntax error: {error}")))?;
-    let words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).count();
-    if words > MAX_TOKENS {
-        return Err(QueryError::Shape(format!("the statement has {words} words, more than {MAX_TOKENS}")));
-    }
-    let mut statements = DFParser::parse_sql(sql).map_err(|error| QueryError::from_engine(&error, 0))?;
+    check_tokens(tokens)?;
+    let mut statements =
+        DFParser::parse_sql_with_dialect(sql, &ReadDialect).map_err(|error| QueryError::from_engine(&error, 0))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(QueryError::Shape("there is no statement; send one, such as SELECT 1".into())),
         (Some(statement), 0) => check_statement(&statement).map(|()| statement),
         (Some(_), more) => {
             Err(QueryError::Shape(format!("there are {} statements; send them one at a time", more + 1)))
         }
+    }
+}
+
+/// Bounds what the parser has to do.
+fn check_tokens(mut tokens: Vec<Token>) -> Result<(), QueryError> {
+    tokens.retain(|token| !matches!(token, Token::Whitespace(_)));
+    if tokens.len() > MAX_TOKENS {
+        let reason = format!("the statement has {} words and signs, more than {MAX_TOKENS}", tokens.len());
+        return Err(QueryError::Shape(reason));
+    }
+    let guessed = tokens.windows(2).filter(|pair| is_guessed(&pair[0], &pair[1])).count();
+    if guessed > MAX_GUESSED {
+        return Err(QueryError::Shape(format!(
+            "the statement has {guessed} POSITION(…) and INTERVALs without a literal, more than {MAX_GUESSED}; \
+             use strpos and quoted intervals (INTERVAL '1 day')"
+        )));
+    }
+    Ok(())
+}
+
+/// Two forms that the parser reads twice when they fail, which doubles its time with every one inside another.
+fn is_guessed(word: &Token, next: &Token) -> bool {
+    let Token::Word(word) = word else { return false };
+    match word.keyword {
+        Keyword::POSITION => matches!(next, Token::LParen),
+        Keyword::INTERVAL => !matches!(next, Token::SingleQuotedString(_) | Token::Number(..)),
+        _ => false,
     }
 }
 

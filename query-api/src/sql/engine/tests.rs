@@ -15,7 +15,7 @@ async fn kind(engine: &Engine, sql: &str) -> &'static str {
 /// Waits until no query holds a place any more.
 async fn idle(engine: &Engine) {
     let all = u32::try_from(engine.limits.concurrency).unwrap();
-    let permits = tokio::time::timeout(Duration::from_secs(60), engine.permits.acquire_many(all));
+    let permits = tokio::time::timeout(Duration::from_mins(1), engine.permits.acquire_many(all));
     drop(permits.await.expect("the query still runs").unwrap());
 }
 
@@ -111,7 +111,8 @@ async fn a_query_that_needs_too_much_memory_fails_alone() {
     let mut lake = TestLake::with(&THREE).await;
     lake.config.query.memory_bytes = 8 << 20;
     let engine = lake.engine();
-    let greedy = "SELECT count(*) FROM (SELECT array_agg(value) AS a FROM generate_series(1, 20000000)) WHERE a IS NULL";
+    let greedy =
+        "SELECT count(*) FROM (SELECT array_agg(value) AS a FROM generate_series(1, 20000000)) WHERE a IS NULL";
     let (failed, answered) = tokio::join!(json(&engine, greedy), json(&engine, "SELECT sum(cost) AS c FROM usage"));
     let error = failed.unwrap_err();
     assert_eq!(error.kind(), "memory_limit", "{error}");

@@ -1,5 +1,7 @@
 //! What may run and what may not, evasions included: through the whole engine, so that parser, planner and guard are judged together.
 
+use std::time::Duration;
+
 use crate::error::QueryError;
 use crate::testing::{THREE, TestLake, json};
 
@@ -155,11 +157,101 @@ async fn a_refusal_says_what_and_what_is_allowed() {
     let lake = TestLake::with(&THREE).await;
     let engine = lake.engine();
     for (sql, expected) in [
-        ("DROP TABLE usage", "refused: DROP TABLE does not read; this interface only reads (SELECT, WITH, VALUES, EXPLAIN, SHOW, DESCRIBE)"),
-        ("SELECT * INTO x FROM usage", "refused: CREATE TABLE and SELECT INTO make a table; this interface only reads (SELECT, WITH, VALUES, EXPLAIN, SHOW, DESCRIBE)"),
+        (
+            "DROP TABLE usage",
+            "refused: DROP TABLE does not read; this interface only reads (SELECT, WITH, VALUES, EXPLAIN, SHOW, DESCRIBE)",
+        ),
+        (
+            "SELECT * INTO x FROM usage",
+            "refused: CREATE TABLE and SELECT INTO make a table; this interface only reads (SELECT, WITH, VALUES, EXPLAIN, SHOW, DESCRIBE)",
+        ),
         ("SELECT 1; SELECT 2", "there are 2 statements; send them one at a time"),
         ("", "there is no statement; send one, such as SELECT 1"),
     ] {
         assert_eq!(json(&engine, sql).await.unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn no_wrong_statement_keeps_the_parser_busy() {
+    let forms = [
+        "CASE WHEN 1 THEN ",
+        "CASE ",
+        "CAST(",
+        "(CAST ",
+        "TRY_CAST(",
+        "CONVERT(",
+        "CEIL(",
+        "(FLOOR ",
+        "SUBSTRING(",
+        "POSITION(",
+        "OVERLAY(",
+        "EXTRACT(",
+        "NOT(",
+        "NOT (f(",
+        "INTERVAL ",
+        "INTERVAL (",
+        "EXISTS(",
+        "ARRAY[",
+        "CURRENT_DATE(",
+        "TRIM(",
+        "STRUCT(",
+        "MAP {",
+        "MATCH(",
+        "(",
+        "((",
+        "(a, (",
+        "[",
+        "{",
+        "{fn f(",
+        "f(",
+        "f(f(x), ",
+        "f(x => ",
+        "f(CASE WHEN ",
+        "CAST(CASE WHEN f(",
+        "x[",
+        "x IN (",
+        "x BETWEEN (",
+        "x -> ",
+        "(x) -> ",
+        "(SELECT ",
+        "(SELECT * FROM ",
+        "(SELECT * FROM (",
+        "( VALUES (",
+        "(a JOIN (",
+        "LATERAL (",
+        "f() OVER (PARTITION BY ",
+        "f() FILTER (WHERE ",
+        "f() WITHIN GROUP (ORDER BY ",
+        "GROUPING SETS (",
+        "(WITH a AS ",
+    ];
+    let mut busy = Vec::new();
+    for form in forms {
+        // Few enough to stay below the parser's limit of recursion, and enough to reach it.
+        for (head, times) in
+            [("SELECT ", 14), ("SELECT ", 22), ("SELECT ", 40), ("SELECT * FROM ", 22), ("SELECT f(", 40)]
+        {
+            // Where the parser guesses twice, each of these takes it years.
+            let sql = format!("{head}{}", form.repeat(times));
+            let (send, receive) = std::sync::mpsc::sync_channel(1);
+            std::thread::spawn(move || send.send(super::parse(&sql, 1 << 20).is_err()));
+            if receive.recv_timeout(Duration::from_secs(10)) != Ok(true) {
+                busy.push(format!("{head}{form} {times} times"));
+            }
+        }
+    }
+    assert_eq!(busy, Vec::<String>::new());
+    for sql in [
+        format!("SELECT {}1{}", "CASE WHEN a THEN 0 ELSE ".repeat(20), " END".repeat(20)),
+        format!("SELECT {}1{}", "CAST(".repeat(20), " AS int)".repeat(20)),
+        format!("SELECT {}1{}", "abs(".repeat(20), ")".repeat(20)),
+        format!("SELECT {}", vec!["CAST(CASE WHEN a THEN 1 END AS int)"; 1_000].join(", ")),
+        "SELECT \"case\", 'CASE CASE', ARRAY[1, 2], [1], {'a': 1}, CURRENT_DATE, INTERVAL '1 day', trim(a), \
+         substr(a, 1), ceil(b), extract(year FROM c), d::bigint, position('a' IN a), f(x => 1), * EXCLUDE (a) \
+         FROM t GROUP BY ALL QUALIFY row_number() OVER (PARTITION BY a ORDER BY b DESC) = 1"
+            .to_owned(),
+    ] {
+        super::parse(&sql, 1 << 20).unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 }
