@@ -1,4 +1,10 @@
 //! What real emitters sent, byte for byte: every file yields exactly the calls that were made, each once, and no secret.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 mod support;
 
@@ -64,7 +70,10 @@ fn check(decoded: &Decoded, expected: &[Call]) {
     for row in &decoded.rows {
         let whole = format!("{row:?}");
         assert!(SECRETS.iter().all(|secret| !whole.contains(secret)), "{whole}");
-        assert_eq!((row.text("user_id"), row.text("team")), (user(row.text("payload_kind"), row.text("user_id")), "search"));
+        assert_eq!(
+            (row.text("user_id"), row.text("team")),
+            (user(row.text("payload_kind"), row.text("user_id")), "search")
+        );
     }
 }
 
@@ -78,7 +87,8 @@ fn litellm_generic_api_callback() {
     let decoded = decode(fixture("captures/litellm_generic_api.json"));
     let failed = ("gpt-4o", "error", vec![]);
     check(&decoded, &[gpt_4o("gpt-4o"), claude(), embedding(), gpt_5(), failed, gpt_4o("gpt-4o-mini")]);
-    let costs: Vec<&str> = decoded.rows.iter().map(|row| row.reported_cost.as_ref().map_or("", |cost| cost.0.as_str())).collect();
+    let costs: Vec<&str> =
+        decoded.rows.iter().map(|row| row.reported_cost.as_ref().map_or("", |cost| cost.0.as_str())).collect();
     assert_eq!(costs, ["0.0025200000000000005", "0.012975000000000002", "0.000006", "0.001149", "0.0", "0.0001512"]);
     assert_eq!(decoded.rows[4].text("error_type"), "NotFoundError");
     assert_eq!(decoded.rows[4].notes(), ["no_usage"]);

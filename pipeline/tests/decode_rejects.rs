@@ -1,4 +1,10 @@
 //! Every rejection reason that a decoder gives: its word, its message, and what is kept.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 mod support;
 
@@ -104,7 +110,8 @@ fn wrong_type() {
     ] {
         check(&event(rest), "wrong_type", detail);
     }
-    let decoded = decode(r#"{"id":"e1","time":"yesterday","provider":"openai","model":"m","usage":{"input_tokens":1}}"#);
+    let decoded =
+        decode(r#"{"id":"e1","time":"yesterday","provider":"openai","model":"m","usage":{"input_tokens":1}}"#);
     check(
         &decoded,
         "wrong_type",
@@ -114,13 +121,21 @@ fn wrong_type() {
 
 #[test]
 fn negative_count() {
-    check(&event(r#""usage":{"input_tokens":-5}"#), "negative_count", "'input_tokens' is -5; a count is never negative");
+    check(
+        &event(r#""usage":{"input_tokens":-5}"#),
+        "negative_count",
+        "'input_tokens' is -5; a count is never negative",
+    );
     check(
         &event(r#""usage":{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":-1}}"#),
         "negative_count",
         "'prompt_tokens_details.cached_tokens' is -1; a count is never negative",
     );
-    check(&event(r#""usage":{"audio_second":-1.5}"#), "negative_count", "'audio_second' is -1.5; a quantity is never negative");
+    check(
+        &event(r#""usage":{"audio_second":-1.5}"#),
+        "negative_count",
+        "'audio_second' is -1.5; a quantity is never negative",
+    );
 }
 
 #[test]
@@ -139,8 +154,14 @@ fn part_exceeds_total() {
 
 #[test]
 fn time_too_old_and_in_future() {
-    let at = |time: &str| decode(format!(r#"{{"id":"e1","time":{time},"provider":"p","model":"m","usage":{{"input_tokens":1}}}}"#));
-    check(&at("1577836799999"), "time_too_old", "'time' is 2019-12-31T23:59:59Z, before 2020; send when the call ended");
+    let at = |time: &str| {
+        decode(format!(r#"{{"id":"e1","time":{time},"provider":"p","model":"m","usage":{{"input_tokens":1}}}}"#))
+    };
+    check(
+        &at("1577836799999"),
+        "time_too_old",
+        "'time' is 2019-12-31T23:59:59Z, before 2020; send when the call ended",
+    );
     assert_eq!(at("1577836800000").row().time_micros, 1_577_836_800_000_000);
     check(
         &at("\"2026-11-23T18:00:00.000001Z\""),

@@ -1,4 +1,10 @@
 //! One test per payload shape: what goes in as its emitter sends it, and the exact row that comes out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 mod support;
 
@@ -61,8 +67,14 @@ fn openai_realtime_images_transcription_and_batch() {
     );
     let image = r#"{"input_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens":4160,"output_tokens_details":{"image_tokens":4160,"text_tokens":0},"total_tokens":4210}"#;
     check(&usage("openai", image), "input_tokens=50 image_input_tokens=40 output_tokens=4160 image_out=4160");
-    check(&usage("openai", r#"{"type":"duration","seconds":12.5}"#), "audio_second=12.5 input_tokens=0 operation=audio");
-    check(&usage("openai", r#"{"created":1795370390,"data":[{"url":"x"},{"b64_json":"SECRET"}]}"#), "image_out_each=2 operation=image");
+    check(
+        &usage("openai", r#"{"type":"duration","seconds":12.5}"#),
+        "audio_second=12.5 input_tokens=0 operation=audio",
+    );
+    check(
+        &usage("openai", r#"{"created":1795370390,"data":[{"url":"x"},{"b64_json":"SECRET"}]}"#),
+        "image_out_each=2 operation=image",
+    );
     let line = r#"{"id":"batch_req_1","custom_id":"row-7","response":{"status_code":200,"request_id":"r","body":{"id":"chatcmpl-1","object":"chat.completion",
         "created":1795370390,"model":"gpt-4o-mini","choices":[],"usage":{"prompt_tokens":22,"completion_tokens":2,"total_tokens":24}}},"error":null}"#;
     check(
@@ -84,7 +96,13 @@ fn anthropic_message_with_lifetimes_and_server_tools() {
     );
     let unsplit = usage("anthropic", r#"{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":9}"#);
     check(&unsplit, "cache_write_tokens=9 notes=cache_ttl_assumed");
-    check(&usage("anthropic", r#"{"input_tokens":1,"output_tokens":1,"speed":"fast","iterations":null,"cache_creation":{}}"#), "service_tier=fast");
+    check(
+        &usage(
+            "anthropic",
+            r#"{"input_tokens":1,"output_tokens":1,"speed":"fast","iterations":null,"cache_creation":{}}"#,
+        ),
+        "service_tier=fast",
+    );
 }
 
 #[test]
@@ -100,7 +118,10 @@ fn anthropic_iterations_outside_the_totals_are_rows_of_their_own() {
     ));
     let [call, advisor, compaction, next] = decoded.rows.as_slice() else { panic!("{decoded:#?}") };
     check(call, "event_id=e1 model=claude-sonnet-5 input_tokens=2390 output_tokens=121 response_id=msg_1");
-    check(advisor, "event_id=e1#1 model=claude-opus-5 input_tokens=1000 uncached_input_tokens=900 cache_read_tokens=100 output_tokens=300 response_id=absent");
+    check(
+        advisor,
+        "event_id=e1#1 model=claude-opus-5 input_tokens=1000 uncached_input_tokens=900 cache_read_tokens=100 output_tokens=300 response_id=absent",
+    );
     check(compaction, "event_id=e1#2 model=claude-sonnet-5 input_tokens=5040 cache_write_tokens=40 output_tokens=80");
     assert_eq!([call.index, advisor.index, compaction.index, next.index], [0, 1, 2, 3]);
     // A fallback whose tokens the totals include is taken out of them.
@@ -111,7 +132,8 @@ fn anthropic_iterations_outside_the_totals_are_rows_of_their_own() {
         .replace("900", "1000")
         .replace("\"cache_creation_input_tokens\":40,\"cache_creation\":{\"ephemeral_5m_input_tokens\":40}", "\"x\":1")
         .replace("5000", "5040");
-    let decoded = decode(format!(r#"{{"id":"e1","time":1795370399000,"provider":"anthropic","model":"m","usage":{body}}}"#));
+    let decoded =
+        decode(format!(r#"{{"id":"e1","time":1795370399000,"provider":"anthropic","model":"m","usage":{body}}}"#));
     check(&decoded.rows[0], "input_tokens=2390 output_tokens=121");
 }
 
@@ -133,7 +155,8 @@ fn gemini_thoughts_tools_modalities_and_traffic() {
 #[test]
 fn bedrock_converse_and_its_double_count() {
     let converse = |model: &str, usage: &str| {
-        let event = format!(r#"{{"id":"e1","time":1795370399000,"provider":"aws.bedrock","model":"{model}","usage":{usage}}}"#);
+        let event =
+            format!(r#"{{"id":"e1","time":1795370399000,"provider":"aws.bedrock","model":"{model}","usage":{usage}}}"#);
         decode(event).row().clone()
     };
     let claude = r#"{"usage":{"inputTokens":3,"outputTokens":121,"totalTokens":2072,"cacheReadInputTokens":1712,"cacheWriteInputTokens":236,
@@ -151,7 +174,10 @@ fn bedrock_converse_and_its_double_count() {
         "input_tokens=4995 uncached_input_tokens=2 cache_write_tokens=4993 notes=input_convention_corrected quality=estimated",
     );
     let plain = r#"{"inputTokens":2,"outputTokens":19,"totalTokens":5014,"cacheReadInputTokens":0,"cacheWriteInputTokens":4993}"#;
-    check(&converse("openai.gpt-5", plain), "input_tokens=4995 uncached_input_tokens=2 cache_write_tokens=4993 notes= quality=exact");
+    check(
+        &converse("openai.gpt-5", plain),
+        "input_tokens=4995 uncached_input_tokens=2 cache_write_tokens=4993 notes= quality=exact",
+    );
 }
 
 #[test]
@@ -182,7 +208,10 @@ fn reasoning_beside_the_completion_is_added_where_the_total_says_so() {
     check(&usage("x-ai", grok), "output_tokens=12 reasoning_tokens=7 cost=0.0037756 quality=exact");
     check(&usage("x-ai", &grok.replace("22", "15").replace(":7", ":4")), "output_tokens=5 reasoning_tokens=4");
     let perplexity = r#"{"prompt_tokens":20,"completion_tokens":11395,"total_tokens":11415,"citation_tokens":52,"num_search_queries":3,"reasoning_tokens":193947,"cost":{"total_cost":0.9}}"#;
-    check(&usage("perplexity", perplexity), "output_tokens=205342 reasoning_tokens=193947 citation=52 query=3 cost=0.9");
+    check(
+        &usage("perplexity", perplexity),
+        "output_tokens=205342 reasoning_tokens=193947 citation=52 query=3 cost=0.9",
+    );
 }
 
 #[test]
@@ -207,7 +236,11 @@ fn cloudevents_structured_and_binary() {
     let expected = "event_id=ce-1 event_source=/app customer=acme time=1795366800000000 payload_kind=cloudevents+event.v1 input_tokens=5";
     check(decode(&structured).row(), expected);
     let headers = [
-        ("ce_specversion", "1.0"), ("ce_id", "ce-1"), ("ce_source", "/app"), ("ce_subject", "acme"), ("ce_time", "2026-11-22T17:00:00Z"),
+        ("ce_specversion", "1.0"),
+        ("ce_id", "ce-1"),
+        ("ce_source", "/app"),
+        ("ce_subject", "acme"),
+        ("ce_time", "2026-11-22T17:00:00Z"),
         ("content-type", "application/json"),
     ];
     check(decode_with(&DecodeConfig::default(), data.as_bytes(), &headers).row(), expected);
@@ -228,8 +261,14 @@ fn openmeter_and_lago_by_their_usual_names() {
         ))
     };
     let decoded = openmeter(r#"{"tokens":"120","type":"output","model":"gpt-4o","provider":"openai"}"#);
-    check(decoded.row(), "event_id=om-1 customer=customer-1 output_tokens=120 input_tokens=0 payload_kind=cloudevents+openmeter");
-    check(openmeter(r#"{"input":10,"output":20,"model":"gpt-4o","provider":"openai"}"#).row(), "input_tokens=10 output_tokens=20");
+    check(
+        decoded.row(),
+        "event_id=om-1 customer=customer-1 output_tokens=120 input_tokens=0 payload_kind=cloudevents+openmeter",
+    );
+    check(
+        openmeter(r#"{"input":10,"output":20,"model":"gpt-4o","provider":"openai"}"#).row(),
+        "input_tokens=10 output_tokens=20",
+    );
     assert_eq!(openmeter(r#"{"total_tokens":10,"model":"m","provider":"p"}"#).reject().0, "missing_field");
     let lago = r#"{"organization_id":"org","external_subscription_id":"sub-1","transaction_id":"t-1","code":"llm","timestamp":1795366800.25,
         "properties":{"model":"gpt-4o","provider":"openai","input_tokens":10,"output_tokens":"4","team":"search"}}"#.replace("\"4\"", "4");
@@ -244,17 +283,26 @@ fn gateways() {
     let openrouter = r#"{"id":"gen-1","provider":"Anthropic","object":"chat.completion","created":1795370390,"model":"anthropic/claude-4.5-sonnet","choices":[],
         "usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18,"cost":0.000102,"is_byok":false}}"#;
     let decoded = decode(openrouter);
-    check(decoded.row(), "provider_sent=openrouter event_id=gen-1 model=anthropic/claude-4.5-sonnet cost=0.000102 input_tokens=14");
+    check(
+        decoded.row(),
+        "provider_sent=openrouter event_id=gen-1 model=anthropic/claude-4.5-sonnet cost=0.000102 input_tokens=14",
+    );
     assert_eq!(decoded.row().tags["upstream_provider"], "Anthropic");
     let kong = r#"{"started_at":1795370390123,"request":{"id":"k-1"},"service":{"name":"chat"},"ai":{"ai-proxy":{"usage":{"prompt_token":89,"completion_token":84,"total_tokens":173,"cost":0.00123},
         "meta":{"request_model":"gpt-4","response_model":"gpt-4-0613","provider_name":"openai","llm_latency":2500},"cache":{"cache_status":"Hit"}}}}"#;
     let decoded = decode(kong);
-    check(decoded.row(), "event_id=k-1 model=gpt-4-0613 provider_sent=openai app=chat input_tokens=89 output_tokens=84 cost=0.00123 notes=response_cache_hit");
+    check(
+        decoded.row(),
+        "event_id=k-1 model=gpt-4-0613 provider_sent=openai app=chat input_tokens=89 output_tokens=84 cost=0.00123 notes=response_cache_hit",
+    );
     assert_eq!((decoded.row().cache_hit, decoded.row().latency_ms), (Some(true), Some(2500)));
     let portkey = r#"{"id":"pk-1","created_at":"2026-11-22T17:00:00Z","is_success":true,"ai_org":"openai","ai_model":"gpt-4o","req_units":10,"res_units":5,"total_units":15,
         "cost":1.25,"cost_currency":"USD","response_status_code":200,"response_time":900,"cache_status":"MISS","trace_id":"tr","virtual_key":"vk-name","metadata":{"team":"search","x":"y"}}"#;
     let decoded = decode(portkey);
-    check(decoded.row(), "event_id=pk-1 provider_sent=openai input_tokens=10 output_tokens=5 cost=0.0125 team=search api_key_id=vk-name status=ok");
+    check(
+        decoded.row(),
+        "event_id=pk-1 provider_sent=openai input_tokens=10 output_tokens=5 cost=0.0125 team=search api_key_id=vk-name status=ok",
+    );
     let envoy = r#"{"start_time":"2026-11-22T17:00:00.123Z","genai_model_name":"gpt-4o","genai_model_name_override":"-","genai_backend_name":"default/openai/route/x",
         "genai_tokens_input":"25","genai_tokens_output":"10","genai_tokens_total":"35","response_code":200,"x-request-id":"rq-1"}"#;
     check(decode(envoy).row(), "event_id=rq-1 provider_sent=openai model=gpt-4o input_tokens=25 output_tokens=10");
@@ -266,8 +314,17 @@ fn configured_mappings() {
         name: "billing".into(),
         when: [("kind".to_owned(), Text("llm".to_owned()))].into(),
         fields: [
-            ("id", "uid"), ("time", "at"), ("provider", "=openai"), ("model", "llm.name"), ("input_tokens", "llm.in"), ("output_tokens", "llm.out"),
-            ("tags.zone", "zone"), ("team", "owner.team"), ("reported_cost.amount", "usd"), ("status", "ok"), ("request", "=1"),
+            ("id", "uid"),
+            ("time", "at"),
+            ("provider", "=openai"),
+            ("model", "llm.name"),
+            ("input_tokens", "llm.in"),
+            ("output_tokens", "llm.out"),
+            ("tags.zone", "zone"),
+            ("team", "owner.team"),
+            ("reported_cost.amount", "usd"),
+            ("status", "ok"),
+            ("request", "=1"),
         ]
         .map(|(field, path)| (field.to_owned(), path.to_owned()))
         .into(),
@@ -288,7 +345,11 @@ fn span(id: &str, parent: &str, attributes: &str) -> String {
         .split_whitespace()
         .map(|pair| {
             let (key, value) = pair.split_once('=').expect("key=value");
-            let value = if value.parse::<i64>().is_ok() { format!(r#"{{"intValue":"{value}"}}"#) } else { format!(r#"{{"stringValue":"{value}"}}"#) };
+            let value = if value.parse::<i64>().is_ok() {
+                format!(r#"{{"intValue":"{value}"}}"#)
+            } else {
+                format!(r#"{{"stringValue":"{value}"}}"#)
+            };
             format!(r#"{{"key":"{key}","value":{value}}}"#)
         })
         .collect();
@@ -299,25 +360,36 @@ fn span(id: &str, parent: &str, attributes: &str) -> String {
 }
 
 fn spans(spans: &[String]) -> support::Decoded {
-    decode(format!(r#"{{"resourceSpans":[{{"resource":{{"attributes":[]}},"scopeSpans":[{{"scope":{{"name":"x"}},"spans":[{}]}}]}}]}}"#, spans.join(",")))
+    decode(format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[]}},"scopeSpans":[{{"scope":{{"name":"x"}},"spans":[{}]}}]}}]}}"#,
+        spans.join(",")
+    ))
 }
 
 #[test]
 fn spans_by_old_and_other_names() {
     let one = |attributes: &str| spans(&[span("000000000000000b", "", attributes)]).row().clone();
     check(
-        &one("gen_ai.system=anthropic llm.request.type=chat gen_ai.request.model=claude-x gen_ai.usage.prompt_tokens=10 gen_ai.usage.completion_tokens=3 gen_ai.usage.cache_read_input_tokens=400"),
+        &one(
+            "gen_ai.system=anthropic llm.request.type=chat gen_ai.request.model=claude-x gen_ai.usage.prompt_tokens=10 gen_ai.usage.completion_tokens=3 gen_ai.usage.cache_read_input_tokens=400",
+        ),
         "input_tokens=410 uncached_input_tokens=10 cache_read_tokens=400 output_tokens=3 notes=input_convention_corrected operation=chat",
     );
     check(
-        &one("openinference.span.kind=LLM llm.provider=openai llm.model_name=gpt-4o llm.token_count.prompt=10 llm.token_count.completion=5 llm.token_count.total=15 llm.token_count.prompt_details.cache_read=4 session.id=s1"),
+        &one(
+            "openinference.span.kind=LLM llm.provider=openai llm.model_name=gpt-4o llm.token_count.prompt=10 llm.token_count.completion=5 llm.token_count.total=15 llm.token_count.prompt_details.cache_read=4 session.id=s1",
+        ),
         "input_tokens=10 cache_read_tokens=4 output_tokens=5 session_id=s1 trace_id=0000000000000000000000000000000a",
     );
     check(
-        &one("gen_ai.operation.name=chat gen_ai.provider.name=openai server.address=my.openai.azure.com gen_ai.response.model=gpt-4o gen_ai.usage.input_tokens=1 openai.response.service_tier=scale"),
+        &one(
+            "gen_ai.operation.name=chat gen_ai.provider.name=openai server.address=my.openai.azure.com gen_ai.response.model=gpt-4o gen_ai.usage.input_tokens=1 openai.response.service_tier=scale",
+        ),
         "provider_sent=azure committed=true",
     );
-    let row = one("gen_ai.operation.name=embeddings gen_ai.provider.name=aws.bedrock server.address=bedrock-runtime.eu-west-1.amazonaws.com gen_ai.request.model=titan gen_ai.usage.input_tokens=1 error.type=timeout");
+    let row = one(
+        "gen_ai.operation.name=embeddings gen_ai.provider.name=aws.bedrock server.address=bedrock-runtime.eu-west-1.amazonaws.com gen_ai.request.model=titan gen_ai.usage.input_tokens=1 error.type=timeout",
+    );
     check(&row, "region=eu-west-1 operation=embeddings status=error error_type=timeout");
     assert_eq!(row.latency_ms, Some(1500));
 }
@@ -332,7 +404,10 @@ fn of_nested_spans_the_innermost_is_charged() {
         span("0000000000000004", "0000000000000003", chat),
         span("0000000000000005", "0000000000000004", "gen_ai.operation.name=chat gen_ai.request.model=m"),
     ]);
-    assert_eq!(decoded.rows.iter().map(|row| (row.index, row.text("span_id"))).collect::<Vec<_>>(), [(3, "0000000000000004")]);
+    assert_eq!(
+        decoded.rows.iter().map(|row| (row.index, row.text("span_id"))).collect::<Vec<_>>(),
+        [(3, "0000000000000004")]
+    );
     let (free, nested, none) = (Ignored::NotBillable, Ignored::NestedSpan, Ignored::NoUsage);
     assert_eq!(decoded.ignored, [(0, free), (1, nested), (2, free), (4, none)]);
 }

@@ -2,6 +2,12 @@
 //!
 //! genai-prices runs every reader over every body that has the reader's keys; only a reader of the body's own shape says what
 //! the body means (Anthropic's reader over a Responses body finds no cache, because it looks for other names).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 mod support;
 
@@ -11,10 +17,34 @@ use support::usages::{Reader, Recorded, all, as_expected, differences};
 
 /// (provider, flavour, the figure that differs, how many, why ours is right). `*` stands for every provider not named before.
 const EXCEPTIONS: [(&str, &str, &str, usize, &str); 9] = [
-    ("x-ai", "chat", "output_tokens", 31, "bodies of other providers: their own total says that reasoning is within the completion"),
-    ("cohere", "tokens", "input_tokens", 8, "Cohere bills `billed_units` (its other reader); `tokens` is what the model saw"),
-    ("*", "*", "input_video_tokens", 31, "`video_tokens` of OpenRouter has no reader; we name the part, the total is the same"),
-    ("*", "*", "cache_write_tokens", 69, "`cache_write_tokens` is newer than that reader; OpenAI and OpenRouter send and bill it"),
+    (
+        "x-ai",
+        "chat",
+        "output_tokens",
+        31,
+        "bodies of other providers: their own total says that reasoning is within the completion",
+    ),
+    (
+        "cohere",
+        "tokens",
+        "input_tokens",
+        8,
+        "Cohere bills `billed_units` (its other reader); `tokens` is what the model saw",
+    ),
+    (
+        "*",
+        "*",
+        "input_video_tokens",
+        31,
+        "`video_tokens` of OpenRouter has no reader; we name the part, the total is the same",
+    ),
+    (
+        "*",
+        "*",
+        "cache_write_tokens",
+        69,
+        "`cache_write_tokens` is newer than that reader; OpenAI and OpenRouter send and bill it",
+    ),
     ("*", "*", "cache_read_tokens", 8, "that reader looks for no cached tokens; the body is another provider's"),
     ("*", "*", "input_audio_tokens", 28, "that reader looks for no audio tokens; the body is OpenAI's"),
     ("*", "*", "output_reasoning_tokens", 223, "that reader does not tell reasoning apart; the total is the same"),
@@ -34,10 +64,14 @@ fn exception(reader: &Reader, figures: &[(String, i64, i64)]) -> usize {
 /// Every (body, reader of its shape).
 fn pairs(recorded: &[Recorded]) -> impl Iterator<Item = (&Recorded, &Reader, &BTreeMap<String, i64>)> {
     recorded.iter().flat_map(|recorded| {
-        let readers = recorded.expected.iter().flat_map(|expected| expected.readers.iter().map(|reader| (reader, &expected.usage)));
+        let readers = recorded
+            .expected
+            .iter()
+            .flat_map(|expected| expected.readers.iter().map(|reader| (reader, &expected.usage)));
         readers
             .filter(|(reader, _)| {
-                reader.shape() == recorded.shape() || (reader.provider == "cohere" && recorded.body["usage"].get("tokens").is_some())
+                reader.shape() == recorded.shape()
+                    || (reader.provider == "cohere" && recorded.body["usage"].get("tokens").is_some())
             })
             .map(move |(reader, usage)| (recorded, reader, usage))
     })
@@ -58,7 +92,13 @@ fn extraction_equals_that_of_genai_prices() {
             equal += 1;
         } else {
             let at = exception(reader, &figures);
-            assert!(at + 1 < EXCEPTIONS.len(), "{} by {}:{}: {figures:?}", recorded.file, reader.provider, reader.flavour);
+            assert!(
+                at + 1 < EXCEPTIONS.len(),
+                "{} by {}:{}: {figures:?}",
+                recorded.file,
+                reader.provider,
+                reader.flavour
+            );
             exceptions[at] += 1;
         }
     }
@@ -76,7 +116,9 @@ fn every_body_is_read_as_its_own_provider_reads_it() {
     let own = |reader: &Reader| {
         matches!(
             (reader.provider.as_str(), reader.flavour.as_str()),
-            ("anthropic" | "google" | "aws" | "cohere", "default") | ("openai", "chat" | "responses" | "embeddings") | ("cohere", "embeddings")
+            ("anthropic" | "google" | "aws" | "cohere", "default")
+                | ("openai", "chat" | "responses" | "embeddings")
+                | ("cohere", "embeddings")
         )
     };
     let recorded = all();
@@ -91,5 +133,8 @@ fn every_body_is_read_as_its_own_provider_reads_it() {
     }
     assert_eq!(whole, 784);
     let video = vec![("input_video_tokens".to_owned(), 258, 0)];
-    assert_eq!(different, [("models/cassettes/test_openrouter/test_openrouter_binary_content_video_public_api.yaml", video)]);
+    assert_eq!(
+        different,
+        [("models/cassettes/test_openrouter/test_openrouter_binary_content_video_public_api.yaml", video)]
+    );
 }

@@ -1,5 +1,11 @@
 //! A restart decides the same: what identifies an event live and what is read back from its row in the lake are equal, for
 //! every payload kind, whatever pricing made of tier, region and model on the way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 use proptest::prelude::*;
 use spendstream_pipeline::batch::RawMessage;

@@ -40,11 +40,8 @@ fn redact(table: &mut Table) {
     for (key, value) in table.iter_mut() {
         match value {
             Value::Table(inner) => redact(inner),
-            Value::String(text) if is_secret(key) => {
-                if !text.is_empty() {
-                    REDACTED.clone_into(text);
-                }
-            }
+            Value::String(text) if text.is_empty() => {}
+            Value::String(text) if is_secret(key) => REDACTED.clone_into(text),
             // `ssl://user:password@host` in any value.
             Value::String(text) => {
                 if let Some(hidden) = without_userinfo(text) {

@@ -36,7 +36,7 @@ pub struct Args {
     /// Upper bound of the output, taken when --output-tokens is not given.
     #[arg(long, value_name = "N")]
     max_output_tokens: Option<i64>,
-    /// classification, summarisation or question_answering: how long answers usually are.
+    /// classification, summarisation or `question_answering`: how long answers usually are.
     #[arg(long)]
     task_type: Option<String>,
     /// Input tokens that come from the provider's cache.

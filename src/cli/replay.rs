@@ -31,7 +31,7 @@ const NAMED: usize = 20;
   spendstream replay --file events.ndjson
   zcat events.ndjson.gz | spendstream replay --file -")]
 pub struct Args {
-    /// From kafka.dead_letter_topic (the default).
+    /// From `kafka.dead_letter_topic` (the default).
     #[arg(long, conflicts_with = "file")]
     dead_letters: bool,
     /// From a file with one event per line; - reads standard input.
@@ -85,13 +85,12 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     let mut sender = Sender::new(&config.kafka, args.dry_run)?;
     let mut count = Count::default();
     let limit = args.limit.unwrap_or(u64::MAX);
-    let read = match &args.file {
-        Some(file) => lines::read(file, config.decode.max_message_bytes, limit, &mut sender, &mut count),
-        None => {
-            let wanted =
-                letters::Wanted { reason: args.reason.as_deref(), since_millis: since.map(|at| at.div_euclid(1_000)) };
-            letters::read(&config.kafka, &wanted, limit, &mut sender, &mut count)
-        }
+    let read = if let Some(file) = &args.file {
+        lines::read(file, config.decode.max_message_bytes, limit, &mut sender, &mut count)
+    } else {
+        let since_millis = since.map(|at| at.div_euclid(1_000));
+        let wanted = letters::Wanted { reason: args.reason.as_deref(), since_millis };
+        letters::read(&config.kafka, &wanted, limit, &mut sender, &mut count)
     };
     // What was sent before a failure is sent: wait for it and say so, whatever went wrong.
     let delivered = sender.finish();
@@ -126,15 +125,15 @@ fn report(args: &Args, config: &Config, count: &Count) {
     for (reason, number) in &count.reasons {
         println!("{number:>10}  {reason}");
     }
-    println!("{}", summary(args.file.is_some(), args.dry_run, &config.kafka.topic, count));
+    let verb = if args.dry_run { "would replay" } else { "replayed" };
+    let what = if args.file.is_some() { "events" } else { "dead letters" };
+    println!("{verb} {} {what} to {}{}", count.sent, config.kafka.topic, remainder(count));
 }
 
-/// `replayed 12 dead letters to usage.events; skipped 2 truncated`.
-fn summary(is_file: bool, dry_run: bool, topic: &str, count: &Count) -> String {
+/// What was not sent: `; skipped 2 (only its beginning was kept); left 3 that were not asked for`.
+fn remainder(count: &Count) -> String {
     use std::fmt::Write as _;
-    let verb = if dry_run { "would replay" } else { "replayed" };
-    let what = if is_file { "events" } else { "dead letters" };
-    let mut text = format!("{verb} {} {what} to {topic}", count.sent);
+    let mut text = String::new();
     for (skip, number) in &count.skipped {
         // Writing to a text cannot fail.
         let _ = write!(text, "; skipped {number} ({skip})");
@@ -147,7 +146,7 @@ fn summary(is_file: bool, dry_run: bool, topic: &str, count: &Count) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, NAMED, Skip, summary};
+    use super::{Count, NAMED, Skip, remainder};
 
     #[test]
     fn the_last_line_says_everything() {
@@ -157,11 +156,7 @@ mod tests {
         }
         assert_eq!(count.named.len(), NAMED);
         assert_eq!(count.named[0], "skipped 0: only its beginning was kept");
-        assert_eq!(
-            summary(false, false, "usage.events", &count),
-            "replayed 3 dead letters to usage.events; skipped 30 (only its beginning was kept); left 2 that were not asked \
-             for"
-        );
-        assert_eq!(summary(true, true, "t", &Count::default()), "would replay 0 events to t");
+        assert_eq!(remainder(&count), "; skipped 30 (only its beginning was kept); left 2 that were not asked for");
+        assert_eq!(remainder(&Count::default()), "");
     }
 }

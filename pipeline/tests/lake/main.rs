@@ -1,4 +1,10 @@
 //! The lake's proof, in one binary: whatever the store does and whoever else commits, each offset is in the table exactly once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 mod checks;
 mod faults;

@@ -36,7 +36,7 @@ const SHOWN: usize = 30;
   spendstream prices import --from genai-prices data.json --book ./prices --apply
   spendstream prices import --from spendstream negotiated.csv --book ./prices --date 2026-12-01 --apply")]
 pub struct Args {
-    /// What the file is: LiteLLM's model_prices_and_context_window.json, genai-prices' data.json, or our prices.csv.
+    /// What the file is: LiteLLM's `model_prices_and_context_window.json`, genai-prices' `data.json`, or our `prices.csv`.
     #[arg(long, value_enum)]
     from: From,
     /// The price list.

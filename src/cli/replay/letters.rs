@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use spendstream_pipeline::intake::client;
 use spendstream_schemas::config::KafkaConfig;
@@ -20,7 +21,7 @@ type Reader = BaseConsumer<Acknowledged>;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Without any message for so long the broker is taken for gone.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which letters to send.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +125,7 @@ fn start(consumer: &Reader, topic: &str, since_millis: Option<i64>) -> anyhow::R
     let at = || format!("topic {topic}");
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).with_context(at)?;
     let partitions: Vec<i32> =
-        metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+        metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
     if partitions.is_empty() {
         bail!("topic {topic} does not exist: nothing was ever rejected, or kafka.dead_letter_topic names another");
     }

@@ -18,7 +18,7 @@ use spendstream_schemas::config::KafkaConfig;
 use super::verdict::Record;
 
 /// How long a record may wait for its acknowledgement.
-const DELIVERY: Duration = Duration::from_secs(120);
+const DELIVERY: Duration = Duration::from_mins(2);
 /// How often progress is shown on a terminal.
 const SHOW: Duration = Duration::from_millis(500);
 

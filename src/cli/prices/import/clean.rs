@@ -178,6 +178,9 @@ pub fn rows(
     rows
 }
 
+/// Provider, model of the book, region.
+type Id = (Arc<str>, Arc<str>, Arc<str>);
+
 /// Gives each model the id under which the book knows it. Where several spellings of a list are one model of the book, the
 /// one that is spelt as in the book stays, else the first.
 pub fn one_spelling(offer: &mut Offer, book: &PriceBook) {
@@ -188,7 +191,7 @@ pub fn one_spelling(offer: &mut Offer, book: &PriceBook) {
         ids.entry(key).or_insert_with(|| known_id(row, book, &known));
     }
     // Which spelling speaks for an id in a region.
-    let mut speaker: HashMap<(Arc<str>, Arc<str>, Arc<str>), Arc<str>> = HashMap::new();
+    let mut speaker: HashMap<Id, Arc<str>> = HashMap::new();
     for row in &offer.rows {
         let id = &ids[&(Arc::clone(&row.provider), Arc::clone(&row.model))];
         let spoken = speaker.entry((Arc::clone(&row.provider), Arc::clone(id), Arc::clone(&row.region)));
