@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use spendstream_schemas::ids::SourcePartition;
@@ -231,7 +232,8 @@ impl CommitLoop {
         let Some(committed) = committed else { return Ok(horizon) };
         let oldest = committed.saturating_sub(self.wires.horizon);
         let mut seen = Vec::new();
-        for batch in recent_rows(&self.wires.lake, source, oldest, &rebuild::columns()).await? {
+        let mut rows = recent_rows(&self.wires.lake, source, oldest, &rebuild::columns()).await?;
+        while let Some(batch) = rows.try_next().await? {
             seen.extend(rebuild::fingerprints(&batch)?);
         }
         seen.sort_unstable_by_key(|(offset, index, _)| (*offset, *index));

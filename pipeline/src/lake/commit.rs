@@ -11,9 +11,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::TransactionError;
 use deltalake_core::logstore::CommitOrBytes;
-use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::ObjectStore;
 use spendstream_schemas::config::LakeConfig;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
@@ -25,13 +23,8 @@ use super::log::{Log, one_line};
 use super::maintain::{Checkpointer, Counters};
 use super::retry::{Backoff, Stop};
 use super::state::{TableState, is_commit};
-use super::table;
+use super::{table, upload};
 use crate::batch::{DataFile, LakeCommit, Tally};
-
-/// Files of one commit that are stored at a time.
-const PARALLEL_PUTS: usize = 4;
-/// Larger files are stored in parts.
-const PART_BYTES: usize = 16 << 20;
 
 /// A commit that is in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,7 +288,7 @@ impl Committer {
         let mut pending = files.to_vec();
         let mut failures = 0;
         while !pending.is_empty() {
-            let puts = put_all(Arc::clone(&self.files), pending);
+            let puts = upload::put_all(Arc::clone(&self.files), pending);
             let failed = self.stop.unless(puts).await.ok_or(CommitError::Cancelled)?;
             if let Some((file, error)) = failed.first() {
                 failures += 1;
@@ -322,42 +315,5 @@ impl Committer {
 
     fn foreign(&self, reason: &str) -> LakeError {
         LakeError::Foreign { lake: self.lake.to_string(), reason: reason.to_owned() }
-    }
-}
-
-/// Stores files side by side; returns those that were not stored.
-async fn put_all(store: Arc<dyn ObjectStore>, files: Vec<DataFile>) -> Vec<(DataFile, object_store::Error)> {
-    let puts = files.into_iter().map(|file| {
-        let store = Arc::clone(&store);
-        async move {
-            let answer = put(store.as_ref(), &file).await;
-            answer.err().map(|error| (file, error))
-        }
-    });
-    // Not collected before they run: an iterator of futures is polled a few at a time.
-    futures::stream::iter(puts).buffer_unordered(PARALLEL_PUTS).filter_map(std::future::ready).collect().await
-}
-
-/// Stores one file under its unique name; doing so again is harmless.
-async fn put(store: &dyn ObjectStore, file: &DataFile) -> object_store::Result<()> {
-    let path = Path::from(file.path.as_str());
-    if file.bytes.len() <= PART_BYTES {
-        return store.put(&path, PutPayload::from_bytes(file.bytes.clone())).await.map(|_| ());
-    }
-    let mut upload = store.put_multipart(&path).await?;
-    let parts: Vec<Bytes> = (0..file.bytes.len())
-        .step_by(PART_BYTES)
-        .map(|from| file.bytes.slice(from..file.bytes.len().min(from + PART_BYTES)))
-        .collect();
-    // The order of the calls is the order of the parts; they are sent side by side.
-    let sends: Vec<_> = parts.into_iter().map(|part| upload.put_part(PutPayload::from_bytes(part))).collect();
-    let sent =
-        futures::stream::iter(sends.into_iter().map(Ok)).try_for_each_concurrent(PARALLEL_PUTS, |send| send).await;
-    match sent {
-        Ok(()) => upload.complete().await.map(|_| ()),
-        Err(error) => {
-            let _ = upload.abort().await;
-            Err(error)
-        }
     }
 }

@@ -19,6 +19,7 @@ pub mod state;
 mod stats;
 pub mod status;
 pub mod table;
+mod upload;
 mod view;
 
 pub use commit::{Committed, Committer};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use bytes::Bytes;
@@ -14,36 +14,25 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
+use tokio::sync::mpsc;
 
 use super::error::LakeError;
 use super::log::one_line;
 
-/// Files read at a time; each is held whole.
-const PARALLEL_READS: usize = 2;
+/// Batches that wait for who reads them.
+const WAITING_BATCHES: usize = 4;
 const LINEAGE: [&str; 4] = ["source_cluster", "source_topic", "source_partition", "source_offset"];
 
-/// Rows of `source` with an offset of at least `min_offset`, with the named columns in that order; rows themselves in no order.
+/// Rows of `source` with an offset of at least `min_offset`, with the named columns in that order, batch by batch; in no order.
+/// No more than one file and a few batches are held.
 ///
 /// # Errors
 /// When the lake cannot be read. A lake without the table has no rows.
 pub async fn recent_rows(
-    lake: &Lake,
-    source: &SourcePartition,
-    min_offset: i64,
-    columns: &[&str],
-) -> Result<Vec<RecordBatch>, LakeError> {
-    recent_stream(lake, source, min_offset, columns).await?.try_collect().await
-}
-
-/// As [`recent_rows`], batch by batch.
-///
-/// # Errors
-/// As [`recent_rows`].
-pub async fn recent_stream(
     lake: &Lake,
     source: &SourcePartition,
     min_offset: i64,
@@ -55,30 +44,41 @@ pub async fn recent_stream(
         columns: columns.iter().map(|name| (*name).to_owned()).collect(),
     });
     let paths = files(lake, &wanted).await?;
-    let (store, name) = (lake.table_store(USAGE_TABLE), lake.to_string());
-    let reads = paths.into_iter().map(move |path| {
-        let (store, wanted, name) = (Arc::clone(&store), Arc::clone(&wanted), name.clone());
-        async move {
-            let found = read_file(store, wanted, &path).await;
-            found.map_err(|reason| LakeError::Store {
-                lake: name,
-                doing: "reading recent rows",
-                reason: format!("{path}: {}", one_line(&reason.to_string())),
-            })
+    let (sender, batches) = mpsc::channel(WAITING_BATCHES);
+    tokio::spawn(read_all(lake.clone(), wanted, paths, sender));
+    let next = |mut batches: mpsc::Receiver<_>| async move { batches.recv().await.map(|batch| (batch, batches)) };
+    Ok(futures::stream::unfold(batches, next).boxed())
+}
+
+type Sender = mpsc::Sender<Result<RecordBatch, LakeError>>;
+
+/// Sends the wanted rows of each file; ends when nobody listens any more.
+async fn read_all(lake: Lake, wanted: Arc<Wanted>, paths: Vec<Path>, sender: Sender) {
+    let store = lake.table_store(USAGE_TABLE);
+    for path in paths {
+        let read = read_file(Arc::clone(&store), Arc::clone(&wanted), &path, &sender).await;
+        if let Err(reason) = read {
+            let reason = format!("{path}: {}", one_line(&reason.to_string()));
+            let error = LakeError::Store { lake: lake.to_string(), doing: "reading recent rows", reason };
+            // Nobody listens: nobody needs to know.
+            let _ = sender.send(Err(error)).await;
+            return;
         }
-    });
-    let batches = futures::stream::iter(reads).buffered(PARALLEL_READS);
-    Ok(batches.map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok))).try_flatten().boxed())
+        if sender.is_closed() {
+            return;
+        }
+    }
 }
 
 async fn read_file(
     store: Arc<dyn ObjectStore>,
     wanted: Arc<Wanted>,
     path: &Path,
-) -> Result<Vec<RecordBatch>, Box<dyn std::error::Error + Send + Sync>> {
-    let bytes = store.get(path).await?.bytes().await?;
+    sender: &Sender,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (bytes, sender) = (store.get(path).await?.bytes().await?, sender.clone());
     // Decoding is work for a thread of its own.
-    Ok(tokio::task::spawn_blocking(move || wanted.read(bytes)).await??)
+    Ok(tokio::task::spawn_blocking(move || wanted.read(bytes, &sender)).await??)
 }
 
 /// Active files that may have wanted rows, newest first.
@@ -130,21 +130,23 @@ impl Wanted {
             || outside("source_cluster", &self.source.cluster))
     }
 
-    fn read(&self, file: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
+    /// Decodes the lineage first and the other columns only of rows that match.
+    fn read(self: Arc<Self>, file: Bytes, sender: &Sender) -> Result<(), ArrowError> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-        let names = LINEAGE.into_iter().chain(self.columns.iter().map(String::as_str));
-        let mask = ProjectionMask::columns(builder.parquet_schema(), names);
-        let mut out = Vec::new();
-        for batch in builder.with_projection(mask).build()? {
+        let lineage = ProjectionMask::columns(builder.parquet_schema(), LINEAGE);
+        let wanted = ProjectionMask::columns(builder.parquet_schema(), self.columns.iter().map(String::as_str));
+        let this = Arc::clone(&self);
+        let matches = ArrowPredicateFn::new(lineage, move |batch| this.matches(&batch));
+        let filter = RowFilter::new(vec![Box::new(matches)]);
+        for batch in builder.with_projection(wanted).with_row_filter(filter).build()? {
             let batch = batch?;
-            let batch = filter_record_batch(&batch, &self.matches(&batch)?)?;
-            if batch.num_rows() > 0 {
-                let indices =
-                    self.columns.iter().map(|name| batch.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-                out.push(batch.project(&indices)?);
+            let schema = batch.schema();
+            let indices = self.columns.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+            if batch.num_rows() > 0 && sender.blocking_send(Ok(batch.project(&indices)?)).is_err() {
+                return Ok(());
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     fn matches(&self, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {

@@ -5,11 +5,10 @@ use arrow::datatypes::{Decimal128Type, Int64Type};
 use datafusion::prelude::SessionContext;
 use deltalake_core::DeltaTable;
 use object_store::{ObjectStoreExt, path::Path};
-use spendstream_pipeline::lake::recent::recent_rows;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
 
-use crate::support::{commit, cost, memory, open, source};
+use crate::support::{commit, cost, memory, open, recent, source};
 
 async fn sql(lake: &Lake, query: &str) -> Vec<arrow::record_batch::RecordBatch> {
     let mut table = DeltaTable::new(lake.log_store(USAGE_TABLE));
@@ -70,13 +69,13 @@ async fn statistics_are_exact_and_name_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_since_an_offset_are_found() {
     let lake = memory();
-    assert!(recent_rows(&lake, &source(0), 0, &["event_id"]).await.unwrap().is_empty(), "no table yet");
+    assert!(recent(&lake, 0, 0, &["event_id"]).await.is_empty(), "no table yet");
     let mut committer = open(&lake).await;
-    assert!(recent_rows(&lake, &source(0), 0, &["event_id"]).await.unwrap().is_empty(), "an empty table");
+    assert!(recent(&lake, 0, 0, &["event_id"]).await.is_empty(), "an empty table");
     committer.commit(commit(&[(0, 0, 10), (1, 0, 10)])).await.unwrap();
     committer.commit(commit(&[(0, 10, 20)])).await.unwrap();
     let mut found = Vec::new();
-    for batch in recent_rows(&lake, &source(0), 8, &["source_offset", "event_id", "tags"]).await.unwrap() {
+    for batch in recent(&lake, 0, 8, &["source_offset", "event_id", "tags"]).await {
         assert_eq!(batch.schema().field(1).name(), "event_id");
         let (offsets, ids) = (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_string::<i32>());
         found.extend((0..batch.num_rows()).map(|row| (offsets.value(row), ids.value(row).to_owned())));

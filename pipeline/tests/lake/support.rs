@@ -11,6 +11,7 @@ use arrow::array::{
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use spendstream_pipeline::batch::{Generation, LakeCommit, PartitionProgress, Tally};
@@ -152,12 +153,17 @@ pub fn commit(parts: &[(i32, i64, i64)]) -> LakeCommit {
     LakeCommit { files: encoder.finish().unwrap(), progress, dead_letters: Vec::new() }
 }
 
+/// Rows of a partition since an offset.
+pub async fn recent(lake: &Lake, partition: i32, min_offset: i64, columns: &[&str]) -> Vec<RecordBatch> {
+    recent_rows(lake, &source(partition), min_offset, columns).await.unwrap().try_collect().await.unwrap()
+}
+
 /// The offsets in the table, by partition, each as often as it is there.
 pub async fn held(lake: &Lake, partitions: i32) -> BTreeMap<i32, Vec<i64>> {
     let mut held = BTreeMap::new();
     for partition in 0..partitions {
         let mut offsets = Vec::new();
-        for batch in recent_rows(lake, &source(partition), 0, &["source_offset"]).await.unwrap() {
+        for batch in recent(lake, partition, 0, &["source_offset"]).await {
             offsets.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
         }
         offsets.sort_unstable();

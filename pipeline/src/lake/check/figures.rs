@@ -130,12 +130,13 @@ async fn partitions(view: &LakeView) -> Result<Vec<PartitionFigures>, LakeError>
     let mut found = HashMap::new();
     for batch in view.rows(sql).await? {
         let columns: Vec<_> = (0..batch.num_columns()).map(|column| texts(&batch, column)).collect();
-        for row in 0..batch.num_rows() {
-            let text = |column: usize| columns[column][row].clone().unwrap_or_default();
-            let number = |column: usize| text(column).parse::<i64>().unwrap_or(0);
-            let partition = i32::try_from(number(2)).unwrap_or(-1);
-            let source = SourcePartition { cluster: text(0), topic: text(1), partition };
-            found.insert(source, (number(3), number(4), number(5)));
+        let fields = |row: usize| columns.iter().map(move |column| column[row].clone().unwrap_or_default());
+        for fields in (0..batch.num_rows()).map(|row| fields(row).collect::<Vec<_>>()) {
+            let [cluster, topic, partition, rows, first, last] = fields.as_slice() else { continue };
+            let number = |text: &String| text.parse::<i64>().unwrap_or(0);
+            let partition = i32::try_from(number(partition)).unwrap_or(-1);
+            let source = SourcePartition { cluster: cluster.clone(), topic: topic.clone(), partition };
+            found.insert(source, (number(rows), number(first), number(last)));
         }
     }
     let mut sources: Vec<_> = found.keys().chain(view.state.offsets.keys()).cloned().collect();
