@@ -1,6 +1,6 @@
 //! A lake of a test: where it lies, and ways to read it: the product's own SQL, and readers that know nothing of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Map, Value};
@@ -41,6 +41,11 @@ impl Lake {
 
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// Where its objects lie as files.
+    pub fn folder(&self) -> &Path {
+        &self.objects
     }
 
     /// Every file of the lake.
@@ -121,7 +126,7 @@ impl Lake {
 }
 
 /// The binary with a clean environment, in a folder without a configuration file.
-pub fn command(folder: &std::path::Path) -> Command {
+pub fn command(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
     command.current_dir(folder);

@@ -133,23 +133,28 @@ fn dead_letters_are_replayed_once_the_cause_is_gone() {
     let (broker, lake) = (broker::shared(), Lake::file());
     let mut setup = Setup::new(broker, "replay", 1, &lake);
     let producer = Producer::new(broker, &setup.topic, 1);
-    let team = "a-team-with-a-long-name-".repeat(60);
-    for id in ["long-1", "long-2"] {
-        producer.send(id, format!(r#"{{"id":"{id}",{HEAD},"team":"{team}",{USAGE}}}"#).as_bytes());
+    let tags: Vec<String> = (0..100).map(|number| format!(r#""tag{number}":"value{number}""#)).collect();
+    for id in ["many-1", "many-2"] {
+        producer.send(id, format!(r#"{{"id":"{id}",{HEAD},"tags":{{{}}},{USAGE}}}"#, tags.join(",")).as_bytes());
     }
     producer.flush();
     let instance = setup.start_ready();
     dead_letters(&setup, 2);
     instance.stop();
 
-    setup.set("DECODE__MAX_TEXT_BYTES", "4096");
+    setup.set("DECODE__MAX_TAGS", "100");
     let mut instance = setup.start_ready();
     setup.run(&["replay"]);
     instance.wait_rows(&lake, 2);
     instance.stop();
-    let rows = lake.rows("SELECT event_id, team FROM usage ORDER BY event_id");
-    let rows: Vec<_> = rows.iter().map(|row| (text(&row["event_id"]), text(&row["team"]))).collect();
-    assert_eq!(rows, [("long-1".to_owned(), team.clone()), ("long-2".to_owned(), team)]);
+    let rows = lake
+        .rows("SELECT event_id, cost, cardinality(tags) AS tags, tags['tag99'] AS last FROM usage ORDER BY event_id");
+    assert_eq!(rows.len(), 2);
+    for (row, id) in rows.iter().zip(["many-1", "many-2"]) {
+        // Ten tokens in, one out, of gpt-4o.
+        let found = ["event_id", "cost", "tags", "last"].map(|column| text(&row[column]));
+        assert_eq!(found, [id, "0.000035", "100", "value99"]);
+    }
     assert_eq!(topics::read(broker, &setup.dead).len(), 2, "nothing was set aside a second time");
     lake.assert_clean();
 }

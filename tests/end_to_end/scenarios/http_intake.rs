@@ -50,7 +50,8 @@ fn check(name: &str, (path, kind, capture): (&str, &str, &str), answer: (u16, &s
 fn what_is_no_json_and_no_otlp_is_refused() {
     need!(Kafka);
     let lake = Lake::file();
-    let mut instance = Setup::new(broker::shared(), "http-refused", 1, &lake).start_ready();
+    let setup = Setup::new(broker::shared(), "http-refused", 1, &lake);
+    let mut instance = setup.start_ready();
     let address = instance.address();
     for (path, kind, body, expected) in
         [("/v1/events", JSON, "{oops", 400), ("/v1/events", JSON, "", 400), ("/v1/traces", "text/plain", "{}", 415)]

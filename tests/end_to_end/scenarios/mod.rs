@@ -4,6 +4,7 @@ mod captures;
 mod collector;
 mod compose;
 mod dead_letters;
+mod demo;
 mod duplicates;
 mod flow;
 mod http_intake;
