@@ -59,7 +59,7 @@ fn claude() -> Call {
 #[track_caller]
 fn check(decoded: &Decoded, expected: &[Call]) {
     assert!(decoded.rejects.is_empty(), "{:#?}", decoded.rejects);
-    let found: Vec<(&str, &str, Vec<(&str, i64)>)> = decoded
+    let found: Vec<_> = decoded
         .rows
         .iter()
         .map(|row| (row.text("model"), row.text("status"), row.counted().into_iter().collect()))
@@ -103,7 +103,7 @@ fn litellm_generic_api_callback() {
 #[test]
 fn litellm_as_json_lines() {
     let array: Vec<serde_json::Value> = serde_json::from_slice(&fixture("captures/litellm_generic_api.json")).unwrap();
-    let lines: String = array.iter().map(|payload| format!("{payload}\n")).collect();
+    let lines = array.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let (whole, lines) = (decode(fixture("captures/litellm_generic_api.json")), decode(lines));
     assert_eq!(whole, lines);
 }

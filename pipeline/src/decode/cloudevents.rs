@@ -30,7 +30,7 @@ pub(super) struct Envelope<'n> {
 }
 
 impl<'n> Envelope<'n> {
-    /// Of binary mode; `None` when the headers are not those of a CloudEvent.
+    /// Of binary mode; `None` when the headers are not those of a `CloudEvent`.
     pub fn from_headers(headers: &'n Headers) -> Option<Self> {
         concerned(headers).then(|| Self {
             id: headers.get("ce_id"),

@@ -67,5 +67,5 @@ fn counts<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> 
     let input = of("input", "inputTokenCount")?;
     let output = of("output", "outputTokenCount")?;
     let (read, write) = (of("input", "cacheReadInputTokenCount")?, of("input", "cacheWriteInputTokenCount")?);
-    bedrock_counts([input, read, write, output, None], None, hint)
+    Ok(bedrock_counts([input, read, write, output, None], None, hint))
 }

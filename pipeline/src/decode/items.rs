@@ -106,12 +106,11 @@ fn lines(text: &str, context: Context<'_>, out: &mut Out<'_>) {
         return out.reject(too_many(lines.len(), context).keeping(Some(kept.join(b"\n".as_slice()))));
     }
     for line in lines {
-        match Node::parse(line) {
-            Ok(node) => one(&node, context, out),
-            Err(_) => {
-                let fault = Fault::new(Reason::NotJson, format!("a line is not JSON: {}", syntax_error(line)));
-                out.reject(fault.keeping(Some(line.as_bytes().to_vec())));
-            }
+        if let Ok(node) = Node::parse(line) {
+            one(&node, context, out);
+        } else {
+            let fault = Fault::new(Reason::NotJson, format!("a line is not JSON: {}", syntax_error(line)));
+            out.reject(fault.keeping(Some(line.as_bytes().to_vec())));
         }
     }
 }
@@ -123,7 +122,7 @@ fn not_json(payload: &[u8], why: &str) -> Reject {
     Fault::new(Reason::NotJson, detail).keeping(None)
 }
 
-/// serde_json words its errors well; our own parser only says where.
+/// `serde_json` words its errors well; our own parser only says where.
 fn syntax_error(text: &str) -> String {
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Err(error) => error.to_string(),

@@ -75,7 +75,7 @@ fn apply<'n>(
         ("time", Value::Node(node)) => call.time_micros = Some(micros(node, field, Unit::Any)?),
         ("latency_ms", Value::Node(node)) => call.row.latency_ms = Some(count(node, field)?),
         ("cache_hit", value) => {
-            call.row.cache_hit = value.text().map(|text| matches!(text, "true" | "1" | "HIT" | "hit"))
+            call.row.cache_hit = value.text().map(|text| matches!(text, "true" | "1" | "HIT" | "hit"));
         }
         ("reported_cost.amount", Value::Node(node)) => {
             let currency = fields.get("reported_cost.currency").map_or("USD", |path| match path.strip_prefix('=') {

@@ -1,4 +1,4 @@
-//! Metering events with free properties, by the names their documentation uses: `OpenMeter` (inside a CloudEvent) and Lago.
+//! Metering events with free properties, by the names their documentation uses: `OpenMeter` (inside a `CloudEvent`) and Lago.
 //!
 //! Other names are read by a configured mapping, which comes first.
 

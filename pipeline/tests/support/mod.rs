@@ -52,7 +52,7 @@ impl Row {
     }
 
     pub fn notes(&self) -> Vec<&'static str> {
-        self.notes.iter().map(|note| note.name()).collect()
+        self.notes.iter().map(spendstream_schemas::note::Note::name).collect()
     }
 
     /// The counts that are not zero, by column.
@@ -115,7 +115,11 @@ impl Sink for Decoded {
             notes: row.notes,
             quality: row.quality,
         });
-        assert_eq!(self.rows.last().map(|row| row.quantities.len()), Some(row.quantities.len()), "names of quantities are unique");
+        assert_eq!(
+            self.rows.last().map(|row| row.quantities.len()),
+            Some(row.quantities.len()),
+            "names of quantities are unique"
+        );
     }
 
     fn reject(&mut self, index: u32, reject: Reject) {

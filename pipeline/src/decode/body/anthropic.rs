@@ -32,18 +32,15 @@ fn counts<'n>(usage: &Node<'_>) -> Result<(Parts<'n>, Notes), Fault> {
     let mut notes = Notes::NONE;
     parts.cache_read = count_of(usage, "cache_read_input_tokens")?.unwrap_or(0);
     let writes = count_of(usage, "cache_creation_input_tokens")?;
-    match object_of(usage, "cache_creation")? {
-        Some(split) => {
-            let short = count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0);
-            parts.cache_write_1h = count_of(split, "ephemeral_1h_input_tokens")?.unwrap_or(0);
-            // What the split leaves out has the default lifetime.
-            parts.cache_write = writes.map_or(short, |writes| writes.saturating_sub(parts.cache_write_1h).max(short));
-        }
-        None => {
-            parts.cache_write = writes.unwrap_or(0);
-            if parts.cache_write > 0 {
-                notes.insert(Note::CacheTtlAssumed);
-            }
+    if let Some(split) = object_of(usage, "cache_creation")? {
+        let short = count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0);
+        parts.cache_write_1h = count_of(split, "ephemeral_1h_input_tokens")?.unwrap_or(0);
+        // What the split leaves out has the default lifetime.
+        parts.cache_write = writes.map_or(short, |writes| writes.saturating_sub(parts.cache_write_1h).max(short));
+    } else {
+        parts.cache_write = writes.unwrap_or(0);
+        if parts.cache_write > 0 {
+            notes.insert(Note::CacheTtlAssumed);
         }
     }
     let cached = [parts.cache_read, parts.cache_write, parts.cache_write_1h];

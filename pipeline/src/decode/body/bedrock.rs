@@ -8,7 +8,7 @@ use super::super::parts::Parts;
 use super::super::reject::Fault;
 use super::{Hint, Reading};
 
-/// `usage` of Converse and ConverseStream, and `amazon-bedrock-invocationMetrics`.
+/// `usage` of Converse and `ConverseStream`, and `amazon-bedrock-invocationMetrics`.
 pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
     let mut long = 0_i64;
     for detail in usage.get("cacheDetails").map(Node::items).unwrap_or_default() {
@@ -17,7 +17,7 @@ pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Readin
         }
     }
     let split = usage.get("cacheDetails").map(|_| long);
-    from_counts(
+    Ok(from_counts(
         [
             first_count(usage, &["inputTokens", "inputTokenCount"])?,
             first_count(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"])?,
@@ -27,15 +27,15 @@ pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Readin
         ],
         split,
         hint,
-    )
+    ))
 }
 
 /// From input, cache reads, cache writes, output and total; `one_hour` writes where lifetimes are told.
 pub(in super::super) fn from_counts<'n>(
     [input, read, write, output, total]: [Option<i64>; 5],
     one_hour: Option<i64>,
-    hint: Hint<'n>,
-) -> Result<Reading<'n>, Fault> {
+    hint: Hint<'_>,
+) -> Reading<'n> {
     let (read, write) = (read.unwrap_or(0), write.unwrap_or(0));
     let mut reading = Reading::default();
     let mut uncached = input;
@@ -67,5 +67,5 @@ pub(in super::super) fn from_counts<'n>(
         total,
         ..Parts::default()
     };
-    Ok(reading)
+    reading
 }

@@ -33,7 +33,7 @@ fn one<'n>(node: &'n Node<'_>, scope: &'n str, resource: usize) -> Result<Span<'
     let status = node.get("status").and_then(|status| status.get("code"));
     Ok(Span {
         trace_id: required("traceId")?,
-        span_id: required("spanId")?,
+        id: required("spanId")?,
         parent_id: id(node, "parentSpanId").unwrap_or_default(),
         start_nanos: nanos(node, "startTimeUnixNano").unwrap_or_default(),
         end_nanos: nanos(node, "endTimeUnixNano").unwrap_or_default(),
@@ -90,7 +90,7 @@ pub(super) fn kept(span: &Span<'_>, spans: &Spans<'_>) -> Vec<u8> {
         "resource": {"attributes": known(resource)},
         "scopeSpans": [{"scope": {"name": span.scope}, "spans": [{
             "traceId": span.trace_id,
-            "spanId": span.span_id,
+            "spanId": span.id,
             "parentSpanId": span.parent_id,
             "startTimeUnixNano": span.start_nanos.to_string(),
             "endTimeUnixNano": span.end_nanos.to_string(),

@@ -35,7 +35,7 @@ pub(super) type Attributes<'n> = Vec<(&'n str, Value<'n>)>;
 pub(super) struct Span<'n> {
     /// Hexadecimal, lower case.
     pub trace_id: String,
-    pub span_id: String,
+    pub id: String,
     /// Empty at the root.
     pub parent_id: String,
     pub start_nanos: u64,

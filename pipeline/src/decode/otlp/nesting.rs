@@ -16,12 +16,8 @@ pub(super) enum Verdict {
 /// One verdict per span, in order.
 pub(super) fn verdicts(spans: &Spans<'_>) -> Vec<Verdict> {
     let kinds: Vec<Billing> = spans.spans.iter().map(billing).collect();
-    let place: HashMap<(&str, &str), usize> = spans
-        .spans
-        .iter()
-        .enumerate()
-        .map(|(at, span)| ((span.trace_id.as_str(), span.span_id.as_str()), at))
-        .collect();
+    let place: HashMap<(&str, &str), usize> =
+        spans.spans.iter().enumerate().map(|(at, span)| ((span.trace_id.as_str(), span.id.as_str()), at)).collect();
     let mut around_charged = HashSet::new();
     let mut inside_counted = HashSet::new();
     for (at, span) in spans.spans.iter().enumerate() {

@@ -108,7 +108,7 @@ pub(super) fn spans(message: &TracesData) -> Spans<'_> {
             let scope = scope_spans.scope.as_ref().map(|scope| scope.name.as_str()).unwrap_or_default();
             all.spans.extend(scope_spans.spans.iter().map(|span| Span {
                 trace_id: hex(&span.trace_id),
-                span_id: hex(&span.span_id),
+                id: hex(&span.span_id),
                 parent_id: hex(&span.parent_span_id),
                 start_nanos: span.start_time_unix_nano,
                 end_nanos: span.end_time_unix_nano,

@@ -94,9 +94,9 @@ pub(super) fn call<'n>(
     call.parts = parts(span, &mut call)?;
     dimensions(span, resource, &mut call);
     let texts = &mut call.row.texts;
-    texts.set(Text::EventId, format!("{}:{}", span.trace_id, span.span_id));
+    texts.set(Text::EventId, format!("{}:{}", span.trace_id, span.id));
     texts.set(Text::TraceId, span.trace_id.as_str());
-    texts.set(Text::SpanId, span.span_id.as_str());
+    texts.set(Text::SpanId, span.id.as_str());
     texts.set(Text::ParentSpanId, span.parent_id.as_str());
     texts.set_if_some(Text::ResponseId, response_id(span));
     texts.set_if_some(Text::Operation, operation(span));
