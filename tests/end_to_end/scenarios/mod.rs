@@ -1,6 +1,7 @@
 //! One file per promise. Each scenario has its own topics, group and lake; most share one broker.
 
 mod captures;
+mod chaos;
 mod collector;
 mod compose;
 mod dead_letters;
