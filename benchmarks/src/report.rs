@@ -17,18 +17,16 @@ pub struct Rounds {
 
 /// The table. The first contestant is what the others are compared with.
 pub fn markdown(events: u64, contestants: &[Rounds]) -> String {
-    let mut text = String::from(
-        "| | events/s | of raw | CPU-seconds per million | peak memory | bytes per event | rounds, events/s |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
+    let head = "| | events/s | of raw | CPU-seconds per million | peak memory | bytes per event | rounds, events/s |\n\
+                |---|---|---|---|---|---|---|\n";
     let yardstick = contestants.first().map_or(Duration::ZERO, |first| median(first, |took| took.wall));
-    for one in contestants {
+    let line = |one: &Rounds| {
         let wall = median(one, |took| took.wall);
         let cpu = median(one, |took| took.cpu);
         let peak = one.took.iter().map(|took| took.peak_bytes).max().unwrap_or(0);
         let bytes = one.written.map_or("–".to_owned(), |written| hundredths(written.bytes * 100, written.rows));
         let rounds: Vec<_> = one.took.iter().map(|took| rate(events, took.wall).to_string()).collect();
-        text.push_str(&format!(
+        format!(
             "| {} | {} | {} % | {} | {} MB | {bytes} | {} |\n",
             one.name,
             rate(events, wall),
@@ -36,15 +34,14 @@ pub fn markdown(events: u64, contestants: &[Rounds]) -> String {
             hundredths(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX) * 100, events),
             peak / 1_000_000,
             rounds.join(", "),
-        ));
-    }
-    text
+        )
+    };
+    [head.to_owned()].into_iter().chain(contestants.iter().map(line)).collect()
 }
 
 /// Where the processor time of all rounds went, by thread; the busiest first, what is below a hundredth left out.
 pub fn threads(contestants: &[Rounds]) -> String {
-    let mut text = String::from("| | processor time by thread |\n|---|---|\n");
-    for one in contestants {
+    let line = |one: &Rounds| {
         let mut sums = BTreeMap::<&str, Duration>::new();
         for (name, cpu) in one.took.iter().flat_map(|took| &took.threads) {
             *sums.entry(name).or_default() += *cpu;
@@ -53,9 +50,10 @@ pub fn threads(contestants: &[Rounds]) -> String {
         let mut shares: Vec<_> = sums.iter().map(|(name, cpu)| (cpu.as_micros() * 100 / all, *name)).collect();
         shares.sort_unstable_by(|a, b| b.cmp(a));
         let shown = shares.iter().filter(|(share, _)| *share > 0).map(|(share, name)| format!("{name} {share} %"));
-        text.push_str(&format!("| {} | {} |\n", one.name, shown.collect::<Vec<_>>().join(", ")));
-    }
-    text
+        format!("| {} | {} |\n", one.name, shown.collect::<Vec<_>>().join(", "))
+    };
+    let head = "| | processor time by thread |\n|---|---|\n".to_owned();
+    [head].into_iter().chain(contestants.iter().map(line)).collect()
 }
 
 fn median(one: &Rounds, of: impl Fn(&Took) -> Duration) -> Duration {

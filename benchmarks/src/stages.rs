@@ -96,14 +96,14 @@ pub fn decode(decoder: &mut Decoder, batch: &RawBatch) -> Counting {
 /// Takes rows into columns, as a worker does, but looks for no repeats.
 struct Columns<'a> {
     engine: &'a mut Engine,
-    columns: EventColumns,
+    taken: EventColumns,
     offset: i64,
 }
 
 impl Sink for Columns<'_> {
     fn row(&mut self, index: u32, row: &UsageRow<'_>) {
         if let Ok(staged) = Staged::stage(row, &mut self.engine.interner) {
-            self.columns.push(self.offset, index, row, &staged, &mut self.engine.interner);
+            self.taken.push(self.offset, index, row, &staged, &mut self.engine.interner);
         }
     }
 
@@ -114,14 +114,14 @@ impl Sink for Columns<'_> {
 
 /// Decodes a batch into columns.
 pub fn columns(decoder: &mut Decoder, batch: &RawBatch, engine: &mut Engine) -> EventColumns {
-    let mut sink = Columns { engine, columns: EventColumns::new(), offset: 0 };
+    let mut sink = Columns { engine, taken: EventColumns::new(), offset: 0 };
     for (offset, message) in batch.iter() {
         sink.offset = offset;
         if let Some(message) = message {
             decoder.decode(&message, &mut sink);
         }
     }
-    sink.columns
+    sink.taken
 }
 
 #[cfg(test)]

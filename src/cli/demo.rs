@@ -48,7 +48,7 @@ type Reasons = BTreeMap<String, u64>;
 /// Time between two looks at the figures.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long what was sent may take to be in the lake after the last message.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 
 pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     let runtime = super::runtime()?;
@@ -61,7 +61,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
 async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     say(&format!(
         "spendstream demo: an hour of recorded LLM calls in {}, priced and written to a lake by the real pipeline.",
-        duration(Duration::from_secs(3_600) / args.speed)
+        duration(Duration::from_hours(1) / args.speed)
     ))?;
     let run = format!("demo-{}", now_ms());
     let folder = Path::new(&args.lake);

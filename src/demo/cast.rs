@@ -21,9 +21,9 @@ pub enum Shape {
 pub enum Envelope {
     /// Our own event.
     Event,
-    /// Our own event inside a CloudEvent.
+    /// Our own event in the envelope of CloudEvents.
     CloudEvent,
-    /// What a LiteLLM proxy logs.
+    /// What a `LiteLLM` proxy logs.
     LiteLlm,
     /// An OpenTelemetry span as a Collector writes it.
     Span,

@@ -1,5 +1,5 @@
-//! One call of the cast in, the Kafka message that its app would produce out: our own event, the same inside a CloudEvent,
-//! a LiteLLM log record or an OpenTelemetry span.
+//! One call of the cast in, the Kafka message that its app would produce out: our own event, the same in CloudEvents,
+//! a `LiteLLM` log record or an OpenTelemetry span.
 //!
 //! Never a prompt or a completion: none of these apps logs them.
 
@@ -81,7 +81,7 @@ fn event(made: &Made<'_>) -> Value {
     event
 }
 
-/// Event v1 as the data of a CloudEvent.
+/// Event v1 as the data of CloudEvents.
 fn cloud_event(made: &Made<'_>) -> Value {
     json!({
         "specversion": "1.0",
@@ -94,7 +94,7 @@ fn cloud_event(made: &Made<'_>) -> Value {
     })
 }
 
-/// LiteLLM's standard logging payload, the fields that matter.
+/// `LiteLLM`'s standard logging payload, the fields that matter.
 fn litellm(made: &Made<'_>) -> Value {
     let (app, counts) = (made.app, &made.counts);
     let started_ms = made.ended_ms - i64::try_from(made.latency_ms).unwrap_or(0);
@@ -141,7 +141,7 @@ fn span(made: &Made<'_>) -> Value {
             "scope": { "name": "opentelemetry.instrumentation.openai_v2" },
             "spans": [{
                 "traceId": format!("{:032x}", made.trace),
-                "spanId": format!("{:016x}", made.trace as u64 | 1),
+                "spanId": format!("{:016x}", made.trace >> 64 | 1),
                 "name": format!("chat {}", app.model),
                 "kind": 3,
                 "startTimeUnixNano": nanos(started_ms),
@@ -168,7 +168,7 @@ fn rfc3339(millis: i64) -> String {
     DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Seconds with three decimals, the way LiteLLM writes times, without a binary float on the way.
+/// Seconds with three decimals, the way `LiteLLM` writes times, without a binary float on the way.
 fn seconds(millis: i64) -> Value {
     let text = format!("{}.{:03}", millis / 1_000, millis % 1_000);
     text.parse::<serde_json::Number>().map_or(Value::Null, Value::Number)

@@ -33,7 +33,9 @@ impl Live {
     /// The line for this moment.
     pub fn line(&mut self, seen: &Seen) -> String {
         self.before.push_back((seen.elapsed, seen.messages));
-        while self.before.len() > 2 && self.before.get(1).is_some_and(|at| seen.elapsed - at.0 >= RATE_OVER) {
+        while self.before.len() > 2
+            && self.before.get(1).is_some_and(|at| seen.elapsed.saturating_sub(at.0) >= RATE_OVER)
+        {
             self.before.pop_front();
         }
         let seconds = seen.elapsed.as_secs();
@@ -46,13 +48,15 @@ impl Live {
             dollars(seen.cost),
             count(seen.committed_rows),
         );
-        let what =
-            [(seen.unpriced, " UNPRICED", " UNPRICED"), (seen.duplicates, " repeat dropped", " repeats dropped")];
-        for (number, one, many) in what.into_iter().chain([(seen.rejected, " dead letter", " dead letters")]) {
-            if number > 0 {
-                line.push_str(&format!("  {}{}", count(number), if number == 1 { one } else { many }));
-            }
-        }
+        let odd = [
+            (seen.unpriced, "UNPRICED", "UNPRICED"),
+            (seen.duplicates, "repeat dropped", "repeats dropped"),
+            (seen.rejected, "dead letter", "dead letters"),
+        ];
+        let odd = odd.into_iter().filter(|(number, ..)| *number > 0);
+        line.extend(
+            odd.map(|(number, one, many)| format!("  {} {}", count(number), if number == 1 { one } else { many })),
+        );
         line
     }
 
@@ -60,7 +64,7 @@ impl Live {
         let Some((at, messages)) = self.before.front() else { return 0 };
         let millis = seen.elapsed.saturating_sub(*at).as_millis();
         let done = u128::from(seen.messages.saturating_sub(*messages));
-        if millis == 0 { 0 } else { u64::try_from(done * 1_000 / millis).unwrap_or(u64::MAX) }
+        (done * 1_000).checked_div(millis).and_then(|rate| u64::try_from(rate).ok()).unwrap_or(0)
     }
 }
 

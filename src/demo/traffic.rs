@@ -86,7 +86,7 @@ impl Traffic {
 
     fn make(&self, call: &Call, app: &'static App, due: Duration, dice: &mut Dice) -> Made<'static> {
         let mut counts = Counts::of(call, app.shape, dice.roll());
-        let failed = app.envelope == Envelope::Event && dice.roll() % 200 == 0;
+        let failed = app.envelope == Envelope::Event && dice.roll().is_multiple_of(200);
         if failed {
             counts = Counts::default();
         }
@@ -104,9 +104,9 @@ impl Traffic {
             ended_ms: self.plan.start_ms + i64::try_from(due.as_millis()).unwrap_or(0),
             latency_ms: 180 + counts.input / 40 + counts.output * 11 + dice.roll() % 150,
             failed,
-            cache_hit: app.name == "answer-box" && !failed && dice.roll() % 25 == 0,
+            cache_hit: app.name == "answer-box" && !failed && dice.roll().is_multiple_of(25),
             // One prompt in ten is one of a hundred that are asked again and again.
-            prompt_hash: if dice.roll() % 10 == 0 { mix(dice.roll() % 100) } else { dice.roll() },
+            prompt_hash: if dice.roll().is_multiple_of(10) { mix(dice.roll() % 100) } else { dice.roll() },
             counts,
         }
     }
@@ -184,7 +184,7 @@ impl Dice {
     }
 }
 
-/// The finaliser of SplitMix64: every bit of the input changes half of the output.
+/// The finaliser of `SplitMix64`: every bit of the input changes half of the output.
 fn mix(value: u64) -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

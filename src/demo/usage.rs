@@ -32,7 +32,7 @@ impl Counts {
             // Whole blocks that were not in the cache are written to it; one conversation in eight asks for an hour.
             Shape::Anthropic | Shape::BedrockConverse if call.recording == Recording::Contexts => {
                 let written = (call.input / BLOCK * BLOCK).saturating_sub(call.cached);
-                if shape == Shape::Anthropic && call.session % 8 == 0 {
+                if shape == Shape::Anthropic && call.session.is_multiple_of(8) {
                     counts.cache_write_1h = written;
                 } else {
                     counts.cache_write = written;
@@ -132,7 +132,7 @@ mod tests {
     fn parts_never_exceed_their_total() {
         for session in 0..8 {
             for cached in [0, 512, 1_024, 1_536, 1_599] {
-                let counts = Counts::of(&Call { session, cached, ..CALL }, Shape::Anthropic, 60);
+                let counts = Counts::of(&Call { cached, session, ..CALL }, Shape::Anthropic, 60);
                 assert!(counts.cache_read + counts.cache_write + counts.cache_write_1h <= counts.input, "{counts:?}");
             }
         }
