@@ -13,10 +13,14 @@ use thiserror::Error;
 
 pub use tokens::{Basis, TokenCount, tokens_of_text};
 
+/// Providers that sell models of their own; others resell them.
+const VENDORS: [&str; 7] = ["openai", "anthropic", "google", "mistral", "deepseek", "xai", "cohere"];
+
 /// A question as clients send it. Counts are as in event v1: `input_tokens` and `output_tokens` are totals.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EstimateRequest {
+    /// May be absent when the model's name says enough.
     pub provider: Option<String>,
     pub model: String,
     pub service_tier: Option<String>,
@@ -111,7 +115,12 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
     };
     let (output, output_basis) = output_tokens(request, input.tokens);
     let counts = counts(request, input.tokens, output)?;
-    let plan = book.resolve(&question(request))?;
+    let plan = match book.resolve(&question(request)) {
+        Err(Unpriced::NoProvider) => {
+            book.resolve(&Question { provider: Some(vendor(book, &request.model)?), ..question(request) })
+        }
+        plan => plan,
+    }?;
     let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
     let priced = plan.price(now_micros, &usage)?;
     let text = |amount: Amount| amount.to_string();
@@ -137,6 +146,26 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
         price_id: priced.price_id.to_owned(),
         price_book_version: book.version().to_owned(),
     })
+}
+
+/// Who sells a model when nobody was named: the only one who does, or the vendor itself.
+fn vendor<'a>(book: &'a PriceBook, model: &str) -> Result<&'a str, EstimateError> {
+    let mut sellers = book
+        .rows()
+        .iter()
+        .filter(|row| row.model.eq_ignore_ascii_case(model))
+        .map(|row| &*row.provider)
+        .collect::<Vec<_>>();
+    sellers.dedup();
+    match sellers.as_slice() {
+        [] => Err(EstimateError::Invalid(format!(
+            "nobody in the price book sells '{model}' under that name; give 'provider' too"
+        ))),
+        [only] => Ok(only),
+        several => several.iter().copied().find(|seller| VENDORS.contains(seller)).ok_or_else(|| {
+            EstimateError::Invalid(format!("'{model}' is sold by {}; say which with 'provider'", several.join(", ")))
+        }),
+    }
 }
 
 fn question(request: &EstimateRequest) -> Question<'_> {

@@ -30,11 +30,14 @@ fn tokens_are_priced_as_the_ledger_prices_them() {
     check(&call(r#", "task_type": "classification""#), ok("0.003", 1000, 50, OutputBasis::TaskType));
     check(&call(r#", "task_type": "summarisation""#), ok("0.0075", 1000, 500, OutputBasis::TaskType));
     check(&call(""), ok("0.0175", 1000, 1500, OutputBasis::Ratio));
+    let without_provider = r#"{"model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}"#;
+    check(without_provider, ok("0.0035", 1000, 100, OutputBasis::Given));
 }
 
 #[test]
 fn what_cannot_be_priced_is_an_error() {
     check(r#"{"model": "gpt-4o"}"#, Err("give 'input_tokens' or 'text'"));
+    check(r#"{"model": "no-such", "input_tokens": 1}"#, Err("nobody in the price book sells 'no-such'"));
     check(r#"{"input_tokens": 1}"#, Err("'model' is missing"));
     check(r#"{"provider": "openai", "model": "gpt-4o", "input_tokens": -1}"#, Err("'input_tokens' is negative"));
     check(

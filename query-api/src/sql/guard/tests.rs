@@ -247,7 +247,7 @@ fn no_wrong_statement_keeps_the_parser_busy() {
         format!("SELECT {}1{}", "CAST(".repeat(20), " AS int)".repeat(20)),
         format!("SELECT {}1{}", "abs(".repeat(20), ")".repeat(20)),
         format!("SELECT {}", vec!["CAST(CASE WHEN a THEN 1 END AS int)"; 1_000].join(", ")),
-        "SELECT \"case\", 'CASE CASE', ARRAY[1, 2], [1], {'a': 1}, CURRENT_DATE, INTERVAL '1 day', trim(a), \
+        "SELECT \"case\", 'CASE CASE', ARRAY[1, 2], [1], CURRENT_DATE, INTERVAL '1 day', trim(a), \
          substr(a, 1), ceil(b), extract(year FROM c), d::bigint, position('a' IN a), f(x => 1), * EXCLUDE (a) \
          FROM t GROUP BY ALL QUALIFY row_number() OVER (PARTITION BY a ORDER BY b DESC) = 1"
             .to_owned(),
