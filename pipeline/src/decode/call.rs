@@ -115,24 +115,26 @@ impl<'n> Call<'n> {
     pub fn finish(mut self, context: Context<'_>, rows: &mut Vec<UsageRow<'n>>) -> Result<(), Fault> {
         self.check(context)?;
         let template = (!self.extra.is_empty()).then(|| self.row.clone());
-        let mut made = Vec::with_capacity(1 + self.extra.len());
-        made.push(charged(self.row, self.parts)?);
+        charge(&mut self.row, self.parts)?;
+        let mut made = vec![self.row];
         for (extra, number) in self.extra.into_iter().zip(1..) {
             if let Some(template) = &template {
-                made.push(charged(beside(template, &extra, number), extra.parts)?);
+                let mut row = beside(template, &extra, number);
+                charge(&mut row, extra.parts)?;
+                made.push(row);
             }
         }
         rows.extend(made);
         Ok(())
     }
 
-    /// The one row of a call that charges nothing beside.
+    /// Completes the row of a call that charges nothing beside, in place.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn into_row(mut self, context: Context<'_>) -> Result<UsageRow<'n>, Fault> {
+    pub fn seal(&mut self, context: Context<'_>) -> Result<(), Fault> {
         self.check(context)?;
-        charged(self.row, self.parts)
+        charge(&mut self.row, std::mem::take(&mut self.parts))
     }
 
     fn check(&mut self, context: Context<'_>) -> Result<(), Fault> {
@@ -188,7 +190,7 @@ fn is_commitment(tier: &str) -> bool {
 }
 
 /// Puts checked counts into a row.
-fn charged<'n>(mut row: UsageRow<'n>, parts: Parts<'n>) -> Result<UsageRow<'n>, Fault> {
+fn charge<'n>(row: &mut UsageRow<'n>, parts: Parts<'n>) -> Result<(), Fault> {
     let checked = parts.check()?;
     row.counts = checked.counts;
     row.quantities = checked.quantities;
@@ -196,7 +198,7 @@ fn charged<'n>(mut row: UsageRow<'n>, parts: Parts<'n>) -> Result<UsageRow<'n>, 
     if row.texts.get(Text::Status) == Some("error") && row.counts.is_zero() && row.quantities.is_empty() {
         row.notes.insert(Note::NoUsage);
     }
-    Ok(row)
+    Ok(())
 }
 
 /// The row of something that the call charges beside its own totals.

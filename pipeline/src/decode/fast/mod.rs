@@ -28,9 +28,11 @@ pub(super) fn decode(payload: &[u8], context: Context<'_>, sink: &mut dyn Sink) 
     if !matches!(read, Ok(true)) {
         return false;
     }
-    let Ok(row) = call.into_row(context) else { return false };
-    sink.row(0, &row);
-    true
+    let sealed = call.seal(context).is_ok();
+    if sealed {
+        sink.row(0, &call.row);
+    }
+    sealed
 }
 
 /// What a key of the event means here.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::Note;
 
@@ -64,28 +64,28 @@ enum Field {
 }
 
 fn field(key: &str) -> Field {
-    Field::Count(match key {
-        "input_tokens" => Slot::Input,
-        "output_tokens" => Slot::Output,
-        "prompt_tokens" => Slot::Prompt,
-        "completion_tokens" => Slot::Completion,
-        "total_tokens" => Slot::Total,
-        "prompt_tokens_details" => return Field::PromptDetails,
-        "completion_tokens_details" => return Field::CompletionDetails,
-        "input_tokens_details" => return Field::InputDetails,
-        "output_tokens_details" => return Field::OutputDetails,
-        "cache_read_tokens" => Slot::CacheRead,
-        "cache_write_tokens" => Slot::CacheWrite,
-        "cache_write_1h_tokens" => Slot::CacheWrite1h,
-        "audio_input_tokens" => Slot::AudioIn,
-        "image_input_tokens" => Slot::ImageIn,
-        "reasoning_tokens" => Slot::Reasoning,
-        "audio_output_tokens" => Slot::AudioOut,
-        "web_searches" => Slot::WebSearches,
-        "cache_creation_input_tokens" => Slot::Creation,
-        "cache_read_input_tokens" => Slot::Read,
-        "cache_creation" => return Field::Creation,
-        "service_tier" => return Field::Tier,
+    Field::Count(match (key.len(), key) {
+        (12, "input_tokens") => Slot::Input,
+        (13, "output_tokens") => Slot::Output,
+        (13, "prompt_tokens") => Slot::Prompt,
+        (17, "completion_tokens") => Slot::Completion,
+        (12, "total_tokens") => Slot::Total,
+        (21, "prompt_tokens_details") => return Field::PromptDetails,
+        (25, "completion_tokens_details") => return Field::CompletionDetails,
+        (20, "input_tokens_details") => return Field::InputDetails,
+        (21, "output_tokens_details") => return Field::OutputDetails,
+        (17, "cache_read_tokens") => Slot::CacheRead,
+        (18, "cache_write_tokens") => Slot::CacheWrite,
+        (21, "cache_write_1h_tokens") => Slot::CacheWrite1h,
+        (18, "audio_input_tokens") => Slot::AudioIn,
+        (18, "image_input_tokens") => Slot::ImageIn,
+        (16, "reasoning_tokens") => Slot::Reasoning,
+        (19, "audio_output_tokens") => Slot::AudioOut,
+        (12, "web_searches") => Slot::WebSearches,
+        (27, "cache_creation_input_tokens") => Slot::Creation,
+        (23, "cache_read_input_tokens") => Slot::Read,
+        (14, "cache_creation") => return Field::Creation,
+        (12, "service_tier") => return Field::Tier,
         _ => return Field::Other,
     })
 }
@@ -173,9 +173,6 @@ impl<'de> Visitor<'de> for UsageVisitor {
     }
 }
 
-/// The counts of a nested object; `None` for one that is not understood here.
-struct Details([Option<i64>; SLOTS]);
-
 impl<'a> Usage<'a> {
     /// Reads the counts of a nested object; one that comes twice is declined, for the last would have to replace the first.
     fn details<'de, A: MapAccess<'de>>(
@@ -184,16 +181,9 @@ impl<'a> Usage<'a> {
         which: Nested,
         names: fn(&str) -> Field,
     ) -> Result<(), A::Error> {
-        let Some(Details(counts)) = map.next_value_seed(DetailsSeed(names))? else {
-            return super::once(!self.nested[which as usize]);
-        };
+        let there = map.next_value_seed(Details { names, counts: &mut self.counts })?;
         super::once(!self.nested[which as usize])?;
-        self.nested[which as usize] = true;
-        for (slot, count) in self.counts.iter_mut().zip(counts) {
-            if count.is_some() {
-                super::put(slot, count)?;
-            }
-        }
+        self.nested[which as usize] = there;
         Ok(())
     }
 
@@ -299,40 +289,43 @@ impl<'a> Usage<'a> {
     }
 }
 
-struct DetailsSeed(fn(&str) -> Field);
+/// Reads the counts of a nested object into the flat ones; gives whether the object was there.
+struct Details<'c> {
+    names: fn(&str) -> Field,
+    counts: &'c mut [Option<i64>; SLOTS],
+}
 
-impl<'de> serde::de::DeserializeSeed<'de> for DetailsSeed {
-    type Value = Option<Details>;
+impl<'de> DeserializeSeed<'de> for Details<'_> {
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for DetailsSeed {
-    type Value = Option<Details>;
+impl<'de> Visitor<'de> for Details<'_> {
+    type Value = bool;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object of counts")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_unit<E: Error>(self) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut counts = [None; SLOTS];
-        let names = self.0;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let names = self.names;
         let name = |key: &str| if is_silent(key) { None } else { Some(names(key)) };
         while let Some(field) = map.next_key_seed(Key(name))? {
             match field {
-                Some(Field::Count(slot)) => super::put(&mut counts[slot as usize], map.next_value::<Count>()?.0)?,
+                Some(Field::Count(slot)) => super::put(&mut self.counts[slot as usize], map.next_value::<Count>()?.0)?,
                 None => {
-                    map.next_value::<serde::de::IgnoredAny>()?;
+                    map.next_value::<IgnoredAny>()?;
                 }
                 Some(_) => return Err(A::Error::custom("another detail")),
             }
         }
-        Ok(Some(Details(counts)))
+        Ok(true)
     }
 }
