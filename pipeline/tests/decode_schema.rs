@@ -1,5 +1,10 @@
 //! The JSON Schema of event v1 and the decoder agree: what one accepts, the other accepts.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly and say where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
 
 mod support;
 

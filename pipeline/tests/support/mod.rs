@@ -155,3 +155,24 @@ pub fn fixture(path: &str) -> Vec<u8> {
     let whole = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(path);
     std::fs::read(&whole).unwrap_or_else(|error| panic!("{}: {error}", whole.display()))
 }
+
+/// Checks columns given as `name=value`: texts, counts and quantities alike.
+#[track_caller]
+pub fn check(row: &Row, expected: &str) {
+    for pair in expected.split_whitespace() {
+        let (name, value) = pair.split_once('=').expect("name=value");
+        let count = Count::ALL.into_iter().find(|count| count.column() == name);
+        let found = match (count, row.texts.get(name), row.quantities.get(name)) {
+            (Some(count), _, _) => row.count(count).to_string(),
+            (_, Some(text), _) => text.clone(),
+            (_, _, Some(amount)) => amount.to_string(),
+            _ if name == "notes" => row.notes().join(","),
+            _ if name == "quality" => row.quality.name().to_owned(),
+            _ if name == "committed" => row.committed.to_string(),
+            _ if name == "cost" => row.reported_cost.as_ref().map(|cost| cost.0.clone()).unwrap_or_default(),
+            _ if name == "time" => row.time_micros.to_string(),
+            _ => "absent".to_owned(),
+        };
+        assert_eq!(found, value, "{name} of {row:#?}");
+    }
+}
