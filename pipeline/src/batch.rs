@@ -109,6 +109,8 @@ pub struct DeadLetter {
     pub index: u32,
     /// The message's own key, so that a replay meets the same partition again.
     pub key: Option<Vec<u8>>,
+    /// The message's own headers that say how to read it (`content-type`, `ce_*`), so that a replay reads it the same.
+    pub headers: Vec<(String, Vec<u8>)>,
     /// What is kept of it: stripped of prompts, completions and keys where it could be parsed.
     pub payload: Vec<u8>,
     /// A word for metrics and the header `spendstream.reason`, e.g. `negative_count`.

@@ -5,6 +5,7 @@
 //! is older than the current generation is dropped; a commit under way is given up when the generation moves on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
@@ -23,6 +24,7 @@ use crate::dedupe::rebuild;
 use crate::flush::FlushToken;
 use crate::intake::consumer::KafkaConsumer;
 
+use crate::lake::maintain::Counters;
 use crate::lake::recent::recent_rows;
 use crate::lake::{CommitError, Committer as LakeCommitter};
 use crate::metrics::Metrics;
@@ -78,6 +80,44 @@ pub struct Wires {
     pub horizon: i64,
 }
 
+/// Tells readiness and metrics that a commit under way does not get through.
+struct RetryWatch {
+    counters: Arc<Counters>,
+    seen: u64,
+    status: Arc<Status>,
+    metrics: Arc<Metrics>,
+}
+
+impl RetryWatch {
+    fn new(committer: &LakeCommitter, wires: &Wires) -> Self {
+        let counters = committer.counters();
+        let seen = counters.retries.load(Ordering::Relaxed);
+        Self { counters, seen, status: Arc::clone(&wires.status), metrics: Arc::clone(&wires.metrics) }
+    }
+
+    /// Looks every second, for as long as it is polled.
+    async fn run(&mut self) {
+        loop {
+            tokio::time::sleep(RETRY).await;
+            if self.look() > 0 {
+                let why = "commits wait: the lake's store does not answer; nothing is lost, reading pauses when the queues are full";
+                self.status.set_lake_failure(Some(why.to_owned()));
+            }
+        }
+    }
+
+    /// Counts what was retried since the last look.
+    fn look(&mut self) -> u64 {
+        let retries = self.counters.retries.load(Ordering::Relaxed);
+        let new = retries.saturating_sub(self.seen);
+        self.seen = retries;
+        self.metrics.commit_retries.inc_by(new);
+        let failures = self.counters.checkpoint_failures.load(Ordering::Relaxed);
+        self.metrics.checkpoint_failures.inc_by(failures.saturating_sub(self.metrics.checkpoint_failures.get()));
+        new
+    }
+}
+
 /// See the module.
 pub struct CommitLoop {
     committer: LakeCommitter,
@@ -127,11 +167,16 @@ impl CommitLoop {
         if !cut.commit.progress.is_empty() {
             let mut generation = self.wires.generation.clone();
             let mine = cut.generation;
+            let mut watch = RetryWatch::new(&self.committer, &self.wires);
             let done = tokio::select! {
                 done = self.make_durable(cut) => done,
                 _ = generation.wait_for(|current| *current != mine) => false,
+                () = watch.run() => false,
             };
-            if !done {
+            watch.look();
+            if done {
+                self.wires.status.set_lake_failure(None);
+            } else {
                 return;
             }
         }
@@ -175,7 +220,6 @@ impl CommitLoop {
         metrics.committed_rows.inc_by(committed.rows);
         metrics.file_bytes.inc_by(committed.bytes);
         metrics.commit_seconds.observe(now().duration_since(started).as_secs_f64());
-        self.wires.status.set_lake_failure(None);
         // For lag tools only: offsets are taken from the lake.
         if let Err(error) = self.wires.consumer.commit(&offsets, CommitMode::Async) {
             tracing::debug!(%error, "committing offsets to the group");

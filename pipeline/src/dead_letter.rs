@@ -96,6 +96,9 @@ fn headers(source: &SourcePartition, letter: &DeadLetter) -> OwnedHeaders {
     headers = add(headers, "spendstream.partition", &source.partition.to_string());
     headers = add(headers, "spendstream.offset", &letter.offset.to_string());
     headers = add(headers, "spendstream.index", &letter.index.to_string());
+    for (name, value) in &letter.headers {
+        headers = headers.insert(Header { key: name, value: Some(value.as_slice()) });
+    }
     if let Some(key) = &letter.key {
         headers = headers.insert(Header { key: "spendstream.key", value: Some(key.as_slice()) });
     }

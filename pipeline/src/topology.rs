@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use rdkafka::consumer::Consumer;
@@ -136,6 +137,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         .context("kafka: a property is refused")?;
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
+    // The last thing that can fail for a reason outside: before any thread runs.
+    let (address, server) = http::serve(config, &metrics, &status).await?;
+
     let (stop, stopping) = watch::channel(false);
     let (generation, generations) = watch::channel(Generation(0));
     let (fence, fenced) = watch::channel(None);
@@ -143,6 +147,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let (question_sender, questions) = mpsc::channel::<Question>(QUESTIONS);
     let (row_sender, rows) = mpsc::channel::<ToWriter>(config.pipeline.queue_batches);
 
+    watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(
         lake_committer,
         committer::Wires {
@@ -174,7 +179,6 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let intake = Intake::new(kafka, config.clone(), wires);
     threads.push(spawn("intake", move || intake.run())?);
     watch_book(reloader, config, &metrics);
-    let (address, server) = http::serve(config, &metrics, &status).await?;
     Ok(Running { address, metrics, status, stop, threads, committer, server })
 }
 
@@ -193,6 +197,22 @@ fn watch_book(reloader: Reloader, config: &Config, metrics: &Arc<Metrics>) {
         };
         metrics.book_reloads.with_label_values(&[outcome]).inc();
     }));
+}
+
+/// Shows once a second how many batches wait, until the stages before are gone.
+fn watch_queues(metrics: &Arc<Metrics>, rows: mpsc::WeakSender<ToWriter>, cuts: mpsc::WeakSender<ToCommitter>) {
+    let metrics = Arc::clone(metrics);
+    tokio::spawn(async move {
+        while let (Some(rows), Some(cuts)) = (rows.upgrade(), cuts.upgrade()) {
+            for (stage, waiting) in
+                [("encode", rows.max_capacity() - rows.capacity()), ("commit", cuts.max_capacity() - cuts.capacity())]
+            {
+                metrics.queue_depth.with_label_values(&[stage]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            }
+            drop((rows, cuts));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
 }
 
 fn spawn_workers(

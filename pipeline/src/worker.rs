@@ -12,7 +12,7 @@ use spendstream_schemas::config::Config;
 use spendstream_schemas::usage_event::UsageRow;
 use tokio::sync::mpsc;
 
-use crate::batch::{DeadLetter, Generation, PricedBatch, RawBatch, RawMessage, Tally};
+use crate::batch::{DeadLetter, Generation, Headers, PricedBatch, RawBatch, RawMessage, Tally};
 use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
@@ -194,6 +194,7 @@ impl Sink for Collect<'_, '_> {
             offset: self.offset,
             index,
             key: message.and_then(|message| message.key).map(<[u8]>::to_vec),
+            headers: message.and_then(|message| message.headers).map(kept_headers).unwrap_or_default(),
             payload: reject
                 .payload
                 .unwrap_or_else(|| message.map(|message| message.payload.to_vec()).unwrap_or_default()),
@@ -214,6 +215,15 @@ impl Sink for Collect<'_, '_> {
         self.tally.ignored += 1;
         self.metrics.ignored.with_label_values(&[kind]).inc();
     }
+}
+
+/// Headers that say what the payload is. Others may hold anything, a key among it.
+fn kept_headers(headers: &Headers) -> Vec<(String, Vec<u8>)> {
+    let kept = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name == "content-type" || name.starts_with("ce_")
+    };
+    headers.0.iter().filter(|(name, _)| kept(name)).cloned().collect()
 }
 
 fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {

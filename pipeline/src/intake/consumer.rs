@@ -146,6 +146,13 @@ impl Intake {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 tracing::warn!(topic = %self.config.kafka.topic, "the topic does not exist (yet); create it, or set kafka.topic");
             }
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.consumer.context().not_reached(&error.to_string()),
+            // One broker or one connection; the client tries again by itself, and says so when none is left.
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut,
+            ) => tracing::debug!(%error, "kafka"),
             _ => tracing::warn!(%error, "kafka"),
         }
     }

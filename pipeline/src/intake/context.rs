@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
@@ -28,15 +28,15 @@ pub enum Rebalance {
 pub struct IntakeContext {
     inbox: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
-    /// Broker errors since the last message or answer: 0 while it is reachable.
-    unreachable: AtomicI64,
+    /// No broker answered lately.
+    unreachable: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
 impl IntakeContext {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { inbox: Mutex::default(), closing: AtomicBool::new(false), unreachable: AtomicI64::new(0), metrics }
+        Self { inbox: Mutex::default(), closing: AtomicBool::new(false), unreachable: AtomicBool::new(false), metrics }
     }
 
     /// The oldest event that was not taken yet.
@@ -51,13 +51,20 @@ impl IntakeContext {
 
     /// True while no broker answers.
     pub fn is_unreachable(&self) -> bool {
-        self.unreachable.load(Ordering::Acquire) > 0
+        self.unreachable.load(Ordering::Acquire)
+    }
+
+    /// No broker answers: said once, until one does.
+    pub fn not_reached(&self, why: &str) {
+        if !self.unreachable.swap(true, Ordering::AcqRel) {
+            tracing::warn!("no Kafka broker answers ({why}); what was read is kept and reading resumes by itself");
+        }
     }
 
     /// A broker answered.
     pub fn reached(&self) {
-        if self.is_unreachable() {
-            self.unreachable.store(0, Ordering::Release);
+        if self.unreachable.swap(false, Ordering::AcqRel) {
+            tracing::info!("a Kafka broker answers again");
         }
     }
 }
@@ -75,8 +82,8 @@ impl ClientContext for IntakeContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         use rdkafka::error::RDKafkaErrorCode::AllBrokersDown;
-        if error.rdkafka_error_code() == Some(AllBrokersDown) && self.unreachable.fetch_add(1, Ordering::AcqRel) == 0 {
-            tracing::warn!("no Kafka broker answers ({reason}); what was read is kept and reading resumes by itself");
+        if error.rdkafka_error_code() == Some(AllBrokersDown) {
+            self.not_reached(reason);
         }
     }
 

@@ -10,7 +10,7 @@ pub mod check;
 pub mod commit;
 pub mod encode;
 pub mod error;
-mod layout;
+pub mod layout;
 mod log;
 pub mod maintain;
 pub mod recent;

@@ -86,7 +86,10 @@ fn one(
     }
     let letter = letter(message);
     match of_letter(&letter, &kafka.topic, wanted.reason, &place) {
-        Verdict::Send(record) => send(&record, sender, count)?,
+        Verdict::Send(mut record) => {
+            record.headers = reading_headers(message);
+            send(&record, sender, count)?;
+        }
         Verdict::Skip(skip) => count.skip(&place, skip, &detail(message)),
         Verdict::Leave => count.filtered += 1,
     }
@@ -95,6 +98,16 @@ fn one(
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     message.headers()?.iter().find(|header| header.key == name)?.value
+}
+
+/// The rejected message's own headers that say what its payload is; a binary `CloudEvent` is nothing without them.
+fn reading_headers(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
+    let kept = |name: &str| name.eq_ignore_ascii_case("content-type") || name.to_ascii_lowercase().starts_with("ce_");
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    headers
+        .filter(|header| kept(header.key))
+        .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+        .collect()
 }
 
 fn letter<'a>(message: &'a BorrowedMessage<'_>) -> Letter<'a> {

@@ -98,8 +98,11 @@ impl Sender {
         self.sent += 1;
         self.show();
         let Some(producer) = &self.producer else { return Ok(()) };
-        let mark =
+        let mut mark =
             OwnedHeaders::new().insert(Header { key: "spendstream.replayed", value: Some(record.origin.as_str()) });
+        for (name, value) in &record.headers {
+            mark = mark.insert(Header { key: name, value: Some(value.as_slice()) });
+        }
         let mut message = BaseRecord::<[u8], [u8]>::to(&self.topic).payload(&record.payload).headers(mark);
         if let Some(key) = &record.key {
             message = message.key(key);

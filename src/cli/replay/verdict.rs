@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub key: Option<Vec<u8>>,
+    /// Headers that say how to read the payload (`content-type`, `ce_*`).
+    pub headers: Vec<(String, Vec<u8>)>,
     pub payload: Vec<u8>,
     /// Where it comes from, for the header `spendstream.replayed`.
     pub origin: String,
@@ -69,6 +71,7 @@ pub fn of_letter(letter: &Letter<'_>, topic: &str, reason: Option<&str>, place: 
         None | Some([]) => Verdict::Skip(Skip::NoPayload),
         Some(payload) => Verdict::Send(Record {
             key: letter.key.map(<[u8]>::to_vec),
+            headers: Vec::new(),
             payload: payload.to_vec(),
             origin: place.to_owned(),
             reason: Some(letter.reason.unwrap_or("without a reason").to_owned()),
@@ -90,6 +93,7 @@ pub fn of_line(line: &[u8], limit: usize, place: &str) -> Option<Verdict> {
     };
     Some(Verdict::Send(Record {
         key: Some(key(&event, line)),
+        headers: Vec::new(),
         payload: line.to_vec(),
         origin: place.to_owned(),
         reason: None,
