@@ -10,7 +10,7 @@ pub mod check;
 pub mod commit;
 pub mod encode;
 pub mod error;
-pub mod layout;
+mod layout;
 mod log;
 pub mod maintain;
 pub mod recent;
