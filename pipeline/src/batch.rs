@@ -89,6 +89,9 @@ pub struct Tally {
     pub rejected: u64,
     pub duplicates: u64,
     pub ignored: u64,
+    /// Kafka's timestamp of the last message, milliseconds: at the next start it tells a re-created topic from the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_timestamp_ms: Option<i64>,
 }
 
 impl Tally {
@@ -98,6 +101,7 @@ impl Tally {
         self.rejected += other.rejected;
         self.duplicates += other.duplicates;
         self.ignored += other.ignored;
+        self.last_timestamp_ms = other.last_timestamp_ms.or(self.last_timestamp_ms);
     }
 }
 

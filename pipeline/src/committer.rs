@@ -51,6 +51,8 @@ pub struct Position {
     pub source: Arc<SourcePartition>,
     /// The next offset by the lake; `None` when it has none yet.
     pub committed: Option<i64>,
+    /// Kafka's timestamp of the message before that offset, when the lake knows it.
+    pub last_timestamp_ms: Option<i64>,
     pub horizon: Box<Horizon>,
 }
 
@@ -265,7 +267,8 @@ impl CommitLoop {
         for source in partitions {
             let committed = offsets.get(source.as_ref()).copied().flatten();
             let horizon = Box::new(self.horizon(source, committed).await?);
-            positions.push(Position { source: Arc::clone(source), committed, horizon });
+            let last_timestamp_ms = self.committer.tally(source).last_timestamp_ms;
+            positions.push(Position { source: Arc::clone(source), committed, last_timestamp_ms, horizon });
         }
         Ok(positions)
     }

@@ -132,9 +132,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
 
     let context = IntakeContext::new(Arc::clone(&metrics));
     let kafka: Arc<KafkaConsumer> =
-        Arc::new(client::consumer(&config.kafka).create_with_context(context).context("kafka: a property is refused")?);
-    let dead_letters = DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic)
-        .context("kafka: a property is refused")?;
+        Arc::new(client::consumer(&config.kafka).create_with_context(context).map_err(client::refused)?);
+    let dead_letters =
+        DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic).map_err(client::refused)?;
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
     // The last thing that can fail for a reason outside: before any thread runs.

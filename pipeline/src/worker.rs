@@ -118,6 +118,8 @@ impl Worker {
             .watched
             .with_label_values(&[&raw.source.partition.to_string()])
             .set(i64::try_from(horizon.len()).unwrap_or(i64::MAX));
+        let mut tally = tally;
+        tally.last_timestamp_ms = raw.messages.last().and_then(|message| message.timestamp_ms);
         let lineage = Lineage { source: &raw.source, ingest_micros: now_micros() };
         let (rows, summary) = self.engine.price(columns, lineage)?;
         self.metrics.count_batch(&tally, &summary);
@@ -190,10 +192,11 @@ impl Sink for Collect<'_, '_> {
         self.tally.rejected += 1;
         self.metrics.rejected.with_label_values(&[reject.reason.as_str()]).inc();
         let message = self.message;
+        let key = message.and_then(|message| message.key).map(|key| kept_key(key, reject.payload.as_deref()));
         self.dead_letters.push(DeadLetter {
             offset: self.offset,
             index,
-            key: message.and_then(|message| message.key).map(<[u8]>::to_vec),
+            key,
             headers: message.and_then(|message| message.headers).map(kept_headers).unwrap_or_default(),
             payload: reject
                 .payload
@@ -215,6 +218,13 @@ impl Sink for Collect<'_, '_> {
         self.tally.ignored += 1;
         self.metrics.ignored.with_label_values(&[kind]).inc();
     }
+}
+
+/// A key that was taken out of the payload (it looked like a secret) is not kept in the clear beside it either; its hash
+/// still sends repeats to one partition.
+fn kept_key(key: &[u8], stripped: Option<&[u8]>) -> Vec<u8> {
+    let shown = stripped.is_none_or(|payload| payload.windows(key.len().max(1)).any(|window| window == key));
+    if shown { key.to_vec() } else { format!("{:032x}", xxhash_rust::xxh3::xxh3_128(key)).into_bytes() }
 }
 
 /// Headers that say what the payload is. Others may hold anything, a key among it.

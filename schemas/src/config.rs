@@ -286,7 +286,7 @@ pub enum AuthMode {
     None,
 }
 
-/// Durations as people write them: `5s`, `200ms`, `2m`, `1h`, or a whole number of milliseconds.
+/// Durations as people write them: `5s`, `200ms`, `2m`, `1h`.
 pub mod millis {
     use std::time::Duration;
 
@@ -300,7 +300,8 @@ pub mod millis {
         let bad = || format!("'{text}' is not a duration; write 200ms, 5s, 2m or 1h");
         let number: u64 = number.parse().map_err(|_| bad())?;
         let factor = match unit.trim() {
-            "" | "ms" => 1,
+            // A bare number would be read as seconds by some and as milliseconds by others.
+            "ms" => 1,
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,

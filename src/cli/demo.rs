@@ -213,7 +213,7 @@ async fn tell(config: &Config, run: &str, sent: &Totals, letters: &Reasons) -> a
     }
     let unpriced = report::table(&engine, &report::unpriced(run)).await?;
     if !unpriced.rows.is_empty() {
-        table("UNPRICED: kept and counted, never $0; add a price and they are priced", &unpriced)?;
+        table("UNPRICED: kept and counted, never $0; once the book has a price, later calls are priced", &unpriced)?;
     }
     say(&format!(
         "Producers' retries sent: {}, each dropped. Dead letters: {}.",

@@ -3,7 +3,7 @@
 //! In: hashes of the single values; out: a [`Fingerprint`]. What only the way here decides (payload kind, notes, prices,
 //! the converted reported cost) is no part of the content.
 
-use spendstream_schemas::count::Counts;
+use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::UsageRow;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -38,7 +38,8 @@ pub struct Fingerprint {
     pub span: u64,
     /// Hash of (`trace_id`, `parent_span_id`); 0 without a parent.
     pub parent: u64,
-    /// Hash of (`organization`, `response_id`); 0 without one.
+    /// Hash of (`organization`, `response_id`, input and output tokens); 0 without a response id. With the counts, since small
+    /// servers give the same id to different answers.
     pub response: u64,
 }
 
@@ -53,7 +54,7 @@ impl Fingerprint {
             content: content(parts),
             span: both(Text::TraceId, Text::SpanId),
             parent: if is_span { both(Text::TraceId, Text::ParentSpanId) } else { 0 },
-            response: both(Text::Organization, Text::ResponseId),
+            response: response(parts),
         }
     }
 }
@@ -80,6 +81,13 @@ impl Fingerprint {
 #[must_use]
 pub fn tier_hash(sent: Option<&str>) -> u64 {
     sent.filter(|tier| *tier != STANDARD_TIER).map_or(0, text_hash)
+}
+
+fn response(parts: &ContentParts<'_>) -> u64 {
+    let id = parts.texts[Text::ResponseId as usize];
+    let count = |count: Count| parts.counts.get(count).cast_unsigned();
+    let organization = parts.texts[Text::Organization as usize];
+    if id == 0 { 0 } else { words_hash(&[organization, id, count(Count::Input), count(Count::Output)]) }
 }
 
 fn identity(organization: u64, source: u64, id: u64) -> u128 {
@@ -118,4 +126,4 @@ fn content(parts: &ContentParts<'_>) -> u64 {
 }
 
 // All values have a place in the 64 words.
-const _: () = assert!(Text::COUNT + spendstream_schemas::count::Count::COUNT + 5 <= 64, "words for every value");
+const _: () = assert!(Text::COUNT + Count::COUNT + 5 <= 64, "words for every value");

@@ -113,6 +113,9 @@ impl Horizon {
         if event.span != 0
             && (self.parents_of_charged.get(event.span, oldest) || self.charged_spans.get(event.parent, oldest))
         {
+            // What hangs above an outer span, or below an inner one, is the same call too.
+            self.parents_of_charged.insert(event.parent, offset);
+            self.charged_spans.insert(event.span, offset);
             return Verdict::NestedSpan;
         }
         if self.span_responses.get(event.response, oldest)

@@ -1,16 +1,15 @@
 //! `POST /v1/events` and `POST /v1/traces`: bodies become Kafka messages, answered when Kafka has them. Nothing is decoded
 //! here: what the topic gets is what was posted (an array or NDJSON item by item), and the consumer judges it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
-use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use spendstream_schemas::config::Config;
@@ -34,7 +33,7 @@ impl Producer {
             .set("linger.ms", "5")
             .set("compression.type", "lz4")
             .create()
-            .context("kafka: a property is refused")?;
+            .map_err(client::refused)?;
         Ok(Self { producer, topic: config.kafka.topic.clone() })
     }
 
@@ -52,7 +51,7 @@ pub async fn post_events(State(shared): State<Shared>, body: Bytes) -> Response 
         Ok(items) => items,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
-    let sends = items.iter().map(|item| shared.events.send(key(item), item.get().as_bytes()));
+    let sends = items.iter().map(|item| shared.events.send(Some(key(item)), item.get().as_bytes()));
     answer(futures::future::join_all(sends).await)
 }
 
@@ -62,7 +61,8 @@ pub async fn post_traces(State(shared): State<Shared>, headers: HeaderMap, body:
         let why = "content-type must be application/json or application/x-protobuf (OTLP/HTTP)";
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
     }
-    match shared.events.send(None, &body).await {
+    // A retry must meet its first try: the same body has the same key, and so has the same trace.
+    match shared.events.send(Some(trace_key(&body)), &body).await {
         // An OTLP exporter expects an (empty) ExportTraceServiceResponse in its own encoding.
         Ok(()) if kind.starts_with("application/json") => {
             ([(header::CONTENT_TYPE, "application/json")], "{}").into_response()
@@ -90,13 +90,25 @@ fn items(body: &[u8]) -> Result<Vec<&RawValue>, String> {
     if all.is_empty() { Err("the body is empty; post one event, an array or NDJSON".to_owned()) } else { Ok(all) }
 }
 
-/// Repeats must meet in one partition: the item's own id is the key.
-fn key(item: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Keyed {
-        id: Option<String>,
-    }
-    serde_json::from_str::<Keyed>(item.get()).ok()?.id
+/// Repeats must meet in one partition: the item's own id is the key, or else its content.
+fn key(item: &RawValue) -> String {
+    let members = serde_json::from_str::<HashMap<&str, &RawValue>>(item.get()).unwrap_or_default();
+    let named = IDS.iter().find_map(|name| serde_json::from_str::<String>(members.get(name)?.get()).ok());
+    named.filter(|id| !id.is_empty()).unwrap_or_else(|| content_key(item.get().as_bytes()))
+}
+
+/// Fields that name a call, in the payloads that have no `id`.
+const IDS: [&str; 7] = ["id", "requestId", "transaction_id", "request_id", "x-request-id", "responseId", "trace_id"];
+
+fn content_key(content: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(content))
+}
+
+/// The first trace id of an OTLP/JSON body; of anything else, its content.
+fn trace_key(body: &[u8]) -> String {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let after = text.split_once("\"traceId\"").and_then(|(_, rest)| rest.split('"').nth(1));
+    after.filter(|id| id.len() == 32).map_or_else(|| content_key(body), ToOwned::to_owned)
 }
 
 fn answer(sent: Vec<Result<(), String>>) -> Response {
@@ -133,7 +145,7 @@ mod tests {
     fn an_items_id_is_its_key() {
         let body = br#"[{"id":"a"},{"x":1}]"#;
         let items = items(body).unwrap();
-        assert_eq!(key(items[0]).as_deref(), Some("a"));
-        assert_eq!(key(items[1]), None);
+        assert_eq!(key(items[0]), "a");
+        assert_eq!(key(items[1]).len(), 32);
     }
 }

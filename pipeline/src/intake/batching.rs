@@ -7,6 +7,15 @@ use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
 use crate::batch::{Generation, Headers, RawBatch, RawMeta};
 
+/// The message at an offset is not the one that was committed.
+#[derive(Clone, Copy, Debug)]
+pub struct Recreated {
+    pub offset: i64,
+    /// The timestamp by the lake, and the broker's.
+    pub known: i64,
+    pub found: Option<i64>,
+}
+
 /// Collects the next batch of a partition.
 #[derive(Debug)]
 pub struct Batching {
@@ -16,6 +25,8 @@ pub struct Batching {
     from: i64,
     /// The next offset that counts; smaller ones were read before.
     next: i64,
+    /// The message before the start: its offset and its timestamp by the lake. Read once, to be compared.
+    before: Option<(i64, i64)>,
     bytes: Vec<u8>,
     messages: Vec<RawMeta>,
 }
@@ -23,8 +34,8 @@ pub struct Batching {
 impl Batching {
     /// Starts at an offset.
     #[must_use]
-    pub fn new(source: Arc<SourcePartition>, generation: Generation, from: i64) -> Self {
-        Self { source, generation, from, next: from, bytes: Vec::new(), messages: Vec::new() }
+    pub fn new(source: Arc<SourcePartition>, generation: Generation, from: i64, before: Option<(i64, i64)>) -> Self {
+        Self { source, generation, from, next: from, before, bytes: Vec::new(), messages: Vec::new() }
     }
 
     #[must_use]
@@ -43,9 +54,18 @@ impl Batching {
     }
 
     /// Copies a message; one that was read before is left out.
-    pub fn push(&mut self, message: &BorrowedMessage<'_>) {
+    ///
+    /// # Errors
+    /// When the message before the start is not the one that the lake knows: the topic was re-created.
+    pub fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Recreated> {
+        if let Some((offset, known)) = self.before.take() {
+            let found = message.timestamp().to_millis();
+            if message.offset() == offset && found != Some(known) {
+                return Err(Recreated { offset, known, found });
+            }
+        }
         if message.offset() < self.next {
-            return;
+            return Ok(());
         }
         self.next = message.offset() + 1;
         let payload = message.payload().map(|payload| copy(&mut self.bytes, payload));
@@ -57,6 +77,7 @@ impl Batching {
             key,
             headers: headers(message),
         });
+        Ok(())
     }
 
     /// The batch so far; the next one joins it.

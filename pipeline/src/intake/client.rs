@@ -2,6 +2,7 @@
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use spendstream_schemas::config::KafkaConfig;
 
 /// What every client of this cluster uses: brokers, TLS, SASL and whatever else is in `kafka.client`.
@@ -74,6 +75,20 @@ pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
         .set("enable.partition.eof", "false");
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
+}
+
+/// A refused property without its value, which may be a secret.
+#[must_use]
+pub fn refused(error: KafkaError) -> anyhow::Error {
+    match error {
+        KafkaError::ClientConfig(_, why, name, _) => {
+            anyhow::anyhow!(
+                "kafka.client: librdkafka refuses the property '{name}': {}",
+                why.split(['"', ':']).next().unwrap_or_default().trim()
+            )
+        }
+        other => anyhow::anyhow!("kafka: {other}"),
+    }
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use spendstream_schemas::config::{Config, KafkaStart};
-use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::{SendTimeoutError, TrySendError};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::batching::Batching;
+use super::batching::{Batching, Recreated};
 use super::context::{IntakeContext, Rebalance};
-use crate::batch::Generation;
+use crate::batch::{Generation, RawBatch};
 use crate::committer::{Position, Question};
 use crate::flush::FlushToken;
 use crate::metrics::Metrics;
@@ -121,7 +121,10 @@ impl Intake {
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         let id = message.partition();
         let Some(batching) = self.partitions.get_mut(&id) else { return };
-        batching.push(message);
+        if let Err(recreated) = batching.push(message) {
+            return self.stop_recreated(id, recreated);
+        }
+        let Some(batching) = self.partitions.get(&id) else { return };
         if batching.messages() >= self.config.pipeline.batch_messages
             || batching.bytes() >= self.config.pipeline.batch_bytes
         {
@@ -245,7 +248,7 @@ impl Intake {
         let generation = *self.wires.generation.borrow();
         let mut assignment = TopicPartitionList::new();
         let mut failure = None;
-        for Position { source, committed, horizon } in positions {
+        for Position { source, committed, last_timestamp_ms, horizon } in positions {
             let from = match self.starting_offset(&source, committed) {
                 Ok(from) => from,
                 Err(Refusal::Retry(why)) => {
@@ -265,8 +268,14 @@ impl Intake {
             if self.wires.workers[self.worker(partition)].blocking_send(told).is_err() {
                 return;
             }
-            if assignment.add_partition_offset(&source.topic, partition, Offset::Offset(from)).is_ok() {
-                self.partitions.insert(partition, Batching::new(source, generation, from));
+            if committed.is_none() && self.config.kafka.start == KafkaStart::Latest && !self.mark_start(&source, from) {
+                return;
+            }
+            // The message before is read too: it must be the one that was committed.
+            let before = committed.and(last_timestamp_ms).filter(|_| from > 0).map(|known| (from - 1, known));
+            let first = before.map_or(from, |(offset, _)| offset.max(self.low(&source)));
+            if assignment.add_partition_offset(&source.topic, partition, Offset::Offset(first)).is_ok() {
+                self.partitions.insert(partition, Batching::new(source, generation, from, before));
             }
         }
         if let Err(error) = self.consumer.assign(&assignment) {
@@ -278,6 +287,37 @@ impl Intake {
         self.wires.metrics.assigned.set(i64::try_from(self.partitions.len()).unwrap_or(i64::MAX));
         self.wires.status.set_consuming(true);
         tracing::info!(partitions = self.partitions.len(), "reading");
+    }
+
+    /// Where "latest" was is written down at once: what comes while nobody reads is not skipped at the next start.
+    fn mark_start(&self, source: &Arc<SourcePartition>, from: i64) -> bool {
+        let Ok(range) = OffsetRange::new(from, from) else { return false };
+        let generation = *self.wires.generation.borrow();
+        let empty = RawBatch { source: Arc::clone(source), generation, range, bytes: Vec::new(), messages: Vec::new() };
+        self.wires.workers[self.worker(source.partition)].blocking_send(ToWorker::Batch(empty)).is_ok()
+    }
+
+    /// The broker's first offset; the start of the partition when it does not say.
+    fn low(&self, source: &SourcePartition) -> i64 {
+        self.consumer.fetch_watermarks(&source.topic, source.partition, WATERMARKS).map_or(0, |(low, _)| low)
+    }
+
+    fn stop_recreated(&mut self, partition: i32, recreated: Recreated) {
+        let Recreated { offset, known, found } = recreated;
+        let why = format!(
+            "partition {partition} of topic '{}' stops: its message at offset {offset} is not the one in the lake (timestamp {found:?} instead of \
+             {known}), so the topic was re-created or replaced; start again with a new kafka.cluster (now '{}')",
+            self.config.kafka.topic, self.config.kafka.cluster
+        );
+        tracing::error!(partition, "{why}");
+        self.partitions.remove(&partition);
+        self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(1);
+        self.wires.status.set_failure(Some(why));
+        let mut stopped = TopicPartitionList::new();
+        stopped.add_partition(&self.config.kafka.topic, partition);
+        if let Err(error) = self.consumer.pause(&stopped) {
+            tracing::debug!(%error, "pausing a stopped partition");
+        }
     }
 
     fn starting_offset(&self, source: &SourcePartition, committed: Option<i64>) -> Result<i64, Refusal> {

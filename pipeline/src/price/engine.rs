@@ -310,10 +310,11 @@ fn answer(book: &PriceBook, key: &QuestionKey, interner: &mut Interner) -> Answe
     };
     let mut inputs: SmallVec<[(Symbol, Symbol); 2]> =
         plan.pricing_inputs.iter().map(|(name, value)| (intern(name), intern(value))).collect();
-    if plan.service_tier != service_tier.as_deref().unwrap_or(STANDARD_TIER) {
+    let known = |name: &str| plan.pricing_inputs.iter().any(|(other, _)| other == name);
+    if !known(TIER_SENT) && plan.service_tier != service_tier.as_deref().unwrap_or(STANDARD_TIER) {
         inputs.push((intern(TIER_SENT), intern(service_tier.as_deref().unwrap_or_default())));
     }
-    if plan.region.as_deref() != region.as_deref() {
+    if !known(REGION_SENT) && plan.region.as_deref() != region.as_deref() {
         inputs.push((intern(REGION_SENT), intern(region.as_deref().unwrap_or_default())));
     }
     Answer {
