@@ -18,6 +18,7 @@ use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
 use uuid::Uuid;
 
+use super::actions::{self, Line};
 use super::error::{CommitError, LakeError};
 use super::log::{Log, one_line};
 use super::maintain::{Checkpointer, Counters};
@@ -33,6 +34,14 @@ pub struct Committed {
     pub files: usize,
     pub rows: u64,
     pub bytes: u64,
+}
+
+/// Whose a version is.
+enum Outcome {
+    Ours,
+    Theirs(Vec<Line>),
+    /// It does not exist, so far.
+    Nobodys,
 }
 
 /// Writes versions of the table `usage`. One per process.
@@ -153,42 +162,27 @@ impl Committer {
     /// Tries the next version. `None` when somebody else has it: the state is then the one after theirs.
     async fn attempt(&mut self, commit: &LakeCommit, id: Uuid) -> Result<Option<u64>, CommitError> {
         let version = self.state.version + 1;
-        let bytes: Bytes = self
-            .state
-            .next(commit, id, table::now_ms())
-            .to_bytes()
-            .map_err(|error| LakeError::Log { lake: self.lake.to_string(), version, reason: error.to_string() })?
-            .into();
+        let broken = |reason: serde_json::Error| LakeError::Log {
+            lake: self.lake.to_string(),
+            version,
+            reason: reason.to_string(),
+        };
+        let bytes: Bytes = self.state.next(commit, id, table::now_ms()).to_bytes().map_err(broken)?.into();
+        // Understood here as everybody else will understand it, before it is written.
+        let lines = actions::read(&bytes).map_err(broken)?;
         let mut failures = 0;
         loop {
-            let log = self.log.clone();
-            let write = log.store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes.clone()), id);
-            let answer = self.stop.unless(write).await.ok_or(CommitError::Cancelled)?;
-            let known = matches!(answer, Ok(()) | Err(TransactionError::VersionAlreadyExists(_)));
-            if let Err(error) = &answer
-                && !known
-            {
-                tracing::warn!(version, error = %one_line(&error.to_string()), "outcome of a commit unknown, reading it back");
-            }
-            // An answer of success is enough; everything else is decided by what that version says.
-            let found = if answer.is_ok() { None } else { self.read(version).await? };
-            match (answer.is_ok(), found) {
-                (true, _) => {
-                    let lines = super::actions::read(&bytes).unwrap_or_default();
+            match self.write(version, bytes.clone(), id).await? {
+                Outcome::Ours => {
                     self.advance(version, lines);
                     return Ok(Some(version));
                 }
-                (false, Some(lines)) if is_commit(&lines, id) => {
-                    self.counters.recognised.fetch_add(1, Ordering::Relaxed);
-                    self.advance(version, lines);
-                    return Ok(Some(version));
-                }
-                (false, Some(lines)) => {
+                Outcome::Theirs(theirs) => {
                     self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
-                    self.follow(version, lines)?;
+                    self.follow(version, theirs)?;
                     return Ok(None);
                 }
-                (false, None) => {
+                Outcome::Nobodys => {
                     failures += 1;
                     self.pause(failures).await?;
                 }
@@ -196,8 +190,31 @@ impl Committer {
         }
     }
 
+    /// Writes a version once, and finds out whose it is then.
+    async fn write(&mut self, version: u64, bytes: Bytes, id: Uuid) -> Result<Outcome, CommitError> {
+        let log = self.log.clone();
+        let write = log.store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), id);
+        match self.stop.unless(write).await.ok_or(CommitError::Cancelled)? {
+            Ok(()) => return Ok(Outcome::Ours),
+            Err(TransactionError::VersionAlreadyExists(_)) => {}
+            Err(error) => {
+                let error = one_line(&error.to_string());
+                tracing::warn!(version, error, "outcome of a commit unknown, reading it back");
+            }
+        }
+        // "Already exists" may be our own write, sent twice by the store's client.
+        match self.read(version).await? {
+            Some(lines) if is_commit(&lines, id) => {
+                self.counters.recognised.fetch_add(1, Ordering::Relaxed);
+                Ok(Outcome::Ours)
+            }
+            Some(lines) => Ok(Outcome::Theirs(lines)),
+            None => Ok(Outcome::Nobodys),
+        }
+    }
+
     /// Reads a version until the store says whether it is there.
-    async fn read(&mut self, version: u64) -> Result<Option<Vec<super::actions::Line>>, CommitError> {
+    async fn read(&mut self, version: u64) -> Result<Option<Vec<Line>>, CommitError> {
         let mut failures = 0;
         loop {
             let log = self.log.clone();
@@ -262,7 +279,7 @@ impl Committer {
     }
 
     /// Takes over somebody else's version, unless it changes what the table is.
-    fn follow(&mut self, version: u64, lines: Vec<super::actions::Line>) -> Result<(), CommitError> {
+    fn follow(&mut self, version: u64, lines: Vec<Line>) -> Result<(), CommitError> {
         let changed = lines.iter().any(|line| line.meta_data.is_some() || line.protocol.is_some());
         let before = changed.then(|| self.state.clone());
         self.advance(version, lines);
@@ -276,7 +293,7 @@ impl Committer {
         Ok(())
     }
 
-    fn advance(&mut self, version: u64, lines: Vec<super::actions::Line>) {
+    fn advance(&mut self, version: u64, lines: Vec<Line>) {
         self.state.version = version;
         for line in lines {
             self.state.apply(line);
