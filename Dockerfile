@@ -19,7 +19,7 @@ RUN apt-get update \
 COPY --from=build /usr/local/bin/spendstream /usr/local/bin/spendstream
 USER spendstream
 WORKDIR /var/lib/spendstream
-# Seen from outside only once a configuration says so; see spendstream.sample.toml.
+# Without API keys both listen on loopback only: reach them from the same network namespace (docker compose does).
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["spendstream"]

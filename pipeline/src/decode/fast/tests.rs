@@ -57,6 +57,7 @@ fn takes_the_common_events() {
         r#""usage":{"input_tokens":10,"output_tokens":5,"cache_creation_input_tokens":7}"#,
         r#""usage":{"prompt_tokens":4,"total_tokens":4},"operation":"embeddings""#,
         r#""usage":{"input_tokens":1,"output_tokens":1},"tags":{"a":"b","\u00e9":"\ud83d\ude00\n"},"latency_ms":12,"cache_hit":true,"status":"error","reported_cost":{"amount":"0.0123","currency":"USD"},"tenant":"acme","other":[1,{"x":null}]"#,
+        r#""usage":{"promptTokenCount":1000,"cachedContentTokenCount":200,"candidatesTokenCount":60,"thoughtsTokenCount":20,"totalTokenCount":1080}"#,
         r#""usage":{"input_tokens":1,"output_tokens":1},"service_tier":"scale","user":null,"api_key_id":"sk-abc""#,
     ] {
         assert!(agrees(&format!("{{{HEAD},{rest}}}")), "declined: {rest}");
@@ -71,7 +72,8 @@ fn declines_what_it_does_not_understand() {
         r#""usage":{"input_tokens":1.0}"#,
         r#""usage":{"input_tokens":1,"cache_read_tokens":2}"#,
         r#""usage":{"prompt_tokens":1,"input_tokens":1}"#,
-        r#""usage":{"promptTokenCount":1}"#,
+        r#""usage":{"promptTokenCount":1,"input_tokens":1}"#,
+        r#""usage":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2,"trafficType":"ON_DEMAND_FLEX"}"#,
         r#""usage":{}"#,
         r#""usage":{"input_tokens":1},"specversion":"1.0""#,
         r#""usage":{"input_tokens":1},"id":"again""#,
@@ -131,6 +133,12 @@ fn usage() -> impl Strategy<Value = String> {
         "cache_creation_input_tokens",
         "cache_read_input_tokens",
         "requests",
+        "promptTokenCount",
+        "toolUsePromptTokenCount",
+        "cachedContentTokenCount",
+        "candidatesTokenCount",
+        "thoughtsTokenCount",
+        "totalTokenCount",
         "unknown",
     ];
     const NESTED: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The common usage shapes of the fast path: plain names, OpenAI chat and responses, Anthropic messages.
+//! The common usage shapes of the fast path: plain names, OpenAI chat and responses, Anthropic messages, Gemini.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::Note;
 
 use super::super::call::Call;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, default_writes};
 use super::value::{Count, Key, Word};
 
 /// Counts by name, flat; the order groups them by shape.
@@ -44,9 +44,16 @@ enum Slot {
     Short,
     Long,
     Thinking,
+    // Gemini.
+    GeminiPrompt,
+    GeminiTools,
+    GeminiCached,
+    Candidates,
+    Thoughts,
+    GeminiTotal,
 }
 
-const SLOTS: usize = Slot::Thinking as usize + 1;
+const SLOTS: usize = Slot::GeminiTotal as usize + 1;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
@@ -86,6 +93,12 @@ fn field(key: &str) -> Field {
         (23, "cache_read_input_tokens") => Slot::Read,
         (14, "cache_creation") => return Field::Creation,
         (12, "service_tier") => return Field::Tier,
+        (16, "promptTokenCount") => Slot::GeminiPrompt,
+        (23, "toolUsePromptTokenCount") => Slot::GeminiTools,
+        (23, "cachedContentTokenCount") => Slot::GeminiCached,
+        (20, "candidatesTokenCount") => Slot::Candidates,
+        (18, "thoughtsTokenCount") => Slot::Thoughts,
+        (15, "totalTokenCount") => Slot::GeminiTotal,
         _ => return Field::Other,
     })
 }
@@ -209,9 +222,15 @@ impl<'a> Usage<'a> {
         let chat_details = self.has([Nested::Prompt, Nested::Completion]);
         let responses_details = self.has([Nested::Input, Nested::Output]);
         let detailed = responses_details || self.counts[Slot::Total as usize].is_some();
+        let gemini = self.any(Slot::GeminiPrompt, Slot::GeminiTotal);
+        let others = self.any(Slot::CacheRead, Slot::Thinking) || self.nested.contains(&true) || self.tier.is_some();
         let parts = match (chat, anthropic, detailed) {
+            _ if gemini && !others && self.any(Slot::GeminiPrompt, Slot::GeminiPrompt) => self.gemini(),
+            _ if gemini => return false,
             (true, false, _) if !plain && !shared && !responses_details && !thinking => self.chat(),
-            (false, true, _) if !plain && !chat_details && !self.any(Slot::Total, Slot::DetailAudio) => {
+            (false, true, _)
+                if !plain && !chat_details && !self.any(Slot::Total, Slot::DetailAudio) && self.lifetimes_fit() =>
+            {
                 self.anthropic(call)
             }
             (false, false, true) if !plain && !chat_details && !thinking => self.responses(),
@@ -266,6 +285,25 @@ impl<'a> Usage<'a> {
             parts.output = beside;
         }
         parts
+    }
+
+    /// As `body::gemini` reads it, without modalities and traffic type, which are declined.
+    fn gemini(&self) -> Parts<'a> {
+        let (candidates, thoughts) = (self.counts[Slot::Candidates as usize], self.counts[Slot::Thoughts as usize]);
+        let prompt = self.counts[Slot::GeminiPrompt as usize];
+        Parts {
+            input: prompt.map(|prompt| prompt.saturating_add(self.get(Slot::GeminiTools))),
+            output: candidates.or(thoughts).map(|_| candidates.unwrap_or(0).saturating_add(thoughts.unwrap_or(0))),
+            total: self.counts[Slot::GeminiTotal as usize],
+            cache_read: self.get(Slot::GeminiCached),
+            reasoning: self.get(Slot::Thoughts),
+            ..Parts::default()
+        }
+    }
+
+    /// A split that is more than the whole is not for us.
+    fn lifetimes_fit(&self) -> bool {
+        default_writes(self.counts[Slot::Creation as usize], self.get(Slot::Short), self.get(Slot::Long)).is_ok()
     }
 
     fn anthropic(&self, call: &mut Call<'a>) -> Parts<'a> {
