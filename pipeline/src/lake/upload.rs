@@ -50,3 +50,28 @@ async fn put(store: &dyn ObjectStore, file: &DataFile) -> object_store::Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+
+    use super::{PART_BYTES, put_all};
+    use crate::batch::DataFile;
+
+    #[tokio::test]
+    async fn a_large_file_is_stored_in_parts_and_reads_back_whole() {
+        for bytes in [0, 7, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 5] {
+            let content: Vec<u8> = (0..bytes).map(|byte| u8::try_from(byte % 251).unwrap()).collect();
+            let file =
+                DataFile { path: "a/b".into(), date: 0, rows: 1, stats: "{}".into(), bytes: content.clone().into() };
+            let store = Arc::new(InMemory::new());
+            assert!(put_all(Arc::clone(&store) as _, vec![file]).await.is_empty());
+            let kept = store.get(&Path::from("a/b")).await.unwrap().bytes().await.unwrap();
+            assert!(kept == content, "{bytes} bytes");
+        }
+    }
+}

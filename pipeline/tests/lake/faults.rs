@@ -69,7 +69,8 @@ async fn a_third_of_all_operations_may_fail() {
         let faulty = Faulty::new(Arc::clone(&store), move |n| {
             let mixed = mixed(seed, n);
             // Opening is tried five times only; committing is what must not give up.
-            (n >= opened && mixed % 3 == 0).then(|| FAULTS[usize::try_from(mixed >> 8).unwrap() % FAULTS.len()])
+            (n >= opened && mixed.is_multiple_of(3))
+                .then(|| FAULTS[usize::try_from(mixed >> 8).unwrap() % FAULTS.len()])
         });
         let mut committer = open(&over(faulty)).await;
         for step in 0..6 {

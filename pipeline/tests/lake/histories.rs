@@ -12,7 +12,7 @@ use crate::support::{assert_exactly, commit, memory, open, source};
 
 async fn commit_files(lake: &Lake) -> usize {
     let files: Vec<_> = lake.table_store(USAGE_TABLE).list(Some(&"_delta_log".into())).try_collect().await.unwrap();
-    files.iter().filter(|file| file.location.as_ref().ends_with(".json")).count()
+    files.iter().filter(|file| file.location.extension() == Some("json")).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use arrow::array::{Array, AsArray, BooleanArray, Decimal128Array, Int64Array, MapArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, MapArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use rust_decimal::Decimal;
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::price_book::{Plan, PriceBook, Question, Unpriced, Usage};
-use spendstream_schemas::table::usage::{MONEY, QUANTITY_SCALE, timestamp_type};
+use spendstream_schemas::table::usage::{MONEY, QUANTITY_PRECISION, QUANTITY_SCALE, timestamp_type};
 use spendstream_schemas::usage_event::Quantity;
 
 use super::figures::{EXAMPLES, Repricing};
@@ -73,12 +73,36 @@ struct Columns {
     texts: Vec<StringArray>,
     times: Int64Array,
     cache_hits: BooleanArray,
-    inputs: MapArray,
-    quantities: MapArray,
+    inputs: Entries<StringArray>,
+    quantities: Entries<Decimal128Array>,
     partitions: Int64Array,
     offsets: Int64Array,
     counts: Vec<Int64Array>,
     money: Vec<Decimal128Array>,
+}
+
+/// A map column: the entries of all rows, and where each row's end.
+struct Entries<V> {
+    map: MapArray,
+    keys: StringArray,
+    values: V,
+}
+
+impl<V: Array + Clone + 'static> Entries<V> {
+    fn new(column: &ArrayRef, values: &DataType) -> Result<Self, ArrowError> {
+        let wrong = || ArrowError::SchemaError("a map column of the table is none".to_owned());
+        let map = column.as_map_opt().cloned().ok_or_else(wrong)?;
+        let keys = cast(map.keys(), &DataType::Utf8)?.as_string::<i32>().clone();
+        let values = cast(map.values(), values)?;
+        let values = values.as_any().downcast_ref::<V>().cloned().ok_or_else(wrong)?;
+        Ok(Self { map, keys, values })
+    }
+
+    fn of(&self, row: usize) -> std::ops::Range<usize> {
+        let offsets = self.map.value_offsets();
+        let place = |offset: i32| usize::try_from(offset).unwrap_or(0);
+        place(offsets[row])..place(offsets[row + 1])
+    }
 }
 
 impl Columns {
@@ -89,10 +113,6 @@ impl Columns {
         let as_type = |name: &str, data_type: &DataType| cast(column(name)?, data_type);
         let integers =
             |name: &str| Ok::<_, ArrowError>(as_type(name, &DataType::Int64)?.as_primitive::<Int64Type>().clone());
-        let map = |name: &str| {
-            let found = column(name)?.as_map_opt().cloned();
-            found.ok_or_else(|| ArrowError::SchemaError(format!("its column {name} is no map")))
-        };
         let times = as_type("event_time", &timestamp_type())?;
         let texts = TEXTS.map(|name| Ok::<_, ArrowError>(as_type(name, &DataType::Utf8)?.as_string::<i32>().clone()));
         let money = MONEY[..PRICED].iter().map(|name| {
@@ -103,8 +123,8 @@ impl Columns {
             texts: texts.into_iter().collect::<Result<_, _>>()?,
             times: times.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>(),
             cache_hits: column("cache_hit")?.as_boolean().clone(),
-            inputs: map("pricing_inputs")?,
-            quantities: map("quantities")?,
+            inputs: Entries::new(column("pricing_inputs")?, &DataType::Utf8)?,
+            quantities: Entries::new(column("quantities")?, &DataType::Decimal128(QUANTITY_PRECISION, QUANTITY_SCALE))?,
             partitions: integers("source_partition")?,
             offsets: integers("source_offset")?,
             counts: Count::ALL.map(|count| integers(count.column())).into_iter().collect::<Result<_, _>>()?,
@@ -119,35 +139,21 @@ impl Columns {
 
     /// What was sent where the column says something else.
     fn sent(&self, name: &str, key: &str, row: usize) -> Option<String> {
-        let entries = self.inputs.value(row);
-        let entry = |column: usize| cast(entries.column(column), &DataType::Utf8).ok();
-        let (keys, values) = (entry(0), entry(1));
-        let found = keys.zip(values).and_then(|(keys, values)| {
-            let (keys, values) = (keys.as_string::<i32>().clone(), values.as_string::<i32>().clone());
-            let place = keys.iter().position(|found| found == Some(key))?;
-            Some(if values.is_valid(place) { values.value(place).to_owned() } else { String::new() })
-        });
-        match found {
-            Some(text) => Some(text).filter(|text| !text.is_empty()),
+        let Entries { keys, values, .. } = &self.inputs;
+        match self.inputs.of(row).find(|&entry| keys.value(entry) == key) {
+            Some(entry) => Some(values.value(entry).to_owned()).filter(|text| !text.is_empty()),
             None => self.text(name, row).map(str::to_owned),
         }
     }
 
-    fn quantities(&self, row: usize) -> Vec<Quantity<'static>> {
-        let entries = self.quantities.value(row);
-        let (Ok(keys), Some(values)) =
-            (cast(entries.column(0), &DataType::Utf8), entries.column(1).as_primitive_opt::<Decimal128Type>())
-        else {
-            return Vec::new();
-        };
-        let keys = keys.as_string::<i32>();
+    fn quantities(&self, row: usize) -> Vec<Quantity<'_>> {
+        let Entries { keys, values, .. } = &self.quantities;
         let scale = u32::from(QUANTITY_SCALE.unsigned_abs());
-        (0..keys.len())
-            .filter_map(|entry| {
-                let value = Decimal::try_from_i128_with_scale(values.value(entry), scale).ok()?;
-                Some((Cow::Owned(keys.value(entry).to_owned()), value))
-            })
-            .collect()
+        let quantity = |entry: usize| {
+            let value = Decimal::try_from_i128_with_scale(values.value(entry), scale).ok()?;
+            Some((Cow::Borrowed(keys.value(entry)), value))
+        };
+        self.quantities.of(row).filter_map(quantity).collect()
     }
 
     fn money(&self, row: usize) -> [Option<i128>; PRICED] {
