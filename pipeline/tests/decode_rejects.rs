@@ -53,7 +53,7 @@ fn unknown_shape() {
         "unknown_shape",
         "no known envelope or usage was recognised; send event v1, a provider's response, CloudEvents, OTLP spans or LiteLLM's payload, or configure [[decode.mappings]]",
     );
-    assert_eq!(decoded.kept(), "{}");
+    assert_eq!(decoded.kept(), r#"{"hello":"world"}"#, "a word may be a name, a prompt is none");
     assert_eq!(decode("[1]").reject().0, "unknown_shape");
 }
 

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
-use sha2::{Digest, Sha256};
 use spendstream_schemas::config::DecodeConfig;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::money::Amount;
@@ -13,6 +12,7 @@ use spendstream_schemas::usage_event::{ReportedCost, UsageRow};
 use super::body::{Extra, Reading};
 use super::parts::Parts;
 use super::reject::{Fault, Reason};
+use super::secret;
 use super::time;
 
 /// What every item of a message is judged by.
@@ -148,6 +148,7 @@ impl<'n> Call<'n> {
         time::check(time, context.message_ms)?;
         self.row.time_micros = time;
         bounded(&self.row, context.limits)?;
+        secret::clean(&mut self.row);
         reported_fits(&self.row)
     }
 
@@ -167,10 +168,6 @@ impl<'n> Call<'n> {
         }
         if texts.get(Text::Status).is_none() {
             texts.set(Text::Status, "ok");
-        }
-        if let Some(key) = texts.get(Text::ApiKeyId).filter(|key| looks_secret(key)) {
-            let masked = format!("sha256:{}", &hex(&Sha256::digest(key.as_bytes()))[..16]);
-            texts.set(Text::ApiKeyId, masked);
         }
         self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment);
         if self.row.cache_hit == Some(true) {
@@ -207,6 +204,7 @@ fn beside<'n>(call: &UsageRow<'n>, extra: &Extra<'n>, number: usize) -> UsageRow
     let id = format!("{}#{number}", row.texts.get(Text::EventId).unwrap_or_default());
     row.texts.set(Text::EventId, id);
     row.texts.set_if_some(Text::Model, extra.model.clone());
+    secret::clean(&mut row);
     // The response and its reported cost belong to the first row; counted once, they stay true in sums.
     row.texts.set(Text::ResponseId, "");
     row.reported_cost = None;
@@ -249,13 +247,6 @@ fn reported_fits(row: &UsageRow<'_>) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
-}
-
-/// True for what is an API key rather than the name of one.
-pub(super) fn looks_secret(text: &str) -> bool {
-    const BEGINNINGS: [&str; 12] =
-        ["sk-", "sk_", "pk-", "xai-", "gsk_", "AIza", "Bearer ", "AKIA", "ASIA", "ghp_", "hf_", "eyJ"];
-    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || text.contains("sk-")
 }
 
 /// Lower-case hexadecimal.

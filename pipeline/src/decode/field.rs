@@ -1,6 +1,7 @@
 //! Reads single values from a JSON tree: counts, decimals and texts in, typed values out, every refusal naming its field.
 
 use rust_decimal::Decimal;
+use spendstream_schemas::money::Amount;
 
 use super::json::Node;
 use super::reject::{Fault, Reason};
@@ -80,6 +81,11 @@ pub(super) fn amount(node: &Node<'_>) -> Option<Decimal> {
         Node::Text(text) => decimal(text.trim()),
         _ => None,
     }
+}
+
+/// What a call is said to have cost; `None` for what is no amount, such as the -1 of an emitter that does not know.
+pub(super) fn cost_of(node: &Node<'_>) -> Option<Decimal> {
+    amount(node).filter(|cost| *cost >= Decimal::ZERO && Amount::from_decimal(*cost).is_ok())
 }
 
 /// The text under `key`; anything but a text there is refused.

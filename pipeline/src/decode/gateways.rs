@@ -7,7 +7,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::ReportedCost;
 
 use super::call::Call;
-use super::field::{amount, count_of, first_count, loose_text};
+use super::field::{cost_of, count_of, first_count, loose_text};
 use super::json::Node;
 use super::parts::Parts;
 use super::reject::Fault;
@@ -29,7 +29,7 @@ pub(super) fn kong<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
         total: first_count(usage, &["total_tokens", "total_token"])?,
         ..Parts::default()
     };
-    call.row.reported_cost = usage.get("cost").and_then(amount).map(usd);
+    call.row.reported_cost = usage.get("cost").and_then(cost_of).map(usd);
     let texts = &mut call.row.texts;
     if let Some(meta) = meta {
         texts.set_if_some(Text::ProviderSent, meta.text_of("provider_name"));
@@ -84,7 +84,7 @@ pub(super) fn portkey<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault>
     if !success || status.is_some_and(|status| status >= 400) {
         texts.set(Text::Status, "error");
     }
-    let cents = node.get("cost").and_then(amount).and_then(|cents| cents.checked_div(Decimal::ONE_HUNDRED));
+    let cents = node.get("cost").and_then(cost_of).and_then(|cents| cents.checked_div(Decimal::ONE_HUNDRED));
     call.row.reported_cost = cents.map(usd);
     call.row.latency_ms = count_of(node, "response_time")?;
     // `HIT` and `SEMANTIC HIT` are answers from Portkey's own cache.

@@ -145,7 +145,10 @@ pub(super) fn finish<'n>(found: Result<Item<'n>, Fault>, node: &'n Node<'_>, con
     };
     match done {
         Ok(()) => out.rows(&rows),
-        Err(fault) => out.reject(fault.keeping(Some(strip::json(node)))),
+        Err(fault) => {
+            let kept = strip::by_reason(fault.reason, node);
+            out.reject(fault.keeping(Some(kept)));
+        }
     }
 }
 

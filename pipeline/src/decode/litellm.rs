@@ -5,7 +5,7 @@ use spendstream_schemas::usage_event::ReportedCost;
 
 use super::body::{self, Hint, Reading};
 use super::call::Call;
-use super::field::{amount, count_of, loose_text};
+use super::field::{cost_of, count_of, loose_text};
 use super::json::Node;
 use super::parts::Parts;
 use super::reject::Fault;
@@ -47,7 +47,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
         Some(Node::Bool(hit)) => Some(*hit),
         _ => None,
     };
-    let cost = node.get("response_cost").and_then(amount);
+    let cost = node.get("response_cost").and_then(cost_of);
     call.row.reported_cost = cost.map(|amount| ReportedCost { amount, currency: "USD".into() });
     if let Some(time) = node.get("endTime") {
         call.time_micros = Some(micros(time, "endTime", Unit::Any)?);
@@ -94,6 +94,8 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
     texts.set_if_some(Text::Region, places.iter().find_map(|place| node.path(place).and_then(Node::text)));
     if node.text_of("status") == Some("failure") {
         texts.set(Text::Status, "error");
+        // A retry keeps the call's id, and is the one that is paid.
+        texts.set_if_some(Text::EventId, node.text_of("litellm_call_id").map(|id| format!("{id}#failure")));
         let class = node.path("error_information.error_class").and_then(Node::text);
         texts.set_if_some(
             Text::ErrorType,

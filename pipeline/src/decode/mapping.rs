@@ -8,7 +8,7 @@ use spendstream_schemas::usage_event::ReportedCost;
 
 use super::body::{self, Hint, add_plain};
 use super::call::Call;
-use super::field::{amount, count, loose_text};
+use super::field::{cost_of, count, loose_text};
 use super::json::Node;
 use super::reject::Fault;
 use super::time::{Unit, micros};
@@ -82,8 +82,10 @@ fn apply<'n>(
                 Some(constant) => constant,
                 None => whole.path(path).and_then(Node::text).unwrap_or("USD"),
             });
-            call.row.reported_cost =
-                amount(node).map(|amount| ReportedCost { amount, currency: Cow::Borrowed(currency) });
+            let is_currency = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+            call.row.reported_cost = cost_of(node)
+                .filter(|_| is_currency)
+                .map(|amount| ReportedCost { amount, currency: Cow::Borrowed(currency) });
         }
         ("usage", Value::Node(node)) => {
             let model = fields.get("model").and_then(|path| whole.path(path)).and_then(Node::text);

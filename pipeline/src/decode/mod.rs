@@ -19,6 +19,7 @@ mod metering;
 mod otlp;
 mod parts;
 pub mod reject;
+mod secret;
 mod strip;
 mod time;
 

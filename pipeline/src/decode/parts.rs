@@ -55,6 +55,20 @@ fn exceeds(detail: String) -> Fault {
     Fault::new(Reason::PartExceedsTotal, detail)
 }
 
+/// Cache writes with the default lifetime: what a split by lifetime leaves of all writes belongs to it.
+///
+/// # Errors
+/// [`Reason::PartExceedsTotal`] when the split is more than the whole.
+pub(super) fn default_writes(all: Option<i64>, short: i64, one_hour: i64) -> Result<i64, Fault> {
+    let Some(all) = all else { return Ok(short) };
+    if sum([short, one_hour])? > all {
+        return Err(exceeds(format!(
+            "5 min cache writes {short} + 1 h cache writes {one_hour} exceed cache writes {all}"
+        )));
+    }
+    Ok(all - one_hour)
+}
+
 impl<'a> Parts<'a> {
     /// Adds a quantity; zero is the same as absent, a repeated name is summed.
     pub fn add_quantity(&mut self, meter: impl Into<Cow<'a, str>>, amount: Decimal) {

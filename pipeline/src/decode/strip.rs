@@ -2,206 +2,42 @@
 //!
 //! An allow-list: an unknown key is dropped with all that hangs on it, and a text stays only under a key that names things.
 
-use super::call::looks_secret;
+mod lists;
+
 use super::json::Node;
+use super::reject::Reason;
+use super::secret::{REMOVED, looks_secret};
+use lists::{HOLDERS, is_figure, is_name};
 
 /// A longer text names nothing.
 const MAX_TEXT: usize = 256;
-
-/// Keys whose texts are names, ids, times or figures.
-const NAMES: [&str; 106] = [
-    "id",
-    "source",
-    "time",
-    "provider",
-    "model",
-    "operation",
-    "organization",
-    "tenant",
-    "team",
-    "department",
-    "project",
-    "user",
-    "customer",
-    "app",
-    "feature",
-    "agent",
-    "environment",
-    "endpoint",
-    "task_type",
-    "complexity",
-    "run_id",
-    "metric",
-    "item_id",
-    "session_id",
-    "api_key_id",
-    "billing_account",
-    "service_tier",
-    "serviceTier",
-    "region",
-    "status",
-    "error_type",
-    "prompt_hash",
-    "response_id",
-    "amount",
-    "currency",
-    "specversion",
-    "type",
-    "subject",
-    "datacontenttype",
-    "dataschema",
-    "object",
-    "modelVersion",
-    "responseId",
-    "createTime",
-    "created",
-    "created_at",
-    "trafficType",
-    "modality",
-    "ttl",
-    "inference_geo",
-    "speed",
-    "custom_id",
-    "container_id",
-    "generation_id",
-    "call_type",
-    "custom_llm_provider",
-    "litellm_call_id",
-    "trace_id",
-    "model_group",
-    "startTime",
-    "endTime",
-    "completionStartTime",
-    "end_user",
-    "error_class",
-    "error_code",
-    "schemaType",
-    "schemaVersion",
-    "timestamp",
-    "accountId",
-    "inferenceRegion",
-    "requestId",
-    "modelId",
-    "arn",
-    "organization_id",
-    "external_subscription_id",
-    "transaction_id",
-    "code",
-    "request_model",
-    "response_model",
-    "provider_name",
-    "cache_status",
-    "ai_org",
-    "ai_model",
-    "cost_currency",
-    "virtual_key",
-    "prompt_slug",
-    "genai_model_name",
-    "genai_model_name_override",
-    "genai_backend_name",
-    "start_time",
-    "x-request-id",
-    "started_at",
-    "user_api_key_hash",
-    "user_api_key_alias",
-    "user_api_key_org_id",
-    "user_api_key_org_alias",
-    "user_api_key_team_id",
-    "user_api_key_team_alias",
-    "user_api_key_project_id",
-    "user_api_key_project_alias",
-    "user_api_key_user_id",
-    "user_api_key_end_user_id",
-    "user_api_key_request_route",
-    "team_id",
-    "team_alias",
-    "request_id",
-];
-
-/// Keys that hold figures or further known keys; a text under them is content.
-const HOLDERS: [&str; 58] = [
-    "usage",
-    "usageMetadata",
-    "usage_metadata",
-    "usage_object",
-    "usage_info",
-    "response",
-    "message",
-    "body",
-    "data",
-    "meta",
-    "metadata",
-    "hidden_params",
-    "properties",
-    "tags",
-    "reported_cost",
-    "metrics",
-    "input",
-    "output",
-    "outputBodyJson",
-    "identity",
-    "requestMetadata",
-    "iterations",
-    "cacheDetails",
-    "billed_units",
-    "tokens",
-    "cache_creation",
-    "server_tool_use",
-    "cost",
-    "cost_breakdown",
-    "cost_details",
-    "latency_ms",
-    "cache_hit",
-    "response_cost",
-    "saved_cache_cost",
-    "response_time",
-    "stream",
-    "total_time",
-    "seconds",
-    "ai",
-    "cache",
-    "llm_latency",
-    "status_code",
-    "response_code",
-    "is_success",
-    "req_units",
-    "res_units",
-    "total_units",
-    "response_status_code",
-    "is_byok",
-    "cost_in_usd_ticks",
-    "error_information",
-    "status_fields",
-    "action",
-    "request_tags",
-    "performanceConfig",
-    "amazon-bedrock-invocationMetrics",
-    "precise_total_amount_cents",
-    "number",
-];
-
-fn is_name(key: &str) -> bool {
-    NAMES.contains(&key)
-}
-
-/// Counts are recognised by how they are called: a number under such a key says nothing secret.
-fn is_figure(key: &str) -> bool {
-    let lower = key.to_ascii_lowercase();
-    [
-        "token", "count", "latency", "second", "searches", "requests", "queries", "details", "cost", "units", "usage",
-        "_in", "_out",
-    ]
-    .iter()
-    .any(|part| lower.contains(part))
-        || spendstream_schemas::meter::is_known(key)
-        || !spendstream_schemas::meter::alternatives(key).is_empty()
-}
+/// A longer text is no word.
+const MAX_WORD: usize = 64;
 
 /// The item as JSON, with only what may be kept.
 pub(super) fn json(node: &Node<'_>) -> Vec<u8> {
+    kept(node, if is_lago(node) { Under::Lago } else { Under::Top })
+}
+
+/// The item whose shape nobody knows: figures and single words stay too, so that a mapping that is added later can read it.
+pub(super) fn unknown(node: &Node<'_>) -> Vec<u8> {
+    kept(node, Under::Unknown)
+}
+
+/// What a reject of this kind keeps.
+pub(super) fn by_reason(reason: Reason, node: &Node<'_>) -> Vec<u8> {
+    if reason == Reason::UnknownShape { unknown(node) } else { json(node) }
+}
+
+fn kept(node: &Node<'_>, under: Under) -> Vec<u8> {
     let mut text = String::new();
-    write(node, Under::Top, &mut text);
+    write(node, under, &mut text);
     text.into_bytes()
+}
+
+/// Lago's events name what they measure with a top-level `code`; anywhere else it is somebody's program.
+fn is_lago(node: &Node<'_>) -> bool {
+    node.get("transaction_id").is_some() && node.get("properties").is_some()
 }
 
 /// Joins stripped items again.
@@ -215,12 +51,32 @@ pub(super) fn array(items: &[Vec<u8>]) -> Vec<u8> {
 #[derive(Clone, Copy, PartialEq)]
 enum Under {
     Top,
-    /// Texts are kept.
+    /// As `Top`, with `code`.
+    Lago,
+    /// As `Top`, and keys that nobody knows.
+    Unknown,
+    /// A text is kept.
     Name,
+    /// A text of one word is kept.
+    Word,
     /// Only figures and further objects.
     Holder,
+    /// A provider's own body: its names are words.
+    Body,
+    /// What went in and came out: only types, ids and figures.
+    Content,
     /// The producer's own short labels.
     Labels,
+    Label,
+    /// Only numbers.
+    Figures,
+}
+
+impl Under {
+    /// Everything inside stays what it is.
+    fn or_inner(self, inner: Under) -> Under {
+        if matches!(self, Under::Body | Under::Content | Under::Figures) { self } else { inner }
+    }
 }
 
 fn write(node: &Node<'_>, under: Under, out: &mut String) {
@@ -232,9 +88,10 @@ fn write(node: &Node<'_>, under: Under, out: &mut String) {
         Node::Array(items) => {
             out.push('[');
             let mut first = true;
-            for item in items.iter().filter(|item| keeps(item, under)) {
+            let below = if under == Under::Labels { Under::Label } else { under };
+            for item in items.iter().filter(|item| keeps(item, below)) {
                 separate(&mut first, out);
-                write(item, under, out);
+                write(item, below, out);
             }
             out.push(']');
         }
@@ -242,7 +99,7 @@ fn write(node: &Node<'_>, under: Under, out: &mut String) {
             out.push('{');
             let mut first = true;
             for (key, value) in members {
-                let Some(below) = below(key, under) else { continue };
+                let Some(below) = below(key, value, under) else { continue };
                 if keeps(value, below) {
                     separate(&mut first, out);
                     write_text(key, Under::Name, out);
@@ -262,25 +119,109 @@ fn separate(first: &mut bool, out: &mut String) {
     *first = false;
 }
 
-fn below(key: &str, under: Under) -> Option<Under> {
-    match key {
-        _ if under == Under::Labels => Some(Under::Labels),
-        "tags" | "request_tags" | "requestMetadata" => Some(Under::Labels),
-        _ if is_name(key) => Some(Under::Name),
-        _ if HOLDERS.contains(&key) || is_figure(key) => Some(Under::Holder),
-        _ => None,
+/// What a member is kept as; `None`: not at all.
+fn below(key: &str, value: &Node<'_>, under: Under) -> Option<Under> {
+    let holds = HOLDERS.contains(&key) || is_figure(key);
+    match (under, key) {
+        (Under::Labels, _) => Some(Under::Label),
+        (Under::Figures, _) => is_short(key).then_some(Under::Figures),
+        (Under::Content, "type" | "id" | "container_id") => Some(Under::Word),
+        (Under::Content, _) => holds.then_some(Under::Content),
+        (_, "tags" | "request_tags" | "requestMetadata") => Some(Under::Labels),
+        (Under::Lago, "code") | (_, "error_type" | "error_class" | "error_code" | "prompt_hash") => Some(Under::Word),
+        (_, "input" | "output") => Some(Under::Content),
+        (_, "response" | "message" | "body") => Some(under.or_inner(Under::Body)),
+        (Under::Body, _) if is_name(key) => Some(Under::Word),
+        (_, _) if is_name(key) => Some(Under::Name),
+        (Under::Unknown, _) if !holds || !value.is_object() => strange(key, value),
+        (Under::Unknown, _) => Some(Under::Unknown),
+        _ if HOLDERS.contains(&key) => Some(under.or_inner(Under::Holder)),
+        _ => holds.then_some(Under::Body),
     }
 }
 
+/// A key that nobody knows: what is called like content or a secret keeps its figures only, and lists are always content.
+fn strange(key: &str, value: &Node<'_>) -> Option<Under> {
+    const TOLD: [&str; 38] = [
+        "prompt",
+        "content",
+        "text",
+        "message",
+        "completion",
+        "response",
+        "input",
+        "output",
+        "query",
+        "question",
+        "answer",
+        "code",
+        "instruct",
+        "system",
+        "argument",
+        "choice",
+        "candidate",
+        "part",
+        "think",
+        "reason",
+        "summary",
+        "body",
+        "title",
+        "delta",
+        "result",
+        "request",
+        "document",
+        "data",
+        "word",
+        "secret",
+        "token",
+        "key",
+        "auth",
+        "credential",
+        "cookie",
+        "session",
+        "mail",
+        "chat",
+    ];
+    let lower = key.to_ascii_lowercase();
+    let told = TOLD.iter().any(|part| lower.contains(part));
+    match value {
+        Node::Array(_) => None,
+        _ if !is_short(key) => None,
+        Node::Text(_) => (!told).then_some(Under::Word),
+        Node::Object(_) if !told => Some(Under::Unknown),
+        _ => Some(Under::Figures),
+    }
+}
+
+/// One short word that is no secret.
+fn is_short(text: &str) -> bool {
+    text.len() <= MAX_WORD && !text.contains(char::is_whitespace) && !looks_secret(text)
+}
+
+/// A number that was sent as a text.
+fn is_digits(text: &str) -> bool {
+    text.len() <= MAX_WORD
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte))
+}
+
 fn keeps(node: &Node<'_>, under: Under) -> bool {
+    let whole = !matches!(under, Under::Name | Under::Word | Under::Label);
     match node {
-        Node::Text(text) => under != Under::Holder && text.len() <= MAX_TEXT,
+        Node::Text(text) => match under {
+            Under::Holder | Under::Body | Under::Content | Under::Figures => is_digits(text),
+            Under::Word => text.len() <= MAX_TEXT && !text.contains(char::is_whitespace),
+            Under::Unknown => is_short(text),
+            _ => text.len() <= MAX_TEXT,
+        },
+        Node::Array(_) | Node::Object(_) => whole,
         _ => true,
     }
 }
 
 fn write_text(text: &str, under: Under, out: &mut String) {
-    let kept = if looks_secret(text) || (under == Under::Top && text.len() > MAX_TEXT) { "[removed]" } else { text };
+    let is_item = matches!(under, Under::Top | Under::Lago | Under::Unknown);
+    let kept = if looks_secret(text) || (is_item && !is_short(text)) { REMOVED } else { text };
     match serde_json::to_string(kept) {
         Ok(quoted) => out.push_str(&quoted),
         Err(_) => out.push_str("\"\""),
@@ -314,6 +255,48 @@ mod tests {
             r#"{"output":[{"type":"web_search_call"}]}"#,
         );
         check(r#""SECRET-sk-1""#, r#""[removed]""#);
+    }
+
+    #[test]
+    fn names_inside_content_are_content() {
+        check(
+            r#"{"output":[{"type":"code_interpreter_call","id":"ci_1","code":"print()","user":"U","container_id":"c"}],"input":[{"source":"S","type":"two words","tokens":3}]}"#,
+            r#"{"output":[{"type":"code_interpreter_call","id":"ci_1","container_id":"c"}],"input":[{"tokens":3}]}"#,
+        );
+        check(
+            r#"{"data":{"message":{"code":"main()","user":"what is this","model":"m"}},"code":"x"}"#,
+            r#"{"data":{"message":{"model":"m"}}}"#,
+        );
+        check(
+            r#"{"transaction_id":"t","code":"llm","properties":{"code":"x","input":"12"}}"#,
+            r#"{"transaction_id":"t","code":"llm","properties":{"input":"12"}}"#,
+        );
+        check(r#"{"id":["a","b"],"model":{"name":"n"}}"#, "{}");
+    }
+
+    #[test]
+    fn labels_are_one_level_deep_and_hold_no_keys() {
+        check(
+            r#"{"tags":{"a":"x","b":["text"],"c":{"d":"text"},"e":1,"sk-abc":"v","f":"Bearer t"},"request_tags":["a",["text"],"sk-abc"]}"#,
+            r#"{"tags":{"a":"x","e":1,"[removed]":"v","f":"[removed]"},"request_tags":["a","[removed]"]}"#,
+        );
+    }
+
+    #[test]
+    fn figures_may_be_texts() {
+        check(
+            r#"{"usage":{"input_tokens":"1200","output_tokens":"twelve"},"error_type":"the prompt was bad"}"#,
+            r#"{"usage":{"input_tokens":"1200"}}"#,
+        );
+    }
+
+    #[test]
+    fn of_an_unknown_shape_words_and_numbers_stay() {
+        let node = Node::parse(
+            r#"{"who":"team-a","n":{"tin":5,"note":"two words"},"question":"why","answer":{"a":"b","n":2},"list":["x"],"k":"sk-abc","hint":"12 3"}"#,
+        );
+        let kept = String::from_utf8(unknown(&node.unwrap())).unwrap();
+        assert_eq!(kept, r#"{"who":"team-a","n":{"tin":5},"answer":{"n":2},"k":"[removed]"}"#);
     }
 
     #[test]

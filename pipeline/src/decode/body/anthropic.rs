@@ -7,7 +7,7 @@ use spendstream_schemas::note::{Note, Notes};
 
 use super::super::field::{count_of, inner_count, object_of};
 use super::super::json::Node;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, default_writes};
 use super::super::reject::Fault;
 use super::{Extra, Reading};
 
@@ -18,10 +18,6 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         parts.add_quantity("web_fetch", Decimal::from(fetches));
     }
     let mut reading = Reading { parts, notes, ..Reading::default() };
-    if usage.text_of("speed") == Some("fast") {
-        reading.service_tier = Some("fast");
-    }
-    reading.region = usage.text_of("inference_geo").filter(|geo| *geo != "not_available");
     iterations(usage, &mut reading)?;
     Ok(reading)
 }
@@ -35,8 +31,7 @@ fn counts<'n>(usage: &Node<'_>) -> Result<(Parts<'n>, Notes), Fault> {
     if let Some(split) = object_of(usage, "cache_creation")? {
         let short = count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0);
         parts.cache_write_1h = count_of(split, "ephemeral_1h_input_tokens")?.unwrap_or(0);
-        // What the split leaves out has the default lifetime.
-        parts.cache_write = writes.map_or(short, |writes| writes.saturating_sub(parts.cache_write_1h).max(short));
+        parts.cache_write = default_writes(writes, short, parts.cache_write_1h)?;
     } else {
         parts.cache_write = writes.unwrap_or(0);
         if parts.cache_write > 0 {

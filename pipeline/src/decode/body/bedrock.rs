@@ -4,24 +4,25 @@ use spendstream_schemas::note::{CostQuality, Note, Notes};
 
 use super::super::field::{count_of, first_count};
 use super::super::json::Node;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, default_writes};
 use super::super::reject::Fault;
 use super::{Hint, Reading};
 
 /// `usage` of Converse and `ConverseStream`, and `amazon-bedrock-invocationMetrics`.
 pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
-    let mut long = 0_i64;
+    let (mut short, mut long) = (0_i64, 0_i64);
     for detail in usage.get("cacheDetails").map(Node::items).unwrap_or_default() {
-        if detail.text_of("ttl") == Some("1h") {
-            long = long.saturating_add(count_of(detail, "inputTokens")?.unwrap_or(0));
-        }
+        let writes = if detail.text_of("ttl") == Some("1h") { &mut long } else { &mut short };
+        *writes = writes.saturating_add(count_of(detail, "inputTokens")?.unwrap_or(0));
     }
     let split = usage.get("cacheDetails").map(|_| long);
+    let writes = first_count(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"])?;
+    let told = default_writes(writes, short, long)?.saturating_add(long);
     Ok(from_counts(
         [
             first_count(usage, &["inputTokens", "inputTokenCount"])?,
             first_count(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"])?,
-            first_count(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"])?,
+            writes.or(split.map(|_| told)),
             first_count(usage, &["outputTokens", "outputTokenCount"])?,
             count_of(usage, "totalTokens")?,
         ],

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 use spendstream_schemas::note::{CostQuality, Notes};
 
-use super::field::{amount, count_of};
+use super::field::{cost_of, count_of};
 use super::json::Node;
 use super::parts::Parts;
 use super::reject::Fault;
@@ -104,14 +104,16 @@ fn shape_of(usage: &Node<'_>) -> Option<Shape> {
     ]) {
         return Some(Shape::Anthropic);
     }
-    if has(&[
-        "input_tokens_details",
-        "input_token_details",
-        "output_tokens_details",
-        "output_token_details",
-        "total_tokens",
-    ]) || usage.text_of("type") == Some("duration")
-    {
+    // Null caches say nothing, but whose thinking is told.
+    let thinks = usage.get("output_tokens_details").is_some_and(|details| details.get("thinking_tokens").is_some());
+    if thinks && usage.members().iter().any(|(key, _)| key.starts_with("cache_") && key.ends_with("_input_tokens")) {
+        return Some(Shape::Anthropic);
+    }
+    let detailed =
+        has(&["input_tokens_details", "input_token_details", "output_tokens_details", "output_token_details"]);
+    // A sum beside plain names is only checked.
+    let summed = has(&["total_tokens"]) && !plain::tells_parts(usage);
+    if detailed || summed || usage.text_of("type") == Some("duration") {
         return Some(Shape::Responses);
     }
     // `seconds` alone is a transcription's duration; every other name is ours.
@@ -177,15 +179,21 @@ fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Rea
     if let Some(tier) = usage.text_of("service_tier").or_else(|| usage.text_of("serviceTier")) {
         reading.service_tier = reading.service_tier.or(Some(tier));
     }
+    // Anthropic's, but relayed in every shape, and told even where the cache is not.
+    if usage.text_of("speed") == Some("fast") {
+        reading.service_tier = Some("fast");
+    }
+    let place = usage.text_of("inference_geo").filter(|geo| *geo != "not_available");
+    reading.region = reading.region.or(place);
     reported(usage, &mut reading);
     Ok(reading)
 }
 
 /// What gateways and providers say the call cost, in USD.
 fn reported(usage: &Node<'_>, reading: &mut Reading<'_>) {
-    let cost = usage.get("cost").and_then(|cost| amount(cost.get("total_cost").unwrap_or(cost)));
+    let cost = usage.get("cost").and_then(|cost| cost_of(cost.get("total_cost").unwrap_or(cost)));
     // 1 USD = 10^10 ticks (docs.x.ai, "Cost Tracking").
-    let ticks = || amount(usage.get("cost_in_usd_ticks")?)?.checked_div(Decimal::from(10_000_000_000_u64));
+    let ticks = || cost_of(usage.get("cost_in_usd_ticks")?)?.checked_div(Decimal::from(10_000_000_000_u64));
     reading.reported_usd = cost.or_else(ticks);
 }
 

@@ -8,7 +8,7 @@ use spendstream_schemas::note::{Note, Notes};
 
 use super::super::field::{count_of, first_count, inner_count, object_of, quantity};
 use super::super::json::Node;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, default_writes};
 use super::super::reject::Fault;
 use super::{Hint, Reading};
 
@@ -91,7 +91,7 @@ fn writes(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<Note
         None => (0, 0),
     };
     parts.cache_write_1h = split.1;
-    parts.cache_write = all.map_or(split.0, |all| all.saturating_sub(split.1).max(split.0));
+    parts.cache_write = default_writes(all, split.0, split.1)?;
     if let Some(lifetimes) = nested.and_then(|details| details.get("cache_write_tokens_details")) {
         parts.cache_write_12h = count_of(lifetimes, "ttl_12h_tokens")?.unwrap_or(0);
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use spendstream_schemas::meter;
 
-use super::super::field::{count, quantity};
+use super::super::field::{count, count_of, quantity};
 use super::super::json::Node;
 use super::super::parts::Parts;
 use super::super::reject::Fault;
@@ -30,6 +30,12 @@ const ALIASES: [(&str, &str); 12] = [
 /// True when at least one member is a plain name.
 pub(super) fn recognises(usage: &Node<'_>) -> bool {
     usage.members().iter().any(|(key, value)| !matches!(value, Node::Null) && is_plain(key))
+}
+
+/// True when a plain name is there beside the totals, which other shapes share.
+pub(super) fn tells_parts(usage: &Node<'_>) -> bool {
+    let is_part = |key: &str| !matches!(key, "input_tokens" | "output_tokens") && is_plain(key);
+    usage.members().iter().any(|(key, value)| !matches!(value, Node::Null) && is_part(key))
 }
 
 fn is_plain(key: &str) -> bool {
@@ -69,6 +75,7 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         }
         add(&mut parts, key, value)?;
     }
+    parts.total = count_of(usage, "total_tokens")?;
     Ok(Reading { parts, ..Reading::default() })
 }
 

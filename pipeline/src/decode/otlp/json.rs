@@ -3,16 +3,13 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use super::super::call::{hex, looks_secret};
+use super::super::call::hex;
 use super::super::json::Node;
-use super::super::reject::Fault;
+use super::super::secret::{REMOVED, is_word, looks_secret};
 use super::{Attributes, Span, Spans, Value, names};
 
 /// All spans of an `ExportTraceServiceRequest` in JSON.
-///
-/// # Errors
-/// When a span has no ids or no end time.
-pub(super) fn spans<'n>(node: &'n Node<'_>) -> Result<Spans<'n>, Fault> {
+pub(super) fn spans<'n>(node: &'n Node<'_>) -> Spans<'n> {
     let mut all = Spans::default();
     for resource_spans in node.get("resourceSpans").map(Node::items).unwrap_or_default() {
         let resource = resource_spans.get("resource").map(attributes).unwrap_or_default();
@@ -21,19 +18,19 @@ pub(super) fn spans<'n>(node: &'n Node<'_>) -> Result<Spans<'n>, Fault> {
         for scope_spans in scopes.map(Node::items).unwrap_or_default() {
             let scope = scope_spans.get("scope").and_then(|scope| scope.text_of("name")).unwrap_or_default();
             for span in scope_spans.get("spans").map(Node::items).unwrap_or_default() {
-                all.spans.push(one(span, scope, all.resources.len() - 1)?);
+                all.spans.push(one(span, scope, all.resources.len() - 1));
             }
         }
     }
-    Ok(all)
+    all
 }
 
-fn one<'n>(node: &'n Node<'_>, scope: &'n str, resource: usize) -> Result<Span<'n>, Fault> {
-    let required = |key: &str| id(node, key).ok_or_else(|| Fault::missing(key, "an OTLP span carries its ids"));
+fn one<'n>(node: &'n Node<'_>, scope: &'n str, resource: usize) -> Span<'n> {
     let status = node.get("status").and_then(|status| status.get("code"));
-    Ok(Span {
-        trace_id: required("traceId")?,
-        id: required("spanId")?,
+    Span {
+        trace_id: id(node, "traceId").unwrap_or_default(),
+        id: id(node, "spanId").unwrap_or_default(),
+        missing: ["traceId", "spanId"].into_iter().find(|key| id(node, key).is_none()),
         parent_id: id(node, "parentSpanId").unwrap_or_default(),
         start_nanos: nanos(node, "startTimeUnixNano").unwrap_or_default(),
         end_nanos: nanos(node, "endTimeUnixNano").unwrap_or_default(),
@@ -41,7 +38,7 @@ fn one<'n>(node: &'n Node<'_>, scope: &'n str, resource: usize) -> Result<Span<'
         scope,
         resource,
         attributes: attributes(node),
-    })
+    }
 }
 
 /// Hexadecimal as OTLP says, or base64 as generic protobuf-to-JSON converters write it.
@@ -76,9 +73,10 @@ fn value<'n>(node: &'n Node<'_>) -> Value<'n> {
         Some(Node::Number(text)) => text.parse().ok(),
         _ => None,
     };
-    match (int, node.get("boolValue")) {
-        (Some(int), _) => Value::Int(int),
-        (None, Some(Node::Bool(value))) => Value::Bool(*value),
+    match (int, node.get("boolValue"), node.get("doubleValue")) {
+        (Some(int), ..) => Value::Int(int),
+        (None, Some(Node::Bool(value)), _) => Value::Bool(*value),
+        (None, None, Some(Node::Number(text))) => text.parse().map_or(Value::Other, Value::Double),
         _ => Value::Other,
     }
 }
@@ -105,11 +103,13 @@ fn known(attributes: &[(&str, Value<'_>)]) -> Vec<serde_json::Value> {
     let kept = attributes.iter().filter(|(name, _)| names::is_known(name));
     let kept = kept.map(|(name, value)| {
         let value = match value {
-            Value::Text(text) if looks_secret(text) || text.len() > 256 => json!({"stringValue": "[removed]"}),
+            Value::Text(text) if looks_secret(text) || text.len() > 256 => json!({"stringValue": REMOVED}),
+            Value::Text(text) if names::ERROR_TYPE.contains(name) && !is_word(text) => json!({"stringValue": REMOVED}),
             Value::Text(text) => json!({"stringValue": text}),
             Value::Int(int) => json!({"intValue": int.to_string()}),
             Value::Bool(value) => json!({"boolValue": value}),
-            Value::Other => json!({"doubleValue": 0}),
+            Value::Double(value) => json!({"doubleValue": value}),
+            Value::Other => json!({"arrayValue": {}}),
         };
         json!({"key": name, "value": value})
     });

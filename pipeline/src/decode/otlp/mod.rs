@@ -23,7 +23,9 @@ pub(super) enum Value<'n> {
     Text(&'n str),
     Int(i64),
     Bool(bool),
-    /// A double, array or map: never a count or a name.
+    /// Never a count; only told again when the span is rejected.
+    Double(f64),
+    /// An array or map: never a count or a name.
     Other,
 }
 
@@ -33,6 +35,8 @@ pub(super) type Attributes<'n> = Vec<(&'n str, Value<'n>)>;
 /// One span with what its resource and scope say.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Span<'n> {
+    /// The id that is not there or is none; such a span is rejected.
+    pub missing: Option<&'static str>,
     /// Hexadecimal, lower case.
     pub trace_id: String,
     pub id: String,
@@ -56,10 +60,7 @@ pub(super) struct Spans<'n> {
 
 /// Decodes `{"resourceSpans": …}`.
 pub(super) fn json(node: &Node<'_>, context: Context<'_>, out: &mut Out<'_>) {
-    match json::spans(node) {
-        Ok(spans) => emit(&spans, "otlp.json", context, out),
-        Err(fault) => out.reject(fault.keeping(Some(strip::json(node)))),
-    }
+    emit(&json::spans(node), "otlp.json", context, out);
 }
 
 /// Decodes protobuf if it is spans (the Collector sends no header that says so); `false` when it is something else.
@@ -83,8 +84,12 @@ fn emit(spans: &Spans<'_>, kind: &'static str, context: Context<'_>, out: &mut O
             Verdict::Charge => {
                 let mut rows = Vec::new();
                 let resource = spans.resources.get(span.resource).map(Vec::as_slice).unwrap_or_default();
-                let done: Result<(), Fault> =
-                    read::call(span, resource, kind).and_then(|call| call.finish(context, &mut rows));
+                let whole = match span.missing {
+                    Some(key) => Err(Fault::missing(key, "an OTLP span carries its ids")),
+                    None => Ok(()),
+                };
+                let read = whole.and_then(|()| read::call(span, resource, kind));
+                let done: Result<(), Fault> = read.and_then(|call| call.finish(context, &mut rows));
                 match done {
                     Ok(()) => out.rows(&rows),
                     Err(fault) => out.reject(fault.keeping(Some(json::kept(span, spans)))),

@@ -16,11 +16,13 @@ pub(super) enum Verdict {
 /// One verdict per span, in order.
 pub(super) fn verdicts(spans: &Spans<'_>) -> Vec<Verdict> {
     let kinds: Vec<Billing> = spans.spans.iter().map(billing).collect();
+    // A span without ids is rejected: it neither has a place nor takes another's.
+    let placed = || spans.spans.iter().enumerate().filter(|(_, span)| span.missing.is_none());
     let place: HashMap<(&str, &str), usize> =
-        spans.spans.iter().enumerate().map(|(at, span)| ((span.trace_id.as_str(), span.id.as_str()), at)).collect();
+        placed().map(|(at, span)| ((span.trace_id.as_str(), span.id.as_str()), at)).collect();
     let mut around_charged = HashSet::new();
     let mut inside_counted = HashSet::new();
-    for (at, span) in spans.spans.iter().enumerate() {
+    for (at, span) in placed() {
         for ancestor in ancestors(span, spans, &place) {
             if kinds[at] == Billing::Counted {
                 around_charged.insert(ancestor);
@@ -61,7 +63,7 @@ fn ancestors<'s>(
 fn same_response(spans: &Spans<'_>, verdicts: &mut [Verdict]) {
     let mut charged: HashMap<&str, usize> = HashMap::new();
     for at in 0..spans.spans.len() {
-        if verdicts[at] != Verdict::Charge {
+        if verdicts[at] != Verdict::Charge || spans.spans[at].missing.is_some() {
             continue;
         }
         let Some(id) = response_id(&spans.spans[at]) else { continue };

@@ -73,7 +73,7 @@ struct KeyValue {
 
 #[derive(Clone, PartialEq, Message)]
 struct AnyValue {
-    #[prost(oneof = "Any", tags = "1, 2, 3")]
+    #[prost(oneof = "Any", tags = "1, 2, 3, 4")]
     value: Option<Any>,
 }
 
@@ -85,16 +85,33 @@ enum Any {
     Bool(bool),
     #[prost(int64, tag = "3")]
     Int(i64),
+    #[prost(double, tag = "4")]
+    Double(f64),
 }
 
-/// The message, if these bytes are spans: nothing in front of them says so, but ids of the right length do.
+impl ProtoSpan {
+    fn missing(&self) -> Option<&'static str> {
+        match (self.trace_id.len(), self.span_id.len()) {
+            (16, 8) => None,
+            (16, _) => Some("spanId"),
+            _ => Some("traceId"),
+        }
+    }
+}
+
+/// An id as text; bytes of another length are none, and may be anything.
+fn id(bytes: &[u8]) -> String {
+    if matches!(bytes.len(), 8 | 16) { hex(bytes) } else { String::new() }
+}
+
+/// The message, if these bytes are spans: nothing in front of them says so, but ids of the right length or attributes do.
 pub(super) fn decode(payload: &[u8]) -> Option<TracesData> {
     let message = TracesData::decode(payload).ok()?;
     let mut spans =
         message.resource_spans.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans);
-    let first = spans.next()?;
-    let valid = |span: &ProtoSpan| span.trace_id.len() == 16 && span.span_id.len() == 8;
-    (valid(first) && spans.all(valid)).then_some(message)
+    // Never all of them: one bad span must not send the others, and their content, away unread.
+    let is_one = spans.any(|span| span.missing().is_none() || !span.attributes.is_empty());
+    is_one.then_some(message)
 }
 
 /// The spans of a message, borrowed from it.
@@ -107,9 +124,10 @@ pub(super) fn spans(message: &TracesData) -> Spans<'_> {
         for scope_spans in &resource_spans.scope_spans {
             let scope = scope_spans.scope.as_ref().map(|scope| scope.name.as_str()).unwrap_or_default();
             all.spans.extend(scope_spans.spans.iter().map(|span| Span {
-                trace_id: hex(&span.trace_id),
-                id: hex(&span.span_id),
-                parent_id: hex(&span.parent_span_id),
+                missing: span.missing(),
+                trace_id: id(&span.trace_id),
+                id: id(&span.span_id),
+                parent_id: id(&span.parent_span_id),
                 start_nanos: span.start_time_unix_nano,
                 end_nanos: span.end_time_unix_nano,
                 failed: span.status.as_ref().is_some_and(|status| status.code == 2),
@@ -131,6 +149,7 @@ fn any(pair: &KeyValue) -> Value<'_> {
         Some(Any::Text(text)) => Value::Text(text),
         Some(Any::Bool(value)) => Value::Bool(*value),
         Some(Any::Int(int)) => Value::Int(*int),
+        Some(Any::Double(value)) => Value::Double(*value),
         None => Value::Other,
     }
 }

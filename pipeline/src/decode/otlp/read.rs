@@ -4,7 +4,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::{CostQuality, Note};
 
 use super::super::call::Call;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, default_writes};
 use super::super::reject::{Fault, Reason};
 use super::{Span, Value, names};
 
@@ -129,8 +129,7 @@ fn parts<'n>(span: &Span<'n>, call: &mut Call<'n>) -> Result<Parts<'n>, Fault> {
         output: of(names::OUTPUT)?,
         total: of(names::TOTAL)?,
         cache_read: read.unwrap_or(0),
-        cache_write: write
-            .map_or(short.unwrap_or(0), |write| write.saturating_sub(long_writes).max(short.unwrap_or(0))),
+        cache_write: default_writes(write, short.unwrap_or(0), long_writes)?,
         cache_write_1h: long_writes,
         reasoning: zero(names::REASONING)?,
         audio_in: zero(names::AUDIO_IN)?,

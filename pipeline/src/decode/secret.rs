@@ -1,0 +1,192 @@
+//! Texts that must not be kept: what looks like a key, a message where a word is due, content where a hash is due.
+//!
+//! A row goes in and comes out without them, whichever column or tag held them. Pure; never looks at counts.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::usage_event::UsageRow;
+
+use super::call::hex;
+
+/// Stands where a text was.
+pub(super) const REMOVED: &str = "[removed]";
+
+/// A longer text is no identifier.
+const MAX_WORD: usize = 64;
+/// A longer text is no hash.
+const MAX_HASH: usize = 256;
+
+/// How keys begin, in any case, and how many characters of a key follow at least.
+const ANY_CASE: [(&[u8], usize); 17] = [
+    (b"sk-", 1),
+    (b"sk_", 4),
+    (b"pk-", 8),
+    (b"pk_", 8),
+    (b"r8_", 4),
+    (b"ya29.", 1),
+    (b"gsk_", 4),
+    (b"ghp_", 4),
+    (b"gho_", 4),
+    (b"ghs_", 4),
+    (b"github_pat_", 4),
+    (b"glpat-", 4),
+    (b"xoxb-", 4),
+    (b"xoxp-", 4),
+    (b"xoxa-", 4),
+    (b"hf_", 16),
+    (b"bearer ", 1),
+];
+
+/// As [`ANY_CASE`], where only this case is a key's: `asia-east1` is a region, `xai-grok-4` a model.
+const THIS_CASE: [(&[u8], usize); 5] = [(b"AIza", 4), (b"AKIA", 8), (b"ASIA", 12), (b"eyJ", 8), (b"xai-", 16)];
+
+/// What stands before `=` and a secret.
+const BEFORE_EQUALS: [&[u8]; 5] = [b"key", b"token", b"secret", b"password", b"signature"];
+/// What stands before `:` and a secret.
+const BEFORE_COLON: [&[u8]; 4] = [b"authorization", b"api-key", b"api_key", b"password"];
+
+/// True for a text that holds an API key, rather than the name of one.
+pub(super) fn looks_secret(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut inside = false;
+    for (at, byte) in bytes.iter().enumerate() {
+        if !inside && begins_key(&bytes[at..]) {
+            return true;
+        }
+        let before = match byte {
+            b'=' => BEFORE_EQUALS.as_slice(),
+            b':' => BEFORE_COLON.as_slice(),
+            _ => &[],
+        };
+        if at + 1 < bytes.len() && before.iter().any(|name| ends_with(&bytes[..at], name)) {
+            return true;
+        }
+        inside = byte.is_ascii_alphanumeric();
+    }
+    false
+}
+
+fn begins_key(rest: &[u8]) -> bool {
+    let Some(first) = rest.first() else { return false };
+    // Most words end here.
+    if !matches!(first.to_ascii_lowercase(), b's' | b'p' | b'r' | b'y' | b'g' | b'x' | b'h' | b'b' | b'a' | b'e') {
+        return false;
+    }
+    let follows = |length: usize, least: usize| {
+        let tail = rest.get(length..).unwrap_or_default();
+        // Names of models and teams are hyphenated; long runs without a hyphen are not names.
+        let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || (*byte == b'-' && least < 12);
+        tail.iter().take(least).filter(|byte| is_key(byte)).count() == least
+    };
+    let any_case = |(prefix, least): &(&[u8], usize)| {
+        rest.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+            && follows(prefix.len(), *least)
+    };
+    ANY_CASE.iter().any(any_case)
+        || THIS_CASE.iter().any(|(prefix, least)| rest.starts_with(prefix) && follows(prefix.len(), *least))
+}
+
+fn ends_with(text: &[u8], name: &[u8]) -> bool {
+    text.len().checked_sub(name.len()).is_some_and(|from| text[from..].eq_ignore_ascii_case(name))
+}
+
+/// One identifier, such as `RateLimitError`; a message is none.
+pub(super) fn is_word(text: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/#$".contains(&byte);
+    text.len() <= MAX_WORD && text.bytes().all(part)
+}
+
+/// A hash or id in any alphabet without spaces.
+fn is_hash(text: &str) -> bool {
+    text.len() <= MAX_HASH && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What takes the place of a key where rows are told apart by it.
+fn masked(text: &str) -> String {
+    format!("sha256:{}", &hex(&Sha256::digest(text.as_bytes()))[..16])
+}
+
+/// Takes out of a row whatever must not be kept. Ids become hashes, because identity hangs on them.
+pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
+    for text in Text::ALL {
+        let Some(value) = row.texts.get(text) else { continue };
+        let due = match text {
+            Text::PayloadKind | Text::Status => continue,
+            Text::ErrorType => is_word(value),
+            Text::PromptHash => is_hash(value),
+            _ => true,
+        };
+        if due && !looks_secret(value) {
+            continue;
+        }
+        let instead: Cow<'a, str> = match text {
+            Text::EventId | Text::ItemId | Text::ResponseId | Text::ApiKeyId => masked(value).into(),
+            _ => REMOVED.into(),
+        };
+        row.texts.set(text, instead);
+    }
+    let mut removed = false;
+    row.tags.retain(|(key, value)| {
+        if looks_secret(value) {
+            *value = REMOVED.into();
+        }
+        let secret = looks_secret(key);
+        if secret {
+            *key = REMOVED.into();
+        }
+        // One such tag says as much as many, and tags have one value each.
+        !(secret && std::mem::replace(&mut removed, true))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_wherever_they_stand() {
+        for text in [
+            "sk-abc",
+            "Incorrect API key provided: sk-proj-abc",
+            "SK_live_abcd",
+            "authorization: Bearer abc",
+            "bearer sk_abcd",
+            "https://h/v1?api_key=abc",
+            "https://h/v1?a=1&KEY=abc",
+            "ya29.a0Af",
+            "r8_abcd",
+            "AIzaSyA1",
+            "AKIAIOSFODNN7EXAMPLE",
+            "ghp_abcd",
+            "xoxb-1234",
+            "xai-0123456789abcdef",
+            "eyJhbGciOiJIUzI1NiJ9",
+        ] {
+            assert!(looks_secret(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_no_keys() {
+        for text in [
+            "",
+            "task-1",
+            "risk-management",
+            "asia-east1",
+            "xai-grok-4-fast-reasoning",
+            "gpt-4o",
+            "Bearer",
+            "key=",
+            "monkey",
+            "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude",
+            "bge-m3",
+            "hf_hub-models",
+            "sha256:0123456789abcdef",
+            "alice@example.com",
+        ] {
+            assert!(!looks_secret(text), "{text}");
+        }
+    }
+}
