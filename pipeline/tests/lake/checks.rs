@@ -4,7 +4,9 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use spendstream_pipeline::lake::check::{Limits, Verdict, check};
 use spendstream_pipeline::lake::status::status;
+use spendstream_pipeline::price::archive::keep;
 use spendstream_schemas::lake_path::USAGE_TABLE;
+use spendstream_schemas::price_book::PriceBook;
 use spendstream_storage::Lake;
 
 use crate::support::{commit, cost, memory, open};
@@ -94,4 +96,28 @@ async fn an_offset_that_runs_behind_its_rows_is_found() {
     let found = failures(&lake).await;
     assert!(found[0].1.contains("a row at offset 19, and 11 is the next to come"), "{found:?}");
     assert_eq!(found[1].0, "books_balance");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_price_that_the_kept_book_does_not_give_is_found() {
+    let lake = memory();
+    open(&lake).await.commit(commit(&[(0, 0, 20)])).await.unwrap();
+    let book = PriceBook::builtin().unwrap();
+    let detail = async || {
+        let findings = check(&lake, LIMITS).await.unwrap().findings;
+        let finding = findings.into_iter().find(|finding| finding.check == "prices_reproducible").unwrap();
+        assert_eq!(finding.verdict, Verdict::Failed);
+        finding.detail
+    };
+    let missing = detail().await;
+    assert!(missing.starts_with(&format!("price book {} is not in the lake", book.version())), "{missing}");
+    assert!(missing.ends_with("(20 rows)"), "{missing}");
+    keep(&lake, &book).await.unwrap();
+    let different = detail().await;
+    // These rows name no provider, so the book cannot have priced them.
+    assert!(
+        different.starts_with("20 of 20 rows cost something else when priced again: the row at offset"),
+        "{different}"
+    );
+    assert!(different.contains("is unpriced now (no provider was sent"), "{different}");
 }

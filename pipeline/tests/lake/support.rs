@@ -20,6 +20,7 @@ use spendstream_pipeline::lake::retry::Backoff;
 use spendstream_pipeline::lake::{Committer, FileEncoder};
 use spendstream_schemas::config::LakeConfig;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
+use spendstream_schemas::price_book::PriceBook;
 use spendstream_schemas::table::usage::{file_schema, timestamp_type};
 use spendstream_storage::Lake;
 
@@ -88,6 +89,7 @@ fn column(field: &Field, source: &SourcePartition, offsets: &[i64], day: i32) ->
         "user_id" => texts("ada@example.com"),
         "price_status" => texts("priced"),
         "currency" => texts("USD"),
+        "price_book_version" => texts(PriceBook::builtin().unwrap().version()),
         "source_cluster" => texts(&source.cluster),
         "source_partition" => Arc::new(Int32Array::from(vec![source.partition; rows])),
         "source_offset" => Arc::new(Int64Array::from(offsets.to_vec())),
