@@ -136,7 +136,9 @@ pub fn event_json(row: &UsageRow<'_>) -> Vec<u8> {
     let mut text = Value::Object(event).to_string();
     text.pop();
     // Written by hand, so that decimals keep their digits: a JSON value would make floats of them.
-    text.push_str(&format!(",\"usage\":{{{}}}}}", usage_members(row).join(",")));
+    text.push_str(",\"usage\":{");
+    text.push_str(&usage_members(row).join(","));
+    text.push_str("}}");
     text.into_bytes()
 }
 

@@ -186,7 +186,12 @@ impl Metrics {
         let series = self.unpriced.with_label_values(&[provider, model, reason]);
         if series.get() == 0 {
             self.unpriced_series.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(provider, model, reason, "no price: events are kept as unpriced, never as 0; add a price and later ones are priced");
+            tracing::warn!(
+                provider,
+                model,
+                reason,
+                "no price: events are kept as unpriced, never as 0; add a price and later ones are priced"
+            );
         }
         series.inc_by(rows);
     }

@@ -59,10 +59,13 @@ fn lines() -> impl Iterator<Item = Value> {
         .map(|line| serde_json::from_str(line).unwrap())
 }
 
-/// What the decoder made of one message: the single row's counts and cost, or why there is none.
+/// A row's counts, and its cost or why it has none.
+type CountsAndCost = (Counts, Result<Amount, String>);
+
+/// What the decoder made of one message: the single row, or why there is none.
 #[derive(Default)]
 struct Seen {
-    outcome: Option<Result<(Counts, Result<Amount, String>), String>>,
+    outcome: Option<Result<CountsAndCost, String>>,
 }
 
 impl Sink for Seen {
@@ -134,12 +137,11 @@ fn recorded_usage_costs_what_is_expected() {
                 let decimal = |text: &str| Decimal::from_scientific(text).or_else(|_| text.parse()).unwrap();
                 let expected = Amount::from_decimal(decimal(input) + decimal(output)).unwrap();
                 let different = match price(provider, &line) {
-                    Err(reason) => reason,
                     Ok((counts, _)) if !reads_as(&counts, &group["usage"]) => {
                         other_reading += 1;
                         continue;
                     }
-                    Ok((_, Err(reason))) => reason,
+                    Err(reason) | Ok((_, Err(reason))) => reason,
                     Ok((_, Ok(cost))) if cost == expected => {
                         equal += 1;
                         continue;

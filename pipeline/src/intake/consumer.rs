@@ -217,9 +217,8 @@ impl Intake {
         let (reply, answer) = oneshot::channel();
         let partitions = self.owned.iter().map(|id| Arc::new(self.source(*id))).collect();
         // A question of an older generation is dropped by the committer, so there is always room soon.
-        match self.wires.questions.blocking_send(Question { partitions, generation, reply }) {
-            Ok(()) => self.positions = Some(answer),
-            Err(_) => tracing::debug!("the committer is gone"),
+        if self.wires.questions.blocking_send(Question { partitions, generation, reply }).is_ok() {
+            self.positions = Some(answer);
         }
     }
 

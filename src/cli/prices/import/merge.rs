@@ -208,7 +208,8 @@ mod tests {
         for line in lines {
             let fields: Vec<&str> = line.split(' ').map(|field| if field == "-" { "" } else { field }).collect();
             let [model, meter, price, from, until, source] = fields[..] else { panic!("{line}") };
-            text.push_str(&format!("acme,{model},{meter},{price},1000000,USD,{from},{until},,,,,{source},\n"));
+            text +=
+                &["acme", model, meter, price, "1000000", "USD", from, until, "", "", "", "", source, "\n"].join(",");
         }
         let mut errors = Vec::new();
         let rows = parse_prices(&text, &mut errors);
