@@ -39,7 +39,7 @@ fn a_text_that_looks_like_something_else_stays_a_text() {
             ("SPENDSTREAM__KAFKA__BROKERS", "host:9092"),
             ("SPENDSTREAM__LAKE__OPTIONS__AWS_SECRET_ACCESS_KEY", "[1e5/+=\"{"),
             ("SPENDSTREAM__LAKE__OPTIONS__AWS_ACCESS_KEY_ID", "00012"),
-            ("SPENDSTREAM__LAKE__COMMIT_INTERVAL", "250"),
+            ("SPENDSTREAM__LAKE__COMMIT_INTERVAL", "250ms"),
             ("SPENDSTREAM__LAKE__COMMIT_ROWS", "10_000"),
             ("SPENDSTREAM_CONFIG", "other"),
             ("SPENDSTREAMER__X", "other"),
