@@ -69,9 +69,21 @@ pub(super) fn looks_secret(text: &str) -> bool {
 }
 
 fn begins_key(rest: &[u8]) -> bool {
-    let Some(first) = rest.first() else { return false };
-    // Most words end here.
-    if !matches!(first.to_ascii_lowercase(), b's' | b'p' | b'r' | b'y' | b'g' | b'x' | b'h' | b'b' | b'a' | b'e') {
+    let [first, second, ..] = rest else { return false };
+    // The first two characters of all prefixes; most words end here.
+    let begins = matches!(
+        (first.to_ascii_lowercase(), second.to_ascii_lowercase()),
+        (b's' | b'p', b'k')
+            | (b'r', b'8')
+            | (b'y', b'a')
+            | (b'g', b's' | b'h' | b'i' | b'l')
+            | (b'x', b'o' | b'a')
+            | (b'h', b'f')
+            | (b'b', b'e')
+            | (b'a', b'i' | b'k' | b's')
+            | (b'e', b'y')
+    );
+    if !begins {
         return false;
     }
     let follows = |length: usize, least: usize| {
@@ -144,6 +156,15 @@ pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_prefix_is_passed_over_by_its_first_characters() {
+        let all = ANY_CASE.iter().chain(&THIS_CASE);
+        for (prefix, least) in all {
+            let text = format!("{}{}", std::str::from_utf8(prefix).unwrap(), "A1".repeat(*least));
+            assert!(looks_secret(&text), "{text}");
+        }
+    }
 
     #[test]
     fn keys_are_found_wherever_they_stand() {
