@@ -23,7 +23,7 @@ const NAMED: usize = 20;
 /// Send dead letters, or a file of events, to the topic again.
 ///
 /// Each is sent under its own key, so that a repeat meets the first in one partition and is recognised by its id: replaying
-/// twice counts once. Letters of which only the beginning was kept cannot be sent and are listed.
+/// twice counts once, though what is rejected again is set aside again. Letters of which only the beginning was kept cannot be sent and are listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   spendstream replay --dead-letters --dry-run

@@ -1,7 +1,9 @@
 //! What was charged over the last N offsets of one partition. In: offset and fingerprint; out: a [`Verdict`].
 //!
 //! An entry counts only while its offset is within N of the current one, whatever is still in memory: so the decision does
-//! not depend on when memory was cleaned, and a horizon rebuilt from the lake decides as the one that was lost.
+//! not depend on when memory was cleaned, and a horizon rebuilt from the lake decides as the one that was lost. One exception:
+//! that a dropped span was seen is not in the lake, so of three spans one inside the other, each in a message of its own,
+//! a restart between them forgets the middle one.
 
 use std::collections::VecDeque;
 
