@@ -23,6 +23,7 @@ mod ratio;
 mod row;
 mod schedule;
 mod spelling;
+mod steps;
 mod tariff;
 
 pub use book::{BookError, BookFiles, PriceBook};
