@@ -96,7 +96,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// An error and its causes on one line; a cause that the text before it says already is left out.
+/// An error and its causes on one line; a cause that the text before it says already is left out, and so is what an object
+/// store says beyond that.
 pub fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -109,7 +110,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
         line.push_str(&text);
     }
-    line.replace('\n', " ")
+    spendstream_storage::brief(&line)
 }
 
 /// The present, microseconds since the epoch: commands read the clock here and pass the time on.
@@ -131,4 +132,63 @@ pub async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+    use spendstream_schemas::config::Config;
+
+    use super::{Cli, Command, estimate, one_line, prices};
+
+    /// What a shell would pass on of one example, which may have a variable in front, a pipe and a redirection.
+    fn words(example: &str) -> Vec<String> {
+        let command = example.rsplit(" | ").next().unwrap_or(example).split(" > ").next().unwrap_or(example);
+        let command = command.split_once("spendstream ").map_or("", |(_, rest)| rest);
+        let unquoted = command.split_whitespace().map(|word| word.trim_matches('\'').to_owned());
+        ["spendstream".to_owned()].into_iter().chain(unquoted).collect()
+    }
+
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let own = help.lines().filter(|line| line.contains("spendstream ")).map(str::to_owned);
+        own.chain(command.get_subcommands().flat_map(examples)).collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_help_work() {
+        let examples = examples(&Cli::command());
+        assert!(examples.len() > 20, "{examples:?}");
+        let mut run = 0;
+        for example in &examples {
+            // What a prompt's file holds is not the question here.
+            let asked =
+                example.replace("--text prompt.txt", "--input-tokens 9").replace("--text -", "--input-tokens 9");
+            let cli = Cli::try_parse_from(words(&asked)).unwrap_or_else(|error| panic!("{example}: {error}"));
+            let outcome = match cli.command {
+                Command::Estimate(args) => estimate::run(args, Config::default()),
+                Command::Prices(command @ (prices::Command::List(_) | prices::Command::Show(_))) => {
+                    prices::run(command, Config::default())
+                }
+                _ => continue,
+            };
+            run += 1;
+            assert!(outcome.is_ok(), "{example}: {outcome:?}");
+        }
+        assert_eq!(run, 8);
+    }
+
+    #[test]
+    fn what_a_store_answers_is_one_line_without_its_body() {
+        let answer = "Generic S3 error: Error performing GET http://127.0.0.1:9000/b?prefix=x in 2ms - Server returned \
+                      non-2xx status code: 403 Forbidden: <Error><Code>InvalidAccessKeyId</Code><Message>No such key.\
+                      </Message><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>";
+        let error = anyhow::anyhow!("{answer}").context("the lake s3://b/x cannot be read");
+        assert_eq!(
+            one_line(&error),
+            "the lake s3://b/x cannot be read: GET http://127.0.0.1:9000/b was answered 403 Forbidden \
+             (InvalidAccessKeyId): No such key; check aws_access_key_id and aws_secret_access_key (lake.options, AWS_* \
+             variables)"
+        );
+    }
 }

@@ -16,6 +16,9 @@ pub use tokens::{Basis, TokenCount, tokens_of_text};
 /// Providers that sell models of their own; others resell them.
 const VENDORS: [&str; 7] = ["openai", "anthropic", "google", "mistral", "deepseek", "xai", "cohere"];
 
+/// What `task_type` may be.
+pub const TASK_TYPES: [&str; 3] = ["classification", "summarisation", "question_answering"];
+
 /// A question as clients send it. Counts are as in event v1: `input_tokens` and `output_tokens` are totals.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,7 +37,7 @@ pub struct EstimateRequest {
     pub output_tokens: Option<i64>,
     /// Taken for `output_tokens` when those are absent.
     pub max_output_tokens: Option<i64>,
-    /// Decides the expected output when neither is given.
+    /// Decides the expected output when neither is given: one of [`TASK_TYPES`], or nothing.
     pub task_type: Option<String>,
     pub cache_read_tokens: i64,
     pub cache_write_tokens: i64,
@@ -113,7 +116,7 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
         (None, Some(text)) => tokens_of_text(&request.model, text),
         (None, None) => return Err(EstimateError::Invalid("give 'input_tokens' or 'text'".into())),
     };
-    let (output, output_basis) = output_tokens(request, input.tokens);
+    let (output, output_basis) = output_tokens(request, input.tokens)?;
     let counts = counts(request, input.tokens, output)?;
     let plan = match book.resolve(&question(request)) {
         Err(Unpriced::NoProvider) => {
@@ -181,23 +184,28 @@ fn question(request: &EstimateRequest) -> Question<'_> {
 }
 
 /// The given number, the given bound, or what calls of that kind usually need.
-fn output_tokens(request: &EstimateRequest, input: i64) -> (i64, OutputBasis) {
+fn output_tokens(request: &EstimateRequest, input: i64) -> Result<(i64, OutputBasis), EstimateError> {
     let tenths = |tenths: i64| input.saturating_mul(tenths).saturating_add(9) / 10;
-    if let Some(tokens) = request.output_tokens {
-        return (tokens, OutputBasis::Given);
-    }
-    if let Some(tokens) = request.max_output_tokens {
-        return (tokens, OutputBasis::MaxOutputTokens);
-    }
-    if request.operation.as_deref() == Some("embeddings") {
-        return (0, OutputBasis::TaskType);
-    }
-    match request.task_type.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("classification") => (50, OutputBasis::TaskType),
-        Some("summarisation" | "summarization") => (tenths(5), OutputBasis::TaskType),
-        Some("question_answering" | "question answering" | "qa") => (tenths(8), OutputBasis::TaskType),
-        _ => (tenths(15), OutputBasis::Ratio),
-    }
+    let usual_of_task = match request.task_type.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        Some("classification") => Some(50),
+        Some("summarisation" | "summarization") => Some(tenths(5)),
+        Some("question_answering" | "question answering" | "question-answering" | "qa") => Some(tenths(8)),
+        Some(_) => {
+            let unknown = request.task_type.as_deref().unwrap_or_default();
+            let known = TASK_TYPES.join(", ");
+            return Err(EstimateError::Invalid(format!(
+                "task_type '{unknown}' is not known; it is one of {known}, or is left out for anything else"
+            )));
+        }
+        None => None,
+    };
+    let usual = if request.operation.as_deref() == Some("embeddings") { Some(0) } else { usual_of_task };
+    Ok(match (request.output_tokens, request.max_output_tokens, usual) {
+        (Some(tokens), _, _) => (tokens, OutputBasis::Given),
+        (None, Some(tokens), _) => (tokens, OutputBasis::MaxOutputTokens),
+        (None, None, Some(tokens)) => (tokens, OutputBasis::TaskType),
+        (None, None, None) => (tenths(15), OutputBasis::Ratio),
+    })
 }
 
 fn counts(request: &EstimateRequest, input: i64, output: i64) -> Result<Counts, EstimateError> {
