@@ -178,8 +178,11 @@ fn a_large_prompt_is_never_priced_as_a_small_one_silently() {
         (google, "batch", None, 300_000, "0.3825", Exact),
         // priority: 12.5 and 75 for small prompts only, dearer than standard's 10 and 45 for large ones.
         (openai, "priority", None, 300_000, "3.825", Estimated),
-        // batch in the US: 2.75 and 13.75 for small prompts only; standard in the US 11 and 41.25 for large ones.
-        (anthropic, "batch", Some("us"), 300_000, "3.34125", UpperBound),
+        // batch: 1.5 and 7.5 for small prompts only; standard: 6 and 22.5 for large ones.
+        (("google_vertex", "claude-sonnet-4-5"), "batch", None, 300_000, "1.8225", UpperBound),
+        // The dearer price for large prompts ended in March 2026: nothing is assumed since.
+        (anthropic, "batch", Some("us"), 300_000, "0.83875", Exact),
+        // 3.6 and 18 for small prompts only, dearer than the default's 3 and 15; the default's 6 and 22.5 for large ones.
         (("aws_bedrock", "claude-sonnet-4-5-20250929-v1:0"), "", Some("us-gov-east-1"), 300_000, "1.8225", Estimated),
     ] {
         let question = Question {
@@ -221,9 +224,9 @@ fn the_book_has_no_errors_and_keeps_every_price_apart() {
     assert!(book.rows().len() > 20_000, "{}", book.rows().len());
     let errors: Vec<_> = check(book.rows()).into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     assert_eq!(errors, Vec::new());
-    // Tiers and regions that have prices for small prompts only.
+    // Tiers and regions that have, or once had, prices for small prompts only.
     let gaps = check(book.rows()).into_iter().filter(|finding| finding.text.ends_with("tier_assumed; add the price"));
-    assert_eq!(gaps.count(), 48);
+    assert_eq!(gaps.count(), 53);
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn a_second_replay_sends_only_what_is_new() {
     let (broker, lake) = (broker::shared(), Lake::file());
     let setup = Setup::new(broker, "replay-again", 1, &lake);
     let producer = Producer::new(broker, &setup.topic, 1);
-    producer.send("bad", format!(r#"{{"id":"bad",{HEAD},"latency_ms":"soon",{USAGE}}}"#).as_bytes());
+    producer.send("bad", format!(r#"{{"id":"bad",{HEAD},"usage":{{"input_tokens":-1}}}}"#).as_bytes());
     producer.flush();
     let instance = setup.start_ready();
     dead_letters(&setup, 1);
