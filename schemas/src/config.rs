@@ -2,6 +2,7 @@
 //!
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
+mod mapping;
 mod validate;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
+use super::mapping::meant;
 use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, PipelineConfig, QueryConfig};
 
 /// A key whose value cannot work, and what to write instead.
@@ -110,6 +111,15 @@ fn decode(config: &DecodeConfig) -> Result<(), ConfigError> {
         for (part, missing) in [("when", mapping.when.is_empty()), ("fields", mapping.fields.is_empty())] {
             if missing {
                 return fault(&format!("{key}.{part}"), format!("is empty; mapping '{}' needs it", mapping.name));
+            }
+        }
+        for field in mapping.fields.keys() {
+            if let Some(meant) = meant(field) {
+                let name = &mapping.name;
+                let problem = format!(
+                    "of mapping '{name}' has '{field}', which is no field of an event; did you mean '{meant}'?"
+                );
+                return fault(&format!("{key}.fields"), problem);
             }
         }
     }
@@ -225,6 +235,16 @@ mod tests {
         let mapping = MappingConfig { name: "lago".into(), ..MappingConfig::default() };
         check(|c| c.decode.mappings = vec![MappingConfig::default()], "decode.mappings[0].name must not be empty");
         check(|c| c.decode.mappings = vec![mapping], "decode.mappings[0].when is empty; mapping 'lago' needs it");
+        let filling = |field: &str| MappingConfig {
+            name: "lago".into(),
+            when: [("code".to_owned(), Text("llm".into()))].into(),
+            fields: [(field.to_owned(), "properties.x".to_owned())].into(),
+        };
+        check(|c| c.decode.mappings = vec![filling("audio_second")], "valid");
+        check(
+            |c| c.decode.mappings = vec![filling("model"), filling("modle")],
+            "decode.mappings[1].fields of mapping 'lago' has 'modle', which is no field of an event; did you mean 'model'?",
+        );
     }
 
     #[test]
