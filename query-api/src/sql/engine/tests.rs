@@ -209,6 +209,27 @@ async fn whatever_an_operator_does_it_is_stopped_and_starves_nobody() {
 }
 
 #[tokio::test]
+async fn a_join_that_meets_every_pair_is_stopped_within_a_batch() {
+    let mut lake = TestLake::with(&THREE).await;
+    // Long enough for all of them to be in the midst of their pairs: a batch has minutes of them.
+    lake.config.query.timeout = Duration::from_secs(4);
+    let engine = lake.engine();
+    let ask = async |join: &str| {
+        let series = "generate_series(1, 3000000)";
+        let sql =
+            format!("WITH a AS (SELECT * FROM {series}), b AS (SELECT * FROM {series}) SELECT count(*) FROM a {join}");
+        assert_eq!(kind(&engine, &sql).await, "timeout", "{sql}");
+    };
+    tokio::join!(
+        ask("JOIN b ON a.value + b.value = -7"),
+        ask("JOIN b ON a.value % 2 = b.value % 2 AND a.value + b.value = -7"),
+        ask("WHERE a.value % 2 IN (SELECT b.value % 2 FROM b WHERE b.value > 5)"),
+    );
+    idle(&engine).await;
+    assert_eq!(kind(&engine, "SELECT sum(cost) FROM usage").await, "ok");
+}
+
+#[tokio::test]
 async fn joins_answer_as_before_they_could_be_stopped() {
     let lake = TestLake::with(&THREE).await;
     let engine = lake.engine();
