@@ -45,6 +45,12 @@ impl Executor {
         (&mut task.0).await.ok()
     }
 
+    /// Tasks of queries that are not gone, those that a query started included.
+    #[cfg(test)]
+    pub fn alive(&self) -> usize {
+        self.queries.handle.metrics().num_alive_tasks()
+    }
+
     /// Starts a query that ends when the returned guard is dropped.
     pub fn query(&self, future: impl Future<Output = ()> + Send + 'static, stop: Stop) -> QueryGuard {
         QueryGuard { stop, _task: Aborting(self.queries.handle.spawn(future)) }

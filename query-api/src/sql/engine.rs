@@ -207,7 +207,8 @@ struct Run {
     limits: QueryConfig,
     stop: Stop,
     rows: mpsc::Sender<Next>,
-    // Held until the task is really gone, so that `query.concurrency` counts what runs, not what is waited for.
+    // Held until this task is gone, so that `query.concurrency` counts what runs, not what is waited for. Tasks that the query
+    // engine started for it may outlast it by one call on one batch.
     _permit: OwnedSemaphorePermit,
 }
 

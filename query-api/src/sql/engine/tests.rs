@@ -17,6 +17,12 @@ async fn idle(engine: &Engine) {
     let all = u32::try_from(engine.limits.concurrency).unwrap();
     let permits = tokio::time::timeout(Duration::from_mins(1), engine.permits.acquire_many(all));
     drop(permits.await.expect("the query still runs").unwrap());
+    let gone = async {
+        while engine.executor.alive() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone).await.expect("a part of the query still runs");
 }
 
 #[tokio::test]
