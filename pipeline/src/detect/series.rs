@@ -19,6 +19,8 @@ const SIZE: u8 = 12;
 const TRACKERS: usize = 5;
 /// Points before anything is said.
 const ENOUGH: u32 = 30;
+/// Figures beyond this are a fault of the source; below it no mean can overflow.
+const LARGEST: f64 = 1e30;
 /// A pause of more than this many usual steps is a gap: what was before it is not "now".
 const GAP_STEPS: f64 = 12.0;
 
@@ -94,9 +96,9 @@ impl Series {
     }
 
     /// Judges a point by what came before it, then learns it. A quiet hour is a point of value zero; an hour without a point is
-    /// unknown. A point older than the last one, or one that is not a number, is neither judged nor learnt.
+    /// unknown. A point older than the last one, or one that is no number below 10³⁰, is neither judged nor learnt.
     pub fn observe(&mut self, at: DateTime<Utc>, value: f64, settings: &Settings) -> Judgement {
-        if !value.is_finite() || self.last.is_some_and(|last| at < last) {
+        if value.is_nan() || value.abs() > LARGEST || self.last.is_some_and(|last| at < last) {
             return Judgement::default();
         }
         let keep = settings.keep(self.advance(at));

@@ -207,6 +207,7 @@ fn older_points_and_no_numbers_are_ignored() {
     let before = series.clone();
     assert_eq!(series.observe(hour(50), 1e9, &settings), Judgement::default());
     assert_eq!(series.observe(hour(100), f64::NAN, &settings), Judgement::default());
+    assert_eq!(series.observe(hour(100), f64::INFINITY, &settings), Judgement::default());
     assert_eq!(series, before);
 }
 
@@ -215,7 +216,7 @@ proptest! {
 
     #[test]
     fn any_history_gives_scores_in_range_and_survives_storage(
-        points in proptest::collection::vec((0_i64..200_000, -1e12_f64..1e12), 1..300),
+        points in proptest::collection::vec((0_i64..200_000, prop_oneof![-1e12_f64..1e12, -1e30_f64..1e30, Just(0.0)]), 1..300),
         cut in 0_usize..300,
     ) {
         let settings = Settings::default();

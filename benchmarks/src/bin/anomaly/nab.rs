@@ -160,3 +160,34 @@ impl Judged {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{DATA, corpus, detectors};
+
+    /// What an independent scorer (in Python) gives the windowed gaussian on the shipped series.
+    #[test]
+    fn windowed_gaussian_scores_what_it_is_known_to_score() {
+        let series = corpus::read(&Path::new(DATA).join("nab.txt")).unwrap();
+        let scores: Vec<Vec<f64>> = series.iter().map(detectors::gaussian).collect();
+        let judged = Judged::new(&series, &scores);
+        let score = |profile| format!("{:.2}", judged.best(profile).score);
+        assert_eq!(judged.windows(), 59);
+        assert_eq!([score(STANDARD), score(FEW_FALSE), score(FEW_MISSED)], ["32.45", "15.35", "39.71"]);
+    }
+
+    #[test]
+    fn silence_is_zero_and_one_detection_at_the_start_of_each_window_is_nearly_perfect() {
+        let series = corpus::read(&Path::new(DATA).join("nab.txt")).unwrap();
+        let silent: Vec<Vec<f64>> = series.iter().map(|one| vec![0.0; one.values.len()]).collect();
+        assert!(Judged::new(&series, &silent).best(STANDARD).score.abs() < 1e-9);
+        let starts = |one: &Labelled| -> Vec<f64> {
+            one.times.iter().map(|at| f64::from(one.windows.iter().any(|(from, _)| from == at))).collect()
+        };
+        let at_start: Vec<Vec<f64>> = series.iter().map(starts).collect();
+        assert!(Judged::new(&series, &at_start).best(STANDARD).score > 99.9);
+    }
+}
