@@ -2,13 +2,17 @@
 //!
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
+mod directory;
 mod mapping;
+mod store;
 mod validate;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use directory::{BudgetsConfig, DirectoryConfig};
+pub use store::StoreConfig;
 pub use validate::ConfigError;
 
 /// The whole configuration.
@@ -21,6 +25,9 @@ pub struct Config {
     pub prices: PricesConfig,
     pub pipeline: PipelineConfig,
     pub query: QueryConfig,
+    pub store: StoreConfig,
+    pub directory: DirectoryConfig,
+    pub budgets: BudgetsConfig,
     pub auth: AuthConfig,
 }
 

@@ -2,13 +2,15 @@
 //!
 //! In reading order: what identifies things ([`ids`]), exact amounts ([`money`]), what an event can say
 //! ([`dimension`], [`count`], [`usage_event`]), what it costs ([`price_book`]), how it lies in the lake
-//! ([`table`], [`lake_path`]), what watches it ([`budget`], [`alert`]) and what an operator can configure ([`config`]).
+//! ([`table`], [`lake_path`]), what watches it ([`budget`], [`alert`]), whose it is ([`directory`])
+//! and what an operator can configure ([`config`]).
 
 pub mod alert;
 pub mod budget;
 pub mod config;
 pub mod count;
 pub mod dimension;
+pub mod directory;
 pub mod ids;
 pub mod lake_path;
 pub mod meter;

@@ -53,6 +53,9 @@ impl Config {
         at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
         pipeline(&self.pipeline)?;
         query(&self.query)?;
+        if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
+            return fault(key, problem);
+        }
         listens(self)
     }
 }
@@ -227,6 +230,8 @@ mod tests {
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");
+        check(|c| c.store.url = "./x.db".into(), "store.url is no store; write sqlite:./FILE");
+        check(|c| c.directory.precedence = vec!["teem".into()], "directory.precedence is wrong: 'teem' is no dimension");
         check(|c| c.query.listen = "8080".into(), "query.listen is '8080'; write ADDRESS:PORT");
     }
 

@@ -14,7 +14,7 @@ mod catalog;
 mod check;
 mod exchange;
 mod index;
-mod instant;
+pub(crate) mod instant;
 mod overrides;
 mod plan;
 mod question;
