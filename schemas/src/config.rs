@@ -3,6 +3,9 @@
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
 mod directory;
+pub mod notify;
+mod notify_check;
+mod secret;
 mod store;
 mod validate;
 
@@ -28,6 +31,8 @@ pub struct Config {
     pub directory: DirectoryConfig,
     pub budgets: BudgetsConfig,
     pub auth: AuthConfig,
+    pub server: notify::ServerConfig,
+    pub notify: notify::NotifyConfig,
 }
 
 /// Where events come from.
