@@ -4,6 +4,9 @@
 
 mod directory;
 mod mapping;
+pub mod notify;
+mod notify_check;
+mod secret;
 mod store;
 mod validate;
 
@@ -29,6 +32,8 @@ pub struct Config {
     pub directory: DirectoryConfig,
     pub budgets: BudgetsConfig,
     pub auth: AuthConfig,
+    pub server: notify::ServerConfig,
+    pub notify: notify::NotifyConfig,
 }
 
 /// Where events come from.

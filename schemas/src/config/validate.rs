@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 
 use super::mapping::meant;
+use super::notify_check;
 use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, PipelineConfig, QueryConfig};
 
 /// A key whose value cannot work, and what to write instead.
@@ -18,7 +19,7 @@ pub struct ConfigError {
     problem: String,
 }
 
-fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, ConfigError> {
+pub(super) fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, ConfigError> {
     Err(ConfigError { key: key.to_owned(), problem: problem.into() })
 }
 
@@ -56,7 +57,9 @@ impl Config {
         if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
             return fault(key, problem);
         }
-        listens(self)
+        listens(self)?;
+        notify_check::server(&self.server)?;
+        notify_check::notify(&self.notify)
     }
 }
 
@@ -175,11 +178,11 @@ fn is_loopback(listen: &str) -> Option<bool> {
     })
 }
 
-fn not_empty(key: &str, text: &str) -> Result<(), ConfigError> {
+pub(super) fn not_empty(key: &str, text: &str) -> Result<(), ConfigError> {
     if text.trim().is_empty() { fault(key, "must not be empty") } else { Ok(()) }
 }
 
-fn at_least_one<N: Default + PartialEq>(key: &str, number: N) -> Result<(), ConfigError> {
+pub(super) fn at_least_one<N: Default + PartialEq>(key: &str, number: N) -> Result<(), ConfigError> {
     if number == N::default() { fault(key, "must be more than zero") } else { Ok(()) }
 }
 
@@ -231,7 +234,10 @@ mod tests {
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");
         check(|c| c.store.url = "./x.db".into(), "store.url is no store; write sqlite:./FILE");
-        check(|c| c.directory.precedence = vec!["teem".into()], "directory.precedence is wrong: 'teem' is no dimension");
+        check(
+            |c| c.directory.precedence = vec!["teem".into()],
+            "directory.precedence is wrong: 'teem' is no dimension",
+        );
         check(|c| c.query.listen = "8080".into(), "query.listen is '8080'; write ADDRESS:PORT");
     }
 
