@@ -103,8 +103,12 @@ impl Directory {
             directory.entries.entry(key).or_default().entry(value).or_default().push(entry);
         }
         for (team, department) in &named {
-            team.iter().for_each(|team| spell(&mut directory.teams, &TEAM, team));
-            department.iter().for_each(|name| spell(&mut directory.departments, &DEPARTMENT, name));
+            if let Some(team) = team {
+                spell(&mut directory.teams, &TEAM, team);
+            }
+            if let Some(department) = department {
+                spell(&mut directory.departments, &DEPARTMENT, department);
+            }
         }
         let mut tags: Vec<_> =
             directory.entries.keys().filter(|key| matches!(key, ScopeKey::Tag(_))).cloned().collect();
