@@ -80,19 +80,10 @@ fn entry(header: &StringRecord, record: &StringRecord) -> Result<Entry, Vec<Stri
     if value.is_empty() {
         problems.push("has no name".to_owned());
     }
-    let mut time = |name: &str| {
-        let parsed = field(name).map(|text| time(text).ok_or_else(|| format!("{name} is '{text}'; write 2026-01-31")));
-        parsed.transpose().unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        })
-    };
-    let (valid_from, valid_until) = (time("valid_from"), time("valid_until"));
-    if let (Some(from), Some(until)) = (valid_from, valid_until)
-        && until <= from
-    {
-        problems.push("valid_until is not after valid_from".to_owned());
-    }
+    let (valid_from, valid_until) = dates(field).unwrap_or_else(|mut all| {
+        problems.append(&mut all);
+        (None, None)
+    });
     let attributes = attributes(header, record, field("attributes")).unwrap_or_else(|problem| {
         problems.push(problem);
         BTreeMap::new()
@@ -112,6 +103,28 @@ fn entry(header: &StringRecord, record: &StringRecord) -> Result<Entry, Vec<Stri
         }),
         _ => Err(problems),
     }
+}
+
+/// From when until when, each where given.
+type Validity = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+fn dates<'r>(field: impl Fn(&str) -> Option<&'r str>) -> Result<Validity, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut time = |name: &str| {
+        let text = field(name)?;
+        let time = time(text);
+        if time.is_none() {
+            problems.push(format!("{name} is '{text}'; write 2026-01-31"));
+        }
+        time
+    };
+    let (from, until) = (time("valid_from"), time("valid_until"));
+    if let (Some(from), Some(until)) = (from, until)
+        && until <= from
+    {
+        problems.push("valid_until is not after valid_from".to_owned());
+    }
+    if problems.is_empty() { Ok((from, until)) } else { Err(problems) }
 }
 
 /// A dimension's name, or a short one.
