@@ -10,6 +10,7 @@ pub mod teams;
 pub mod webhook;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use spendstream_schemas::config::notify::{ChannelConfig, Secret};
@@ -90,7 +91,7 @@ impl Channel {
     pub fn preview(&self, message: &Message, target: Option<&str>, now: DateTime<Utc>) -> Result<String, String> {
         let text = match (&self.way, self.request(message, target, now)) {
             (Way::Email(email), _) => email.preview(message, target)?,
-            (_, Some(request)) => self.shown(&request),
+            (_, Some(request)) => Self::shown(&request),
             (_, None) => "nothing is sent".to_owned(),
         };
         Ok(self.redactor.clean(&text))
@@ -109,10 +110,11 @@ impl Channel {
         }
     }
 
-    fn shown(&self, request: &Request) -> String {
+    fn shown(request: &Request) -> String {
         let mut text = format!("POST {}\nContent-Type: {}\n", redact::shown(&request.url), request.content_type);
         for (name, value) in &request.headers {
-            text.push_str(&format!("{name}: {value}\n"));
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{name}: {value}");
         }
         format!("{text}\n{}\n", request.body)
     }

@@ -238,9 +238,12 @@ impl<L: Log> Round<L> {
     }
 }
 
+/// Target and digest, which deliveries of one message share.
+type Shared = (Option<String>, String);
+
 /// Claims as messages: those of one digest and target together, every other by itself.
 fn letters(routes: &Routes, channel: &str, claims: Vec<Claim>) -> Vec<Vec<Claim>> {
-    let mut letters: Vec<(Option<(Option<String>, String)>, Vec<Claim>)> = Vec::new();
+    let mut letters: Vec<(Option<Shared>, Vec<Claim>)> = Vec::new();
     for claim in claims {
         let key =
             digest_key(&claim.alert, routes, channel, claim.target.as_deref()).map(|key| (claim.target.clone(), key));

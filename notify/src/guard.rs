@@ -36,11 +36,13 @@ fn not_public_v4(address: Ipv4Addr) -> Option<&'static str> {
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => "a private network",
         [100, 64..=127, ..] => "a provider's private network",
         [169, 254, ..] => "a link-local address",
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 18..=19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => {
-            "a reserved address"
-        }
+        [192, 0, 0 | 2, _]
+        | [192, 88, 99, _]
+        | [198, 18..=19, ..]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _]
+        | [240..=255, ..] => "a reserved address",
         [224..=239, ..] => "a multicast address",
-        [240..=255, ..] => "a reserved address",
         _ => return None,
     };
     Some(what)

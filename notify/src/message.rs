@@ -3,6 +3,8 @@
 //! Figures are the alert's own texts, never computed or rounded here. Nothing is escaped yet: each channel does that for
 //! its own format.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
@@ -64,17 +66,18 @@ impl Message {
     /// The message as plain text: for mail, and for whatever shows nothing else.
     #[must_use]
     pub fn plain(&self) -> String {
+        // Writing to a text cannot fail.
         let mut out = String::new();
         for section in &self.sections {
             if self.sections.len() > 1 {
-                out.push_str(&format!("== {}\n\n", heading(&section.alert)));
+                let _ = write!(out, "== {}\n\n", heading(&section.alert));
             }
-            out.push_str(&format!("{}\n\n", section.text));
+            let _ = write!(out, "{}\n\n", section.text);
             for (label, value) in &section.facts {
-                out.push_str(&format!("{label}: {}\n", one_line(value)));
+                let _ = writeln!(out, "{label}: {}", one_line(value));
             }
-            out.push_str(&format!("\nWhat to do: {}\n", section.advice));
-            out.push_str(&format!("Look here: {}\nSwitch off: {}\n\n", section.look.text(), section.switch_off.text()));
+            let _ = write!(out, "\nWhat to do: {}\n", section.advice);
+            let _ = write!(out, "Look here: {}\nSwitch off: {}\n\n", section.look.text(), section.switch_off.text());
         }
         out
     }

@@ -35,7 +35,7 @@ pub struct Routes {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Any,
+    Whole,
     /// Each telephone number is a delivery by itself: one that fails must not repeat the others.
     Sms(Vec<String>),
     /// Incidents are opened and closed one by one.
@@ -48,7 +48,7 @@ impl Routes {
         let way = |channel: &ChannelConfig| match channel {
             ChannelConfig::Sms(sms) => Way::Sms(sms.to.clone()),
             ChannelConfig::PagerDuty(_) => Way::Incidents,
-            _ => Way::Any,
+            _ => Way::Whole,
         };
         let channels = config.channels.iter().map(|channel| (channel.name().to_owned(), way(channel))).collect();
         Self { routes: config.routes.clone(), defaults: config.default_channels.clone(), channels }
@@ -169,8 +169,7 @@ impl Plan<'_> {
     fn add(&mut self, channel: &str, target: Option<String>, timing: &Timing) {
         let routes = self.routes;
         match routes.channels.get(channel) {
-            None => {}
-            Some(Way::Any) => match &timing.digest {
+            Some(Way::Whole) => match &timing.digest {
                 Some((end, key)) => self.put(channel, target, *end, Some(key.clone())),
                 None => self.put(channel, target, timing.not_before, None),
             },
@@ -180,7 +179,7 @@ impl Plan<'_> {
                     self.put(channel, Some(number.clone()), timing.not_before, None);
                 }
             }
-            Some(Way::Sms(_)) => {}
+            None | Some(Way::Sms(_)) => {}
         }
     }
 

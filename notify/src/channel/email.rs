@@ -130,7 +130,7 @@ fn tls(config: &EmailConfig, secrets: &Secrets<'_>) -> Result<Tls, String> {
 
 /// The HTML part: no script, no picture, nothing loaded from anywhere.
 fn page(message: &Message) -> String {
-    let sections: String = message.sections.iter().map(|section| article(section)).collect();
+    let sections: String = message.sections.iter().map(article).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
          <body style=\"font-family:sans-serif;max-width:40em\">\n{sections}</body></html>\n",

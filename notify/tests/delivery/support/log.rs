@@ -74,7 +74,7 @@ impl MemoryLog {
 
 impl Log for MemoryLog {
     async fn waiting(&self) -> Result<BTreeSet<String>, LogError> {
-        Ok(self.lines().into_iter().filter(|line| waits(line)).map(|line| line.channel).collect())
+        Ok(self.lines().into_iter().filter(waits).map(|line| line.channel).collect())
     }
 
     async fn claim_due(
