@@ -1,7 +1,12 @@
 //! The command line: which subcommands there are. Each file beside this one is one of them.
 
+pub mod alerts;
+pub mod blocks;
+pub mod budgets;
 pub mod config;
+mod control;
 pub mod demo;
+pub mod directory;
 pub mod estimate;
 pub mod lake;
 pub mod pipeline;
@@ -59,6 +64,18 @@ enum Command {
     /// List, show, check, import and export prices.
     #[command(subcommand)]
     Prices(prices::Command),
+    /// List, make and change budgets, or apply a file of them.
+    #[command(subcommand)]
+    Budgets(budgets::Command),
+    /// List, acknowledge and snooze alerts.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
+    /// Say whose spend is whose: import and list the directory.
+    #[command(subcommand)]
+    Directory(directory::Command),
+    /// Stop the calls of a scope at once, for a time.
+    #[command(subcommand)]
+    Blocks(blocks::Command),
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
@@ -90,6 +107,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sql(args) => sql::run(args, config),
         Command::Estimate(args) => estimate::run(args, config),
         Command::Prices(command) => prices::run(command, config),
+        Command::Budgets(command) => budgets::run(command, config),
+        Command::Alerts(command) => alerts::run(command, config),
+        Command::Directory(command) => directory::run(command, config),
+        Command::Blocks(command) => blocks::run(command, config),
         Command::Lake(command) => lake::run(command, config),
         Command::Replay(args) => replay::run(args, config),
         Command::Config(args) => config::run(args, config),

@@ -7,7 +7,7 @@ mod import;
 mod list;
 mod names;
 mod show;
-mod table;
+pub(super) mod table;
 mod unit_price;
 
 use std::path::PathBuf;
