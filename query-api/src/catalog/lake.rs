@@ -4,6 +4,7 @@
 //! kept until there is a newer one. Never loads rows and never writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::datasource::ViewTable;
@@ -25,6 +26,8 @@ use crate::error::QueryError;
 pub struct Snapshot {
     /// The version of the Delta table `usage`.
     pub version: u64,
+    /// Ascending: a table that was made anew may have the same version, but never the same number.
+    pub number: u64,
     pub state: SessionState,
 }
 
@@ -54,6 +57,7 @@ pub struct Catalog {
     log_store: LogStoreRef,
     base: SessionState,
     newest: tokio::sync::Mutex<Newest>,
+    built: AtomicU64,
 }
 
 #[derive(Default)]
@@ -67,7 +71,7 @@ struct Newest {
 impl Catalog {
     /// `base` has the functions, options and memory pool; `uri` is for messages.
     pub fn new(uri: String, log_store: LogStoreRef, base: SessionState) -> Self {
-        Self { uri, log_store, base, newest: tokio::sync::Mutex::default() }
+        Self { uri, log_store, base, newest: tokio::sync::Mutex::default(), built: AtomicU64::new(0) }
     }
 
     /// Where the lake is, as configured.
@@ -184,7 +188,8 @@ impl Catalog {
                 SessionContext::new_with_state(state.clone()).state().create_logical_plan(sql).await.map_err(engine)?;
             schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql.into())))).map_err(engine)?;
         }
-        Ok(Snapshot { version, state })
+        let number = self.built.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Snapshot { version, number, state })
     }
 
     fn missing(&self) -> QueryError {

@@ -87,13 +87,40 @@ impl Engine {
     /// # Errors
     /// When it may not run, cannot be planned, or a limit was reached before its first row.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
+        self.start(sql, None).await
+    }
+
+    /// As [`Engine::query`], on a version that was fetched before, so that several statements see the same rows.
+    ///
+    /// # Errors
+    /// As [`Engine::query`].
+    pub async fn query_at(&self, snapshot: &Snapshot, sql: &str) -> Result<Answer, QueryError> {
+        self.start(sql, Some(snapshot.clone())).await
+    }
+
+    /// The newest version of the lake.
+    ///
+    /// # Errors
+    /// When there is no lake or it cannot be read.
+    pub async fn snapshot(&self) -> Result<Snapshot, QueryError> {
+        self.newest(Instant::now() + self.limits.timeout).await
+    }
+
+    async fn newest(&self, deadline: Instant) -> Result<Snapshot, QueryError> {
+        let catalog = Arc::clone(&self.catalog);
+        self.short(deadline, async move { catalog.newest().await }).await
+    }
+
+    async fn start(&self, sql: &str, at: Option<Snapshot>) -> Result<Answer, QueryError> {
         let deadline = Instant::now() + self.limits.timeout;
         let (text, max_bytes) = (sql.to_owned(), self.limits.max_statement_bytes);
         // What may not run is refused at once, however busy the queries are.
         self.short(deadline, async move { guard::parse(&text, max_bytes).map(drop) }).await?;
         let permit = self.place(deadline).await?;
-        let catalog = Arc::clone(&self.catalog);
-        let snapshot = self.short(deadline, async move { catalog.newest().await }).await?;
+        let snapshot = match at {
+            Some(snapshot) => snapshot,
+            None => self.newest(deadline).await?,
+        };
         let version = snapshot.version;
         let (head, planned) = oneshot::channel();
         let (rows, batches) = mpsc::channel(BATCHES_AHEAD);
