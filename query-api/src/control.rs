@@ -13,6 +13,13 @@ pub struct ControlStore {
     turn: Mutex<()>,
 }
 
+impl std::fmt::Debug for ControlStore {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("ControlStore").field("open", &self.store.initialized()).finish_non_exhaustive()
+    }
+}
+
 impl ControlStore {
     /// Opens nothing yet.
     #[must_use]

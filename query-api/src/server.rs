@@ -109,11 +109,12 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 
 /// Everything that answers, before it listens.
 pub(crate) fn app(config: &Config, clock: Clock) -> Result<App, StartError> {
+    let control = Arc::new(ControlStore::new(&config.store.url));
     Ok(App {
-        engine: Arc::new(Engine::open(config)?),
+        engine: Arc::new(Engine::open_with(config, &control)?),
         prices: Prices::open(config)?,
         metrics: Metrics::new()?,
-        control: ControlStore::new(&config.store.url),
+        control,
         sums: Sums::default(),
         directory: config.directory.clone(),
         currency: config.lake.currency.clone(),

@@ -18,6 +18,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use spendstream_schemas::lake_path;
 use spendstream_storage::brief;
 
+use super::control::Tables;
 use super::views::VIEWS;
 use crate::error::QueryError;
 
@@ -58,6 +59,7 @@ pub struct Catalog {
     base: SessionState,
     newest: tokio::sync::Mutex<Newest>,
     built: AtomicU64,
+    beside: Tables,
 }
 
 #[derive(Default)]
@@ -71,7 +73,20 @@ struct Newest {
 impl Catalog {
     /// `base` has the functions, options and memory pool; `uri` is for messages.
     pub fn new(uri: String, log_store: LogStoreRef, base: SessionState) -> Self {
-        Self { uri, log_store, base, newest: tokio::sync::Mutex::default(), built: AtomicU64::new(0) }
+        Self {
+            uri,
+            log_store,
+            base,
+            newest: tokio::sync::Mutex::default(),
+            built: AtomicU64::new(0),
+            beside: Vec::new(),
+        }
+    }
+
+    /// Tables that are not of the lake, beside its own.
+    #[must_use]
+    pub fn with_tables(self, beside: Tables) -> Self {
+        Self { beside, ..self }
     }
 
     /// Where the lake is, as configured.
@@ -173,6 +188,9 @@ impl Catalog {
 
         let schema = Arc::new(MemorySchemaProvider::new());
         schema.register_table(lake_path::USAGE_TABLE.into(), Arc::new(usage)).map_err(engine)?;
+        for (name, table) in &self.beside {
+            schema.register_table((*name).to_owned(), Arc::clone(table)).map_err(engine)?;
+        }
         let catalog = MemoryCatalogProvider::new();
         let names = &self.base.config_options().catalog;
         catalog.register_schema(&names.default_schema, Arc::clone(&schema) as _).map_err(engine)?;

@@ -46,7 +46,7 @@ pub struct App {
     pub engine: Arc<Engine>,
     pub prices: Prices,
     pub metrics: Metrics,
-    pub control: ControlStore,
+    pub control: Arc<ControlStore>,
     /// Sums behind the states of budgets, kept per version of the lake.
     pub sums: Sums,
     pub directory: DirectoryConfig,
@@ -112,5 +112,9 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
 
 #[cfg(test)]
 mod budget_tests;
+#[cfg(test)]
+mod control_tests;
+#[cfg(test)]
+mod site;
 #[cfg(test)]
 mod tests;

@@ -153,7 +153,7 @@ impl From<QueryError> for Problem {
             QueryError::Shape(_) | QueryError::Sql(_) | QueryError::Execution(_) => ApiError::Invalid(detail),
             QueryError::TooManyRows { .. } | QueryError::Memory { .. } => ApiError::Limit(detail),
             QueryError::Timeout { .. } => ApiError::Timeout(detail),
-            QueryError::Busy { .. } | QueryError::NoLake { .. } => ApiError::Unavailable(detail),
+            QueryError::Busy { .. } | QueryError::NoLake { .. } | QueryError::Store => ApiError::Unavailable(detail),
             QueryError::Lake { .. } | QueryError::Config(_) => {
                 tracing::warn!(%detail, "the lake does not answer");
                 ApiError::Unavailable(detail)

@@ -21,7 +21,9 @@ use spendstream_storage::Lake;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::catalog::control::{self, Tables};
 use crate::catalog::{Catalog, LakeStatus, Snapshot};
+use crate::control::ControlStore;
 use crate::error::{QueryError, one_line};
 use crate::executor::{Executor, QueryGuard};
 use crate::sql::stop::{Stop, stoppable};
@@ -45,19 +47,29 @@ impl Engine {
     /// When `lake.uri` or its options are wrong, or the machine gives no threads.
     pub fn open(config: &Config) -> Result<Self, QueryError> {
         let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
-        Self::over(lake.log_store(lake_path::USAGE_TABLE), config)
+        Self::over(lake.log_store(lake_path::USAGE_TABLE), config, Vec::new())
     }
 
-    /// Answers queries over the table `usage` in that store.
+    /// As [`Engine::open`], with the tables of the control store beside those of the lake.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(config: &Config, control: &Arc<ControlStore>) -> Result<Self, QueryError> {
+        let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
+        let beside = control::tables(control).map_err(|error| QueryError::from_engine(&error, 0))?;
+        Self::over(lake.log_store(lake_path::USAGE_TABLE), config, beside)
+    }
+
+    /// Answers queries over the table `usage` in that store, and over other tables beside it.
     ///
     /// # Errors
     /// When the machine gives no threads or no folder for temporary files.
-    pub fn over(log_store: LogStoreRef, config: &Config) -> Result<Self, QueryError> {
+    pub fn over(log_store: LogStoreRef, config: &Config, beside: Tables) -> Result<Self, QueryError> {
         let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
         let executor = Executor::start(config.query.concurrency)
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         Ok(Self {
-            catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base)),
+            catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base).with_tables(beside)),
             limits: config.query.clone(),
             permits: Arc::new(Semaphore::new(config.query.concurrency.max(1))),
             executor,
