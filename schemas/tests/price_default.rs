@@ -201,6 +201,111 @@ fn a_large_prompt_is_never_priced_as_a_small_one_silently() {
     }
 }
 
+/// One call of the shipped book: its cost and how far it can be trusted, or why it has no price.
+fn ask(
+    (provider, model): (&str, &str),
+    (tier, region): (&str, Option<&str>),
+    values: &[(Count, i64)],
+    quantities: &[(&'static str, i64)],
+) -> (String, CostQuality) {
+    let book = PriceBook::builtin().unwrap();
+    let (provider, model, service_tier) = (Some(provider), Some(model), Some(tier));
+    let plan = book.resolve(&Question { provider, model, service_tier, region, ..Question::default() }).unwrap();
+    let quantities: Vec<_> = quantities.iter().map(|(name, amount)| ((*name).into(), (*amount).into())).collect();
+    let usage = Usage { counts: &counts(values), quantities: &quantities, committed: false, cache_hit: false };
+    match plan.price(NOON, &usage) {
+        Ok(priced) => (priced.cost.to_string(), priced.quality),
+        Err(error) => (error.reason().into_owned(), CostQuality::Exact),
+    }
+}
+
+#[test]
+fn a_dated_model_keeps_the_prices_that_its_undated_name_has_not() {
+    use Count::{AudioInput, AudioOutput, CacheRead, Input, Output};
+    let audio = &[(Input, 1000), (AudioInput, 900), (Output, 1000), (AudioOutput, 800)][..];
+    for (model, values, expected) in [
+        ("gpt-4o-audio-preview-2024-12-17", audio, "0.10225"),
+        ("gpt-4o-audio-preview-2025-06-03", audio, "0.10225"),
+        ("gpt-4o-mini-audio-preview-2024-12-17", audio, "0.025135"),
+        // The undated name has no price of audio in any source: nobody knows what it costs.
+        ("gpt-4o-audio-preview", audio, "no_price_for_meter:audio_in"),
+        ("ft:gpt-4o-2024-08-06", &[(Input, 1000), (CacheRead, 1000)], "0.001875"),
+        ("ft:gpt-4o-mini-2024-07-18", &[(Input, 1000), (CacheRead, 1000)], "0.00015"),
+        ("gpt-4o-mini-transcribe-2025-12-15", &[(Input, 1000), (AudioInput, 900), (Output, 100)], "0.00175"),
+        ("gpt-4o-mini-transcribe", &[(Input, 1000), (AudioInput, 900), (Output, 100)], "0.003325"),
+    ] {
+        assert_eq!(ask(("openai", model), ("", None), values, &[]).0, expected, "{model}");
+    }
+    // What a dated model says nothing of is its undated name's: web searches, another tier.
+    let search = [(Input, 1000), (Count::WebSearches, 1)];
+    let dated = ask(("openai", "gpt-4o-2024-08-06"), ("", None), &search, &[]);
+    assert_eq!(dated, ask(("openai", "gpt-4o"), ("", None), &search, &[]));
+    assert_eq!(dated.1, CostQuality::Exact);
+}
+
+#[test]
+fn a_step_for_large_prompts_survives_a_more_trusted_flat_price() {
+    use Count::{Input, Output};
+    let (sonnet_4, sonnet_4_5) =
+        (("aws", "anthropic.claude-sonnet-4-20250514-v1:0"), ("aws", "anthropic.claude-sonnet-4-5-20250929-v1:0"));
+    for (name, region, step, small, large) in [
+        (("aws", "global.anthropic.claude-sonnet-4-5-20250929-v1:0"), None, 200_000, "0.615", "1.222506"),
+        (sonnet_4_5, None, 200_000, "0.6765", "1.3447566"), // 3.3 and 16.5, then as us, eu and jp: 6.6 and 24.75
+        (sonnet_4_5, Some("global"), 200_000, "0.615", "1.222506"),
+        (sonnet_4_5, Some("us"), 200_000, "0.6765", "1.3447566"),
+        (sonnet_4, None, 200_000, "0.615", "1.222506"),
+        (sonnet_4, Some("global"), 200_000, "0.615", "1.222506"),
+        (("aws", "openai.gpt-5.4"), None, 272_000, "0.7645", "1.5207555"),
+        (("aws", "openai.gpt-5.5"), None, 272_000, "1.529", "3.041511"),
+        (("alibaba", "qwen-plus"), None, 256_000, "0.1036", "0.3108012"),
+        (("alibaba", "qwen-plus-2025-12-01"), None, 256_000, "0.1036", "0.3108012"),
+        (("openai", "gpt-5.6-cyber"), None, 272_000, "3.475", "6.912525"),
+        (("google", "deep-research-preview-04-2026"), None, 200_000, "0.412", "0.818004"),
+        (("google", "deep-research-max-preview-04-2026"), None, 200_000, "0.412", "0.818004"),
+        // The sources contradict each other: the one that knows the step tells all.
+        (("xai", "grok-code-fast-1"), None, 200_000, "0.202", "0.404002"),
+    ] {
+        let call = |input| ask(name, ("", region), &[(Input, input), (Output, 1000)], &[]).0;
+        assert_eq!((call(step).as_str(), call(step + 1).as_str()), (small, large), "{name:?} {region:?}");
+    }
+}
+
+#[test]
+fn a_picture_in_a_batch_costs_the_batch_price() {
+    use Count::{ImageInput, Input, Output};
+    let (gpt, flash) = (("openai", "gpt-image-1"), ("google", "gemini-2.5-flash-image"));
+    let counts = [(Input, 250), (ImageInput, 200), (Output, 1000)];
+    let exact = |cost: &str| (cost.to_owned(), CostQuality::Exact);
+    let batch = ("batch", None);
+    // 50 of text at 2.5, 200 of pictures at 5, 1000 out at 20: with and without saying that those are pictures.
+    assert_eq!(ask(gpt, batch, &counts, &[]), exact("0.021125"));
+    assert_eq!(ask(gpt, batch, &counts, &[("image_out", 1000)]), exact("0.021125"));
+    assert_eq!(ask(flash, batch, &[(Output, 1290)], &[("image_out", 1290)]), exact("0.01935"));
+    assert_eq!(ask(flash, ("", None), &[(Output, 1290)], &[("image_out", 1290)]), exact("0.0387"));
+    // Thinking costs what output does, in every tier.
+    let thought = [(Output, 1000), (Count::Reasoning, 900)];
+    assert_eq!(ask(("google", "gemini-2.5-flash"), ("flex", None), &thought, &[]), exact("0.00125"));
+}
+
+#[test]
+fn pictures_cost_what_text_does_where_the_provider_says_so_and_sound_needs_a_price() {
+    use Count::{AudioInput, ImageInput, Input};
+    let exact = |cost: &str| (cost.to_owned(), CostQuality::Exact);
+    for (provider, model, count, expected) in [
+        ("google", "gemini-2.5-flash", ImageInput, "0.0003"),
+        ("google", "gemini-2.5-flash", AudioInput, "0.001"),
+        ("google", "gemini-2.5-pro", AudioInput, "0.00125"),
+        ("openai", "gpt-4o", ImageInput, "0.0025"),
+        ("azure", "gpt-4o", ImageInput, "0.0025"),
+        ("openai", "gpt-4o", AudioInput, "no_price_for_meter:audio_in"),
+        ("groq", "llama-3.1-8b-instant", ImageInput, "no_price_for_meter:image_in"),
+    ] {
+        let (found, quality) = ask((provider, model), ("", None), &[(Input, 1000), (count, 1000)], &[]);
+        let quality = if provider == "azure" { CostQuality::Exact } else { quality };
+        assert_eq!((found, quality), exact(expected), "{provider}/{model} {count:?}");
+    }
+}
+
 #[test]
 fn inference_in_the_us_only_costs_a_tenth_more() {
     let book = PriceBook::builtin().unwrap();

@@ -42,6 +42,13 @@ p,free,input,0,1000000,USD,,,,,,,s,
 p,free,output,0,1000000,USD,,,,,,,s,
 p,yen,input,150,1000000,JPY,,,,,,,s,
 p,image,image_out,30,1000000,USD,,,,,,,s,
+p,sound,input,2,1000000,USD,,,,,,,s,
+p,sound,output,8,1000000,USD,,,,,,,s,
+p,draw,input,2,1000000,USD,,,,,,,s,
+p,draw,output,8,1000000,USD,,,,,,,s,
+p,draw,image_out,8,1000000,USD,,,,,,,s,
+p,draw,reasoning,8000,1000,USD,,,,,,,s,
+p,draw,output,4,1000000,USD,,,,batch,,,s,
 p,huge,input,9999999999999,1,USD,,,,,,,s,
 p,*,file_search,2.5,1000,USD,,,,,,,s,
 ";
@@ -70,7 +77,7 @@ meter = "input"
 price = "1.8"
 currency = "EUR"
 "#;
-const CATALOG: &str = "date = \"2026-11-22\"\nfree_meters = [\"web_fetch\"]\n[service_tiers]\nstandard = [\"default\"]\n[provider.p]\naliases = [\"pp\"]\n[provider.q]\ninherits = [\"p\"]\n";
+const CATALOG: &str = "date = \"2026-11-22\"\nfree_meters = [\"web_fetch\"]\n[service_tiers]\nstandard = [\"default\"]\n[provider.p]\naliases = [\"pp\"]\n[provider.q]\ninherits = [\"p\"]\n[[priced_alike]]\nproviders = [\"p\"]\nmodels = [\"m\"]\nmeters = [\"image_in\"]\n";
 
 fn book(currency: &str) -> PriceBook {
     let prices = format!("{HEADER}{PRICES}");
@@ -269,7 +276,7 @@ fn every_token_is_paid_once() {
         audio.price(|p| (p.input_cost.to_string(), p.cache_read_cost.to_string())),
         Ok(("0.00408".to_owned(), "0.000024".to_owned()))
     );
-    // Pictures have no price of their own here and are paid as text, silently: that is how providers bill them.
+    // Pictures have no price of their own here and cost what text does, because the catalogue says so.
     let picture = call(&[(Input, 1000), (ImageInput, 500)]);
     check(picture, "0.002");
     assert_eq!(picture.price(|priced| priced.notes.contains(Note::MeterFallback)), Ok(false));
@@ -282,6 +289,52 @@ fn every_token_is_paid_once() {
     );
     unpriced(call(&[(Input, 10), (AudioInput, 11)]), "inconsistent_counts");
     unpriced(call(&[(Output, 10), (Reasoning, 11)]), "inconsistent_counts");
+}
+
+#[test]
+fn sound_and_pictures_without_a_price_are_unpriced_unless_the_catalogue_says_that_they_cost_what_text_does() {
+    use Count::{AudioInput, AudioOutput, ImageInput, Input, Output};
+    let call = |counts| Call { model: "sound", counts, ..CALL };
+    check(call(&[(Input, 1000), (Output, 100)]), "0.0028");
+    unpriced(call(&[(Input, 1000), (AudioInput, 1)]), "no_price_for_meter:audio_in");
+    unpriced(call(&[(Output, 1000), (AudioOutput, 1)]), "no_price_for_meter:audio_out");
+    unpriced(call(&[(Input, 1000), (ImageInput, 1)]), "no_price_for_meter:image_in");
+    unpriced(
+        Call { quantities: &[("image_out", "1")], ..call(&[(Output, 1000)]) },
+        "no_price_for_meter:image_out",
+    );
+    let picture = Call { model: "m", ..call(&[(Input, 1000), (ImageInput, 1000)]) };
+    check(picture, "0.002");
+    assert_eq!(
+        picture.price(|priced| (priced.notes.contains(Note::MeterFallback), priced.quality)),
+        Ok((false, CostQuality::Exact))
+    );
+    let errors = PriceBook::load(&BookFiles {
+        catalog: "[[priced_alike]]\nproviders = [\"p\"]\nmodels = [\"*\"]\nmeters = [\"image_in\", \"reasoning\"]\n",
+        currency: "USD",
+        ..BookFiles::default()
+    })
+    .unwrap_err()
+    .0;
+    assert_eq!(
+        errors,
+        ["catalog.toml: priced_alike: meter 'reasoning' is not one of audio_in, audio_out, image_in, image_out"]
+    );
+}
+
+#[test]
+fn a_meter_without_the_tier_takes_its_parents_price_of_it_where_both_are_one_price_in_standard() {
+    use Count::{Input, Output, Reasoning};
+    let seen = |model, counts, quantities| {
+        let call = Call { model, counts, quantities, tier: Some("batch"), ..CALL };
+        call.price(|priced| (priced.cost.to_string(), priced.quality)).unwrap()
+    };
+    let exact = |cost: &str| (cost.to_owned(), CostQuality::Exact);
+    assert_eq!(seen("draw", &[(Output, 1000)], &[]), exact("0.004"));
+    assert_eq!(seen("draw", &[(Output, 1000)], &[("image_out", "1000")]), exact("0.004"));
+    assert_eq!(seen("draw", &[(Output, 1000), (Reasoning, 1000)], &[]), exact("0.004"));
+    // A meter that costs something else than its parent in standard keeps that price, marked.
+    assert_eq!(seen("m", &[(Input, 1000), (Count::CacheRead, 1000)], &[]), ("0.0002".to_owned(), CostQuality::Estimated));
 }
 
 #[test]

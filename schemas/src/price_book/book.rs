@@ -216,6 +216,7 @@ impl PriceBook {
             tier: &price_tier,
             region: &price_region,
             free_meters: &self.catalog.free_meters,
+            alike: &self.catalog.alike(owner, &model_id),
         };
         let currency = rows.first().map(|row| &row.currency);
         let wildcard = self.wildcard(owner).iter().filter(|row| Some(&row.currency) == currency);

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
+use super::overrides::glob;
+use super::rates::APART;
 use super::row::STANDARD;
+use crate::meter::Token;
 
 /// `catalog.toml`, as written.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -15,6 +18,25 @@ struct File {
     free_meters: Vec<String>,
     service_tiers: BTreeMap<String, Vec<String>>,
     provider: BTreeMap<String, ProviderFile>,
+    priced_alike: Vec<PricedAlikeFile>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct PricedAlikeFile {
+    providers: Vec<String>,
+    models: Vec<String>,
+    meters: Vec<String>,
+}
+
+/// Models whose sound or picture tokens cost what their text does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PricedAlike {
+    /// The book's ids.
+    providers: Vec<String>,
+    /// In lower case; `*` is a wildcard.
+    models: Vec<String>,
+    meters: Vec<Token>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -48,6 +70,7 @@ pub struct Catalog {
     pub(super) providers: BTreeMap<String, Provider>,
     aliases: HashMap<String, String>,
     tiers: HashMap<String, String>,
+    alike: Vec<PricedAlike>,
 }
 
 impl Catalog {
@@ -67,6 +90,7 @@ impl Catalog {
             free_meters: file.free_meters,
             ..Self::default()
         };
+        catalog.alike = file.priced_alike.into_iter().map(|entry| entry.check(errors)).collect();
         for (tier, names) in file.service_tiers {
             for name in names.iter().chain([&tier]) {
                 catalog.tiers.insert(spelling(name), tier.clone());
@@ -84,6 +108,15 @@ impl Catalog {
             catalog.providers.insert(id, Provider { inherits, vendor_dot, default_region });
         }
         catalog
+    }
+
+    /// The meters of a model, by the book's ids, that cost what their parent does where they have no price of their own.
+    pub(super) fn alike(&self, provider: &str, model: &str) -> Vec<Token> {
+        let model = model.to_lowercase();
+        let entries = self.alike.iter().filter(|entry| {
+            entry.providers.iter().any(|id| id == provider) && entry.models.iter().any(|pattern| glob(pattern, &model))
+        });
+        entries.flat_map(|entry| entry.meters.iter().copied()).collect()
     }
 
     /// Makes a provider known that has prices but no entry.
@@ -107,6 +140,23 @@ impl Catalog {
             None => STANDARD.to_owned(),
             Some(tier) => self.tiers.get(&tier).cloned().unwrap_or(tier),
         }
+    }
+}
+
+impl PricedAlikeFile {
+    fn check(self, errors: &mut Vec<String>) -> PricedAlike {
+        let mut meters = Vec::new();
+        for name in self.meters {
+            match Token::from_name(&name).filter(|token| APART.contains(token)) {
+                Some(token) => meters.push(token),
+                None => errors.push(format!(
+                    "catalog.toml: priced_alike: meter '{name}' is not one of {}",
+                    APART.map(Token::name).join(", ")
+                )),
+            }
+        }
+        let models = self.models.iter().map(|model| model.to_lowercase()).collect();
+        PricedAlike { providers: self.providers, models, meters }
     }
 }
 

@@ -39,6 +39,9 @@ pub fn check(rows: &[PriceRow]) -> Vec<Finding> {
         findings.extend(steps::gaps(group).iter().map(small_prompts_only));
         odd_prices(group, &mut findings);
     }
+    for group in by_name(rows).values() {
+        findings.extend(steps::uneven(group).iter().map(step_elsewhere));
+    }
     findings.sort_by_key(|finding| finding.line);
     findings
 }
@@ -47,6 +50,16 @@ fn by_model(rows: &[PriceRow]) -> HashMap<(&str, &str), Vec<&PriceRow>> {
     let mut groups: HashMap<_, Vec<_>> = HashMap::new();
     for row in rows {
         groups.entry((&*row.provider, &*row.model)).or_default().push(row);
+    }
+    groups
+}
+
+/// Models of a provider whose ids differ only in what stands before the last slash.
+fn by_name(rows: &[PriceRow]) -> HashMap<(&str, &str), Vec<&PriceRow>> {
+    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows {
+        let name = row.model.rsplit_once('/').map_or(&*row.model, |(_, name)| name);
+        groups.entry((&*row.provider, name)).or_default().push(row);
     }
     groups
 }
@@ -98,10 +111,6 @@ fn tiers_without_base(group: &[&PriceRow], findings: &mut Vec<Finding>) {
 /// A service tier, region or schedule without the price for large prompts that the model otherwise has.
 fn small_prompts_only(gap: &steps::Gap<'_>) -> Finding {
     let row = gap.row;
-    let schedule = row.schedule.as_ref().map(ToString::to_string).unwrap_or_default();
-    let place = [("service tier", &*row.service_tier), ("region", &*row.region), ("schedule", schedule.as_str())];
-    let place: Vec<_> =
-        place.iter().filter(|(_, word)| !word.is_empty()).map(|(kind, word)| format!("{kind} '{word}'")).collect();
     Finding {
         severity: Severity::Warning,
         line: row.line,
@@ -111,10 +120,41 @@ fn small_prompts_only(gap: &steps::Gap<'_>) -> Finding {
             row.provider,
             row.model,
             gap.above,
-            place.join(", "),
+            place(row),
             gap.meters.join(", ")
         ),
     }
+}
+
+/// A region or a spelling of the model that knows no price for large prompts where another does.
+fn step_elsewhere(gap: &steps::Gap<'_>) -> Finding {
+    let (row, other) = (gap.row, gap.other);
+    Finding {
+        severity: Severity::Warning,
+        line: row.line,
+        text: format!(
+            "{}/{} has one price for every prompt in {} ({}), but {}/{} has another above {} prompt tokens in {} (line {}): add the \
+             price, or make sure that there is none",
+            row.provider,
+            row.model,
+            place(row),
+            gap.meters.join(", "),
+            other.provider,
+            other.model,
+            gap.above,
+            place(other),
+            other.line
+        ),
+    }
+}
+
+/// The service tier, region and schedule of a row in words.
+fn place(row: &PriceRow) -> String {
+    let schedule = row.schedule.as_ref().map(ToString::to_string).unwrap_or_default();
+    let words = [("service tier", &*row.service_tier), ("region", &*row.region), ("schedule", schedule.as_str())];
+    let words: Vec<_> =
+        words.iter().filter(|(_, word)| !word.is_empty()).map(|(kind, word)| format!("{kind} '{word}'")).collect();
+    if words.is_empty() { "the default region".to_owned() } else { words.join(", ") }
 }
 
 /// Prices that are legal but rarely meant: cached input dearer than fresh, a token above 10 000 per million.
@@ -192,6 +232,24 @@ mod tests {
         let over = "a,m,input,1,1000000,USD,,2026-01-01,,flex,,,,\n";
         let later = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,4,1000000,USD,2026-01-01,,200000,,,,,\n";
         assert_eq!(findings(&format!("{later}{over}")), Vec::<String>::new(), "never in force together");
+    }
+
+    #[test]
+    fn a_region_or_spelling_without_the_price_for_large_prompts_that_another_has_is_named() {
+        let lines = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,2,1000000,USD,,,,,us,,,\na,m,input,4,1000000,USD,,,200000,,us,,,\n\
+             a,x/m,input,3,1000000,USD,,,,,us,,,\n";
+        assert_eq!(
+            findings(lines),
+            [
+                "prices.csv:2: a/m has one price for every prompt in the default region (input), but a/m has another above 200000 prompt \
+                 tokens in region 'us' (line 4): add the price, or make sure that there is none",
+                "prices.csv:5: a/x/m has one price for every prompt in region 'us' (input), but a/m has another above 200000 prompt \
+                 tokens in region 'us' (line 4): add the price, or make sure that there is none",
+            ]
+        );
+        // What the default region knows stands in for the others: that is the other finding, once.
+        let stands_in = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,4,1000000,USD,,,200000,,,,,\na,m,input,3,1000000,USD,,,,,us,,,\n";
+        assert_eq!(findings(stands_in).len(), 1);
     }
 
     #[test]

@@ -249,8 +249,8 @@ fn judge(sums: &Sums) -> (Notes, CostQuality) {
     if sums.inherited == 0 {
         return (notes, quality);
     }
-    // Providers bill thinking as output and pictures as input tokens without saying so; anything else is worth a note.
-    let silent = [Token::Reasoning, Token::ImageIn, Token::VideoIn, Token::CacheReadImage, Token::CacheReadVideo];
+    // Providers bill thinking as output and video as input tokens without saying so; anything else is worth a note.
+    let silent = [Token::Reasoning, Token::VideoIn, Token::CacheReadImage, Token::CacheReadVideo];
     for token in Token::ALL.into_iter().filter(|token| sums.inherits(*token) && !silent.contains(token)) {
         notes.insert(Note::MeterFallback);
         // A cache read is never dearer than fresh input.

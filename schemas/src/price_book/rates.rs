@@ -29,7 +29,7 @@ pub(super) struct Rates {
     tokens: [i128; Token::COUNT],
     /// Token meters that have neither a price of their own nor one to inherit.
     missing: u32,
-    /// Token meters that inherit.
+    /// Token meters that inherit without anybody saying that they cost the same.
     inherited: u32,
     /// Token meters at another tier's price, and of those the ones it cannot be below.
     tier_assumed: u32,
@@ -49,6 +49,9 @@ const PLAIN: [(Count, Token); 6] = [
     (Count::Output, Token::Output),
     (Count::Reasoning, Token::Reasoning),
 ];
+
+/// Sound and pictures: providers charge ten times the price of text for some of them, so text's price never stands in silently.
+pub(super) const APART: [Token; 4] = [Token::AudioIn, Token::AudioOut, Token::ImageIn, Token::ImageOut];
 
 /// Counts that need more than [`PLAIN`].
 const NOT_PLAIN: [Count; 4] = [Count::AudioInput, Count::ImageInput, Count::AudioOutput, Count::WebSearches];
@@ -105,8 +108,8 @@ const fn bit(token: Token) -> u32 {
 }
 
 impl Rates {
-    /// `None` when the figures do not fit together in 128 bits.
-    pub fn new(id: String, currency: Arc<str>, found: &[(Arc<str>, Found)]) -> Option<Self> {
+    /// `alike` are the meters of [`APART`] that cost what their parent does. `None` when the figures do not fit together in 128 bits.
+    pub fn new(id: String, currency: Arc<str>, found: &[(Arc<str>, Found)], alike: &[Token]) -> Option<Self> {
         let denominator = common_denominator(found.iter().map(|(_, found)| found.price))?;
         let scaled = |ratio: Ratio| ratio.numerator.checked_mul(denominator / ratio.denominator);
         let mut own = [None; Token::COUNT];
@@ -135,8 +138,12 @@ impl Rates {
                 None if parent == token || missing & bit(parent) != 0 => missing |= bit(token),
                 None => {
                     tokens[token as usize] = tokens[parent as usize];
-                    inherited |= bit(token);
                     tiers[token as usize] = tiers[parent as usize];
+                    if !APART.contains(&token) {
+                        inherited |= bit(token);
+                    } else if !alike.contains(&token) {
+                        missing |= bit(token);
+                    }
                 }
             }
         }
@@ -354,7 +361,7 @@ mod tests {
                 let (numerator, denominator) = price?;
                 Some((Arc::from(*meter), Found { price: Ratio::new(numerator, denominator)?, tier: CostQuality::Exact }))
             }).collect();
-            let rates = Rates::new(String::new(), Arc::from("USD"), &found).unwrap();
+            let rates = Rates::new(String::new(), Arc::from("USD"), &found, &[]).unwrap();
             let (mut counts, mut tally) = (Counts::default(), Tally::default());
             for (count, token, value) in [
                 (Count::UncachedInput, Token::Input, input),

@@ -32,29 +32,47 @@ pub(super) fn found(best: &PriceRow, rows: &[&PriceRow], above: i64) -> Option<F
     Some(Found { price, tier })
 }
 
-/// A place in the book whose prices are listed for small prompts only, although those that stand in for it have larger steps.
+/// A place in the book whose prices are listed for small prompts only, although others have larger steps.
 #[derive(Debug)]
 pub(super) struct Gap<'a> {
     /// The first of its rows in the book.
     pub row: &'a PriceRow,
+    /// One that has a step.
+    pub other: &'a PriceRow,
     /// From how many prompt tokens on.
     pub above: i64,
     /// By name.
     pub meters: Vec<&'a str>,
 }
 
-/// All gaps among the rows of one model, one per service tier, region and schedule.
+/// Places without a step among the rows of one model where what stands in for them has one: large prompts pay the dearer of both.
+/// One per service tier, region and schedule.
 pub(super) fn gaps<'a>(group: &[&'a PriceRow]) -> Vec<Gap<'a>> {
+    places(group, stands_in)
+}
+
+/// Places without a step among the rows of models that share a name, where nothing that stands in for them has one but another
+/// region or another spelling of the model does: large prompts pay the price of small ones, rightly or not.
+pub(super) fn uneven<'a>(group: &[&'a PriceRow]) -> Vec<Gap<'a>> {
+    let gaps = places(group, stands_in);
+    let mut uneven = places(group, beside);
+    uneven.retain(|place| gaps.iter().all(|gap| !same_tariff(gap.row, place.row)));
+    uneven
+}
+
+/// The places without a step that are in this relation to a row with one.
+fn places<'a>(group: &[&'a PriceRow], related: impl Fn(&PriceRow, &PriceRow) -> bool) -> Vec<Gap<'a>> {
     let mut gaps: BTreeMap<_, Gap<'a>> = BTreeMap::new();
     for &row in group.iter().filter(|row| row.tier_min_tokens == 0) {
         let at_once = |other: &&&PriceRow| other.tier_min_tokens > 0 && overlap(other, row);
         if group.iter().filter(at_once).any(|other| same_place(other, row)) {
             continue;
         }
-        let steps = group.iter().filter(at_once).filter(|other| stands_in(other, row));
-        let Some(above) = steps.map(|step| step.tier_min_tokens).min() else { continue };
-        let place = (&row.service_tier, &row.region, &row.schedule);
-        let gap = gaps.entry(place).or_insert_with(|| Gap { row, above, meters: Vec::new() });
+        let steps = group.iter().filter(at_once).filter(|other| related(other, row));
+        let Some(other) = steps.min_by_key(|step| (step.tier_min_tokens, step.line)) else { continue };
+        let above = other.tier_min_tokens;
+        let place = (&row.model, &row.service_tier, &row.region, &row.schedule);
+        let gap = gaps.entry(place).or_insert_with(|| Gap { row, other, above, meters: Vec::new() });
         gap.above = gap.above.min(above);
         if row.line < gap.row.line {
             gap.row = row;
@@ -70,6 +88,19 @@ pub(super) fn gaps<'a>(group: &[&'a PriceRow]) -> Vec<Gap<'a>> {
 fn same_place(one: &PriceRow, two: &PriceRow) -> bool {
     (&one.model, &one.meter, &one.service_tier, &one.region, &one.schedule)
         == (&two.model, &two.meter, &two.service_tier, &two.region, &two.schedule)
+}
+
+/// Whether both are of one model, tier, region and schedule.
+fn same_tariff(one: &PriceRow, two: &PriceRow) -> bool {
+    (&one.model, &one.service_tier, &one.region, &one.schedule)
+        == (&two.model, &two.service_tier, &two.region, &two.schedule)
+}
+
+/// Whether `other` prices the same meter in the same tier and schedule, in another region or under another name of the model.
+fn beside(other: &PriceRow, row: &PriceRow) -> bool {
+    (&other.meter, &other.service_tier, &other.schedule) == (&row.meter, &row.service_tier, &row.schedule)
+        && !same_place(other, row)
+        && !stands_in(other, row)
 }
 
 /// Whether a call that `row` fits is one that `other` would price if `row` were not there.

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
+
 use super::instant;
 use super::overrides::Override;
 use super::rates::{Found, Rates};
@@ -14,6 +16,7 @@ use super::ratio::Ratio;
 use super::row::PriceRow;
 use super::schedule::Schedule;
 use super::steps;
+use crate::meter::Token;
 use crate::note::CostQuality;
 
 /// What selects among the rows of a model.
@@ -26,6 +29,8 @@ pub(super) struct Selection<'a> {
     /// Empty for the default.
     pub region: &'a str,
     pub free_meters: &'a [String],
+    /// Meters that cost what their parent does where they have no price of their own, because the catalogue says so.
+    pub alike: &'a [Token],
 }
 
 /// A stretch of time without a change of price.
@@ -111,10 +116,10 @@ fn bands(
             Some((mut prices, currency, ids)) => {
                 add_free(&mut prices, selection.free_meters);
                 id = format!("{id};override={}", ids.join("+"));
-                Some(Rates::new(id.clone(), currency, &prices)?)
+                Some(Rates::new(id.clone(), currency, &prices, selection.alike)?)
             }
         };
-        Some(Band { above, list: Rates::new(id, currency, &list)?, own })
+        Some(Band { above, list: Rates::new(id, currency, &list, selection.alike)?, own })
     };
     tiers.into_iter().map(band).collect()
 }
@@ -127,15 +132,37 @@ type Fixed<'a> = (usize, &'a Arc<str>, Option<&'a Arc<str>>);
 /// The list price of every meter: the row that fits best by tier, region, schedule and prompt size, in that order. Where that
 /// row's own place knows no price for a large prompt and another does, [`steps::found`] decides.
 fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64) -> Prices {
+    let best = fitting(rows, selection.tier, selection.region, schedule, above);
+    let standard = fitting(rows, "", selection.region, schedule, above);
+    let price = |row: &PriceRow| {
+        if *row.service_tier == *selection.tier {
+            return steps::found(row, rows, above);
+        }
+        if let Some(parent) = parent_in_tier(row, &best, &standard, selection.tier) {
+            return steps::found(parent, rows, above);
+        }
+        Some(Found { tier: CostQuality::Estimated, ..steps::found(row, rows, above)? })
+    };
+    best.iter().filter_map(|row| Some((Arc::clone(&row.meter), price(row)?))).collect()
+}
+
+/// The row of every meter that fits best.
+fn fitting<'a>(
+    rows: &[&'a PriceRow],
+    tier: &str,
+    region: &str,
+    schedule: Option<&Arc<Schedule>>,
+    above: i64,
+) -> Vec<&'a PriceRow> {
     let mut best: Vec<(&PriceRow, _)> = Vec::new();
-    for row in rows.iter().filter(|row| row.tier_min_tokens <= above) {
+    for &row in rows.iter().filter(|row| row.tier_min_tokens <= above) {
         if row.schedule.is_some() && row.schedule.as_ref() != schedule {
             continue;
         }
         let rank = (
             &*row.model != "*",
-            *row.service_tier == *selection.tier,
-            *row.region == *selection.region,
+            *row.service_tier == *tier,
+            *row.region == *region,
             row.schedule.is_some(),
             row.tier_min_tokens,
             row.effective_from,
@@ -146,15 +173,22 @@ fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&
             None => best.push((row, rank)),
         }
     }
-    best.into_iter()
-        .filter_map(|(row, _)| {
-            let mut found = steps::found(row, rows, above)?;
-            if *row.service_tier != *selection.tier {
-                found.tier = CostQuality::Estimated;
-            }
-            Some((Arc::clone(&row.meter), found))
-        })
-        .collect()
+    best.into_iter().map(|(row, _)| row).collect()
+}
+
+/// The parent's price in the tier, for a meter that has none there and costs exactly what its parent does in the standard tier:
+/// who bills both alike at the one price does so at the other.
+fn parent_in_tier<'a>(
+    row: &PriceRow,
+    best: &[&'a PriceRow],
+    standard: &[&PriceRow],
+    tier: &str,
+) -> Option<&'a PriceRow> {
+    let token = Token::from_name(&row.meter)?;
+    let parent = Some(token.parent()).filter(|parent| *parent != token)?.name();
+    let twin = standard.iter().find(|other| *other.meter == *parent && other.service_tier.is_empty())?;
+    let equal = row.price * Decimal::from(twin.per) == twin.price * Decimal::from(row.per);
+    best.iter().copied().find(|other| equal && *other.meter == *parent && *other.service_tier == *tier)
 }
 
 /// Prices after overrides, their currency, and the ids of the entries used; `None` when no entry applies. A meter that only
