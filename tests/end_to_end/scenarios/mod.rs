@@ -10,6 +10,8 @@ mod duplicates;
 mod flow;
 mod http_intake;
 mod kill;
+mod litellm;
+mod otel_sdk;
 mod outage;
 mod rebalance;
 mod recreated;
