@@ -27,10 +27,12 @@ RANK = {"genai-prices": 0, "litellm": 1, "model-prices": 2, "metergraph-core": 3
 # Rule 2: one id per provider, whatever a source calls it.
 PROVIDERS = {"azure_ai": "azure", "github-copilot": "github_copilot", "voyageai": "voyage", "moonshot": "moonshotai",
              "dashscope": "alibaba", "bigmodel": "zhipuai", "lambda_ai": "lambda", "openai-decisions": "openai_decisions",
-             "text-completion-codestral": "mistral", "text-completion-inception": "inception"}
+             "text-completion-codestral": "codestral", "text-completion-inception": "inception"}
+# Free endpoints that a source lists under the provider whose models they serve: what is paid for there is no price here.
+ENDPOINTS = {("mistral", "codestral/"): "codestral"}
 # Prefixes that a source puts before the ids of a provider.
 PREFIXES = {"google": ["gemini"], "google_vertex": ["vertex_ai", "vertex_ai_beta"], "together": ["together_ai"],
-            "fireworks": ["fireworks_ai", "accounts/fireworks/models"], "mistral": ["codestral", "text-completion-codestral"],
+            "fireworks": ["fireworks_ai", "accounts/fireworks/models"], "codestral": ["text-completion-codestral"],
             "azure": ["azure_ai"], "aws_bedrock": ["bedrock", "bedrock_mantle", "bedrock_converse"], "moonshotai": ["moonshot"],
             "alibaba": ["dashscope"], "zhipuai": ["bigmodel"], "github_copilot": ["github_copilot"], "meta": ["meta_llama"],
             "lambda": ["lambda_ai"], "voyage": ["voyage"], "cohere": ["cohere_chat"]}
@@ -111,6 +113,7 @@ def clean(row, refused):
     source = row["source"]
     name = source.split()[0]
     provider = PROVIDERS.get(row["provider"], row["provider"])
+    provider = ENDPOINTS.get((provider, re.sub("(?<=/).*", "", row["model"])), provider)
     if name == "metergraph-core" and provider not in METERGRAPH:
         return None
     model, region = clean_model(provider, row["model"])
@@ -136,10 +139,26 @@ def clean(row, refused):
 
 def overlaps(one, two):
     key = ("tier_min_tokens", "schedule")
-    if any(one[k] != two[k] for k in key):
-        return False
+    return all(one[k] == two[k] for k in key) and overlaps_in_time(one, two)
+
+
+def overlaps_in_time(one, two):
     before = lambda a, b: a["effective_until"] and b["effective_from"] and a["effective_until"] <= b["effective_from"]
     return not before(one, two) and not before(two, one)
+
+
+def priced(rows):
+    """Rule 6a: a zero is often a price that nobody has entered. It gives way to a price above zero that another source, or
+    the same source under another spelling, has at the same time for the same provider, model, meter, tier and region."""
+    key = lambda row: (row["provider"], row["model"].lower(), row["meter"], row["service_tier"], row["region"])
+    paid = collections.defaultdict(list)
+    for row in rows:
+        if row["price"]:
+            paid[key(row)].append(row)
+    told_by = lambda row: (row["source"], row["spelled"])
+    for row in rows:
+        if row["price"] or not any(told_by(row) != told_by(other) and overlaps_in_time(row, other) for other in paid[key(row)]):
+            yield row
 
 
 def merge(rows):
@@ -274,7 +293,7 @@ def main(path):
             if cleaned:
                 rows.append(cleaned)
     models = collections.defaultdict(list)
-    for row in merge(rows):
+    for row in merge(list(priced(rows))):
         models[row["provider"], row["model"]].append(row)
     for row in rows:
         spelled[row["provider"], row["model"]].add(row["spelled"])

@@ -50,6 +50,22 @@ fn known_calls_cost_what_the_provider_publishes() {
     }
 }
 
+/// A zero that nobody entered must not hide the price that another list has; what is free has a provider of its own.
+#[test]
+fn a_zero_gives_way_to_a_price() {
+    use Count::{Input, Output};
+    let million = &[(Input, 1_000_000), (Output, 1_000_000)];
+    for (provider, model, expected) in [
+        ("mistral", "codestral-latest", "1.2"),
+        ("codestral", "codestral-latest", "0"),
+        ("text-completion-codestral", "codestral-latest", "0"),
+        ("google", "gemini-exp-1206", "2.8"),
+        ("cohere", "command-a-plus-05-2026", "12.5"),
+    ] {
+        assert_eq!(cost(provider, model, million), expected, "{provider}/{model}");
+    }
+}
+
 #[test]
 fn names_in_use_find_their_price() {
     let book = PriceBook::builtin().unwrap();
