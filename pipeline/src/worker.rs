@@ -3,6 +3,8 @@
 //! It decodes, drops repeats, prices and builds Arrow rows; it never does IO. Order within a partition is kept, because a
 //! partition belongs to one worker.
 
+mod kept;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +14,7 @@ use spendstream_schemas::config::Config;
 use spendstream_schemas::usage_event::UsageRow;
 use tokio::sync::mpsc;
 
-use crate::batch::{DeadLetter, Generation, Headers, PricedBatch, RawBatch, RawMessage, Tally};
+use crate::batch::{DeadLetter, Generation, PricedBatch, RawBatch, RawMessage, Tally};
 use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
@@ -192,12 +194,12 @@ impl Sink for Collect<'_, '_> {
         self.tally.rejected += 1;
         self.metrics.rejected.with_label_values(&[reject.reason.as_str()]).inc();
         let message = self.message;
-        let key = message.and_then(|message| message.key).map(|key| kept_key(key, reject.payload.as_deref()));
+        let key = message.and_then(|message| message.key).map(|key| kept::key(key, reject.payload.as_deref()));
         self.dead_letters.push(DeadLetter {
             offset: self.offset,
             index,
             key,
-            headers: message.and_then(|message| message.headers).map(kept_headers).unwrap_or_default(),
+            headers: message.and_then(|message| message.headers).map(kept::headers).unwrap_or_default(),
             payload: reject
                 .payload
                 .unwrap_or_else(|| message.map(|message| message.payload.to_vec()).unwrap_or_default()),
@@ -218,22 +220,6 @@ impl Sink for Collect<'_, '_> {
         self.tally.ignored += 1;
         self.metrics.ignored.with_label_values(&[kind]).inc();
     }
-}
-
-/// A key that was taken out of the payload (it looked like a secret) is not kept in the clear beside it either; its hash
-/// still sends repeats to one partition.
-fn kept_key(key: &[u8], stripped: Option<&[u8]>) -> Vec<u8> {
-    let shown = stripped.is_none_or(|payload| payload.windows(key.len().max(1)).any(|window| window == key));
-    if shown { key.to_vec() } else { format!("{:032x}", xxhash_rust::xxh3::xxh3_128(key)).into_bytes() }
-}
-
-/// Headers that say what the payload is. Others may hold anything, a key among it.
-fn kept_headers(headers: &Headers) -> Vec<(String, Vec<u8>)> {
-    let kept = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        name == "content-type" || name.starts_with("ce_")
-    };
-    headers.0.iter().filter(|(name, _)| kept(name)).cloned().collect()
 }
 
 fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {

@@ -327,7 +327,7 @@ fn other_signals_and_tombstones_are_nobodys_cost() {
 
 #[test]
 fn a_key_is_never_kept_and_a_failure_without_usage_is() {
-    let event = r#"{"id":"e1","time":1795370399000,"provider":"p","model":"m","usage":{},"status":"error","api_key_id":"sk-SECRET-KEY"}"#;
+    let event = r#"{"id":"e1","time":1795370399000,"provider":"p","model":"m","usage":{},"status":"error","api_key_id":"sk-SECRET-ab12CD34ef56GH78"}"#;
     let decoded = decode(event);
     check(decoded.row(), "status=error notes=no_usage input_tokens=0");
     assert!(decoded.row().text("api_key_id").starts_with("sha256:"));

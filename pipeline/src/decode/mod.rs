@@ -19,7 +19,7 @@ mod metering;
 mod otlp;
 mod parts;
 pub mod reject;
-mod secret;
+pub(crate) mod secret;
 mod strip;
 mod time;
 
