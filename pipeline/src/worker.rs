@@ -19,7 +19,7 @@ use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
 use crate::decode::{Decoder, Ignored, Sink};
-use crate::dedupe::fingerprint::Fingerprint;
+use crate::dedupe::fingerprint::{Fingerprint, span_key};
 use crate::dedupe::horizon::{Horizon, Verdict};
 use crate::flush::FlushToken;
 use crate::metrics::Metrics;
@@ -219,6 +219,10 @@ impl Sink for Collect<'_, '_> {
         };
         self.tally.ignored += 1;
         self.metrics.ignored.with_label_values(&[kind]).inc();
+    }
+
+    fn link(&mut self, trace_id: &str, span_id: &str, parent_id: &str) {
+        self.horizon.link(self.offset, span_key(trace_id, span_id), span_key(trace_id, parent_id));
     }
 }
 
