@@ -11,7 +11,6 @@
 
 pub mod catalog;
 pub mod error;
-pub mod estimate;
 pub mod executor;
 pub mod format;
 pub mod http;
@@ -24,5 +23,6 @@ pub mod sql;
 mod testing;
 
 pub use error::QueryError;
+pub use spendstream_schemas::estimate;
 pub use server::{Running, StartError, start};
 pub use sql::engine::{Answer, Engine};

@@ -2,12 +2,14 @@
 //!
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
+mod decide;
 mod validate;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
 pub use validate::ConfigError;
 
 /// The whole configuration.
@@ -19,6 +21,7 @@ pub struct Config {
     pub decode: DecodeConfig,
     pub prices: PricesConfig,
     pub pipeline: PipelineConfig,
+    pub decide: DecideConfig,
     pub query: QueryConfig,
     pub auth: AuthConfig,
 }

@@ -51,6 +51,7 @@ impl Config {
         decode(&self.decode)?;
         at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
         pipeline(&self.pipeline)?;
+        super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
         query(&self.query)?;
         listens(self)
     }
