@@ -1,10 +1,12 @@
 //! The words that the crates of spendstream share. No IO, no clock, no async: values in, values out.
 //!
 //! In reading order: what identifies things ([`ids`]), exact amounts ([`money`]), what an event can say
-//! ([`dimension`], [`count`], [`usage_event`]), what it costs ([`price_book`], and before
-//! it runs [`estimate`]), whether it may run ([`decision`]), how it lies in the lake
-//! ([`table`], [`lake_path`]) and what an operator can configure ([`config`]).
+//! ([`dimension`], [`count`], [`usage_event`]), what it costs ([`price_book`], and before it runs [`estimate`]), how it lies in
+//! the lake ([`table`], [`lake_path`]), what watches it ([`budget`], [`alert`]), whether it may run ([`decision`]) and what an
+//! operator can configure ([`config`]).
 
+pub mod alert;
+pub mod budget;
 pub mod config;
 pub mod count;
 pub mod decision;
