@@ -10,6 +10,7 @@
 //! [`dead_letter`]); [`topology`] wires all of it; [`http`] and [`metrics`] show it.
 
 pub mod batch;
+pub mod budget;
 pub mod columns;
 pub mod committer;
 pub mod dead_letter;

@@ -1,5 +1,6 @@
 //! The pipeline's HTTP side: `/metrics`, `/healthz`, `/readyz`, and events over HTTP for who cannot speak Kafka.
 
+pub mod decide;
 mod events;
 
 use std::net::SocketAddr;

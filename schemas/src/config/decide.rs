@@ -143,11 +143,12 @@ fn ladders() -> Vec<LadderConfig> {
 /// The first key that cannot work, with what is wrong.
 pub(super) fn check(config: &DecideConfig) -> Result<(), (String, String)> {
     let fault = |key: &str, problem: String| Err((format!("decide.{key}"), problem));
-    for (key, percent) in
-        [("cheaper_percent", config.cheaper_percent), ("cheapest_percent", config.cheapest_percent)]
-    {
+    for (key, percent) in [("cheaper_percent", config.cheaper_percent), ("cheapest_percent", config.cheapest_percent)] {
         if percent <= Decimal::ZERO || percent > Decimal::from(1000) || percent.normalize().scale() > 6 {
-            return fault(key, format!("is {percent}; write a percentage above 0 and up to 1000, with at most 6 decimals"));
+            return fault(
+                key,
+                format!("is {percent}; write a percentage above 0 and up to 1000, with at most 6 decimals"),
+            );
         }
     }
     if config.cheapest_percent < config.cheaper_percent {
@@ -172,7 +173,10 @@ pub(super) fn check(config: &DecideConfig) -> Result<(), (String, String)> {
         return fault("metric_cost", format!("is {}; write USD per item and metric, 0 or more", config.metric_cost));
     }
     if config.unpriced == UnpricedPolicy::Estimate && !is_model(&config.unpriced_as) {
-        return fault("unpriced_as", "must name a 'provider/model' of the price book for decide.unpriced = \"estimate\"".into());
+        return fault(
+            "unpriced_as",
+            "must name a 'provider/model' of the price book for decide.unpriced = \"estimate\"".into(),
+        );
     }
     lists(config)
 }
@@ -262,7 +266,10 @@ mod tests {
         for name in DecideConfig::default().models.iter().flat_map(|ladder| &ladder.models) {
             let (provider, model) = name.split_once('/').unwrap();
             let plan = book.resolve(&Question { provider: Some(provider), model: Some(model), ..Question::default() });
-            assert_eq!(plan.map(|plan| format!("{}/{}", plan.provider_id, plan.model_id)).as_deref(), Ok(name.as_str()));
+            assert_eq!(
+                plan.map(|plan| format!("{}/{}", plan.provider_id, plan.model_id)).as_deref(),
+                Ok(name.as_str())
+            );
         }
     }
 }

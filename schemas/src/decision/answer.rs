@@ -63,7 +63,7 @@ pub struct BudgetLine {
     pub used: String,
     pub held: String,
     pub limit: String,
-    /// Of used + held + the estimate, two decimals, rounded down.
+    /// Of used + held + the estimate, four decimals, rounded down.
     pub percent: String,
     pub hard_limit: bool,
     /// RFC 3339.

@@ -11,7 +11,8 @@ fn refused(body: &str, expected: &str) {
 
 #[test]
 fn an_events_fields_are_read_by_their_names() {
-    let body = br#"{"tenant": "acme", "team": "search", "user": "a\u0041", "tags": {"env": "prod"}, "provider": "openai",
+    let body =
+        br#"{"tenant": "acme", "team": "search", "user": "a\u0041", "tags": {"env": "prod"}, "provider": "openai",
         "model": "gpt-4o", "input_tokens": 1000, "cache_read_tokens": 10, "priority": "high", "id": "r-1",
         "cost_center": "4711", "unheard_of": {"x": [1]}, "feature": null}"#;
     let request = Request::parse(body).unwrap();

@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -195,9 +193,14 @@ mod tests {
             let column = found.column_by_name(name).unwrap();
             arrow::util::display::array_value_to_string(column, 0).unwrap()
         };
-        for (name, expected) in
-            [("event_id", "r-1"), ("allow", "false"), ("strategy", "block"), ("used", "0.000000000000001"), ("basis", "p95"), ("team", "")]
-        {
+        for (name, expected) in [
+            ("event_id", "r-1"),
+            ("allow", "false"),
+            ("strategy", "block"),
+            ("used", "0.000000000000001"),
+            ("basis", "p95"),
+            ("team", ""),
+        ] {
             assert_eq!(shown(name), expected, "{name}");
         }
         assert_eq!(TEXTS.len() + 18, found.num_columns());
