@@ -1,7 +1,8 @@
 //! All wiring: which thread runs what, which channel joins them and how much it holds, in which order things start and stop.
 //!
-//! intake (thread) → workers (threads) → writer (thread) → committer (task). A stop flushes from the front; closing a channel
-//! ends what is behind it. Every channel is bounded, so a slow lake slows the intake and Kafka keeps the rest.
+//! intake (thread) → workers (threads) → writer (thread) → committer (task). Workers and committer also feed the live totals
+//! (thread). A stop flushes from the front; closing a channel ends what is behind it; the live totals end last, when workers and
+//! committer are gone. Every channel is bounded, so a slow lake slows the intake and Kafka keeps the rest.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use spendstream_storage::Lake;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use crate::aggregate::live::{Feed, Live};
+use crate::aggregate::load::LakeLoader;
+use crate::aggregate::thread::{self, LiveThread, Nobody, ToLive};
 use crate::batch::Generation;
 use crate::committer::{self, CommitLoop, Question, ToCommitter};
 use crate::dead_letter::DeadLetters;
@@ -60,6 +64,8 @@ pub struct Running {
     status: Arc<Status>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    live: Live,
+    live_thread: JoinHandle<()>,
     committer: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -69,6 +75,12 @@ impl Running {
     #[must_use]
     pub fn listen_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What was spent by whatever is watched, a moment after it was read.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     #[must_use]
@@ -96,7 +108,9 @@ impl Running {
     /// True once a stage ended by itself, which it only does on a fault.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished) || self.committer.is_finished()
+        self.threads.iter().any(JoinHandle::is_finished)
+            || self.committer.is_finished()
+            || self.live_thread.is_finished()
     }
 
     /// Commits what was read, bounded by `pipeline.shutdown_timeout`, and ends.
@@ -114,6 +128,10 @@ impl Running {
         .await
         .context("waiting for the pipeline's threads")??;
         self.committer.await.context("waiting for the committer")?;
+        let live = self.live_thread;
+        tokio::task::spawn_blocking(move || live.join().map_err(|_| anyhow::anyhow!("the live totals panicked")))
+            .await
+            .context("waiting for the live totals")??;
         self.server.abort();
         Ok(())
     }
@@ -147,6 +165,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let (question_sender, questions) = mpsc::channel::<Question>(QUESTIONS);
     let (row_sender, rows) = mpsc::channel::<ToWriter>(config.pipeline.queue_batches);
 
+    let (live_sender, to_live) = mpsc::channel::<ToLive>(config.live.queue_batches);
+    let live = Live::new(&config.live);
+    let live_thread =
+        spawn_live(config, &live, &lake, &metrics, generations.clone(), live_sender.downgrade(), to_live)?;
+
     watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(
         lake_committer,
@@ -159,13 +182,14 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             fenced: fence,
             status: Arc::clone(&status),
             metrics: Arc::clone(&metrics),
+            live: live_sender.clone(),
             horizon: config.decode.duplicate_horizon,
         },
     );
     let committer = tokio::spawn(commit_loop.run(cuts, questions));
     let writer = Writer::new(&config.lake, Handle::current(), generations, cut_sender);
     let mut threads = vec![spawn("writer", move || writer.run(rows))?];
-    let workers = spawn_workers(config, &book, &metrics, row_sender, &mut threads)?;
+    let workers = spawn_workers(config, &book, &metrics, (row_sender, live.feed(live_sender)), &mut threads)?;
     let wires = consumer::Wires {
         workers,
         questions: question_sender,
@@ -179,7 +203,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let intake = Intake::new(kafka, config.clone(), wires);
     threads.push(spawn("intake", move || intake.run())?);
     watch_book(reloader, config, &metrics);
-    Ok(Running { address, metrics, status, stop, threads, committer, server })
+    Ok(Running { address, metrics, status, stop, threads, live, live_thread, committer, server })
 }
 
 async fn open_book(config: &Config) -> anyhow::Result<(Reloader, CurrentBook)> {
@@ -219,7 +243,7 @@ fn spawn_workers(
     config: &Config,
     book: &CurrentBook,
     metrics: &Arc<Metrics>,
-    out: mpsc::Sender<ToWriter>,
+    (out, feed): (mpsc::Sender<ToWriter>, Feed),
     threads: &mut Vec<JoinHandle<()>>,
 ) -> anyhow::Result<Vec<mpsc::Sender<ToWorker>>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -230,11 +254,35 @@ fn spawn_workers(
     let mut senders = Vec::with_capacity(count);
     for number in 0..count {
         let (sender, inbox) = mpsc::channel(config.pipeline.queue_batches);
-        let worker = Worker::new(config, book.clone(), Arc::clone(metrics), out.clone());
+        let worker = Worker::new(config, book.clone(), Arc::clone(metrics), out.clone(), feed.clone());
         threads.push(spawn(&format!("decode-{number}"), move || worker.run(inbox))?);
         senders.push(sender);
     }
     Ok(senders)
+}
+
+fn spawn_live(
+    config: &Config,
+    live: &Live,
+    lake: &Lake,
+    metrics: &Arc<Metrics>,
+    generation: watch::Receiver<Generation>,
+    sender: mpsc::WeakSender<ToLive>,
+    inbox: mpsc::Receiver<ToLive>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let runtime = Handle::current();
+    let loader =
+        LakeLoader { lake: lake.clone(), memory: config.live.load_memory_bytes, runtime: runtime.clone(), out: sender };
+    let wires = thread::Wires {
+        view: live.view(),
+        plan: live.plans(),
+        generation,
+        loader: Box::new(loader),
+        observer: Box::new(Nobody),
+        metrics: Arc::clone(metrics),
+    };
+    let thread = LiveThread::new(&config.live, wires);
+    spawn("live", move || thread.run(inbox, &runtime))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {

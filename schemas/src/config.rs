@@ -3,6 +3,7 @@
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
 mod decide;
+mod live;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
+pub use live::LiveConfig;
 pub use validate::ConfigError;
 
 /// The whole configuration.
@@ -22,6 +24,7 @@ pub struct Config {
     pub prices: PricesConfig,
     pub pipeline: PipelineConfig,
     pub decide: DecideConfig,
+    pub live: LiveConfig,
     pub query: QueryConfig,
     pub auth: AuthConfig,
 }

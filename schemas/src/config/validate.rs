@@ -52,6 +52,7 @@ impl Config {
         at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
         pipeline(&self.pipeline)?;
         super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
+        super::live::validate(&self.live)?;
         query(&self.query)?;
         listens(self)
     }
@@ -167,7 +168,7 @@ fn not_empty(key: &str, text: &str) -> Result<(), ConfigError> {
     if text.trim().is_empty() { fault(key, "must not be empty") } else { Ok(()) }
 }
 
-fn at_least_one<N: Default + PartialEq>(key: &str, number: N) -> Result<(), ConfigError> {
+pub(super) fn at_least_one<N: Default + PartialEq>(key: &str, number: N) -> Result<(), ConfigError> {
     if number == N::default() { fault(key, "must be more than zero") } else { Ok(()) }
 }
 
@@ -217,6 +218,7 @@ mod tests {
         check(|c| c.lake.zstd_level = 23, "lake.zstd_level is 23; write 1 to 22");
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
+        check(|c| c.live.max_cells = 0, "live.max_cells must be more than zero");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");
         check(|c| c.query.listen = "8080".into(), "query.listen is '8080'; write ADDRESS:PORT");
     }
