@@ -2,7 +2,8 @@
 //! not known. Pure: it starts no thread, reads no clock and no lake.
 //!
 //! Each watch is either whole (every event up to [`Totals::covered`], once) or unknown; [`super::thread`] says when. One cell costs its record
-//! ([`super::cells`]) once per set and 33 to 75 bytes per watch, bucket and source partition ([`super::buckets`]).
+//! ([`super::cells`]) once per set and 33 to 75 bytes per watch, bucket and source partition ([`super::buckets`]). Counted: a million users in one
+//! watch, bucket and partition take 119 bytes each, tables just doubled (`tests::memory`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
