@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the real components that the tests run against, in pinned versions, into a cache outside the checkout.
 #
-#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python
+#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python mail postgres
 #   scripts/components.sh NAME…      only these; also: minio
 #   scripts/components.sh --check    say what is missing, fetch nothing; exit code 1 if anything is
 #
@@ -26,8 +26,10 @@ place() {
     minio) echo "$parts/minio-$MINIO_VERSION" ;;
     toxiproxy) echo "$parts/toxiproxy-$TOXIPROXY_VERSION" ;;
     collector) echo "$parts/collector-$COLLECTOR_VERSION" ;;
+    mail) echo "$parts/mail-$GREENMAIL_VERSION-$AIOSMTPD_VERSION" ;;
+    postgres) echo "$parts/postgres-$POSTGRES_VERSION" ;;
     python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION-$PYARROW_VERSION" ;;
-    *) fail "no component '$1'; there are kafka versitygw collector python minio toxiproxy" ;;
+    *) fail "no component '$1'; there are kafka versitygw collector python mail postgres minio toxiproxy" ;;
   esac
 }
 
@@ -37,9 +39,20 @@ need() { # need COMMAND WHAT-FOR DEBIAN-PACKAGES
 
 prerequisites() {
   case $1 in
+    mail)
+      need java "runs GreenMail" openjdk-17-jre-headless
+      need mvn "fetches GreenMail" maven
+      need openssl "makes the mail servers' certificate" openssl
+      need python3 "runs aiosmtpd" "python3 python3-venv" ;;
     kafka)
       need java "runs Apache Kafka" openjdk-17-jre-headless
       need mvn "fetches Apache Kafka" maven ;;
+    postgres)
+      debian_postgres >/dev/null || {
+        need mvn "fetches PostgreSQL" maven
+        need unzip "unpacks PostgreSQL" unzip
+        need xz "unpacks PostgreSQL" xz-utils
+      } ;;
     python)
       need python3 "runs DuckDB, Polars and deltalake" "python3 python3-venv"
       python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 has no venv module; on Debian: apt-get install python3-venv" ;;
@@ -102,6 +115,40 @@ YAML
   rm -rf "$1/source" "$1/builder"
 }
 
+# GreenMail speaks SMTPS and tells over HTTP what arrived; it has no STARTTLS, aiosmtpd has.
+fetch_mail() {
+  quiet mvn -B -q -C -Dmaven.repo.local="$cache/maven" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    -Dartifact="com.icegreen:greenmail-standalone:$GREENMAIL_VERSION" -DoutputDirectory="$1"
+  mv "$1/greenmail-standalone-$GREENMAIL_VERSION.jar" "$1/greenmail.jar"
+  echo "$GREENMAIL_SHA256  $1/greenmail.jar" | sha256sum --check --status ||
+    fail "greenmail-standalone-$GREENMAIL_VERSION.jar is not the file that versions.env names"
+  python3 -m venv "$1/python"
+  quiet "$1/python/bin/pip" install --quiet --only-binary :all: "aiosmtpd==$AIOSMTPD_VERSION"
+}
+
+# PostgreSQL as Debian installs it; the tests prefer it.
+debian_postgres() { compgen -G '/usr/lib/postgresql/*/bin/pg_ctl'; }
+
+# Where Debian's is not installed: initdb, pg_ctl and postgres as the project embedded-postgres-binaries builds them.
+fetch_postgres() {
+  if debian_postgres >/dev/null; then say "postgres is installed ($(debian_postgres | tail -n 1))"; return; fi
+  local machine jar
+  case $(uname -m) in
+    x86_64) machine=amd64 ;;
+    aarch64) machine=arm64v8 ;;
+    *) fail "there is no PostgreSQL to fetch for $(uname -m); on Debian: apt-get install postgresql" ;;
+  esac
+  jar=embedded-postgres-binaries-linux-$machine
+  quiet mvn -B -q -C -Dmaven.repo.local="$cache/maven" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    -Dartifact="io.zonky.test.postgres:$jar:$POSTGRES_VERSION" -DoutputDirectory="$1"
+  [ $machine != amd64 ] || echo "$POSTGRES_SHA256_AMD64  $1/$jar-$POSTGRES_VERSION.jar" | sha256sum --check --status ||
+    fail "$jar-$POSTGRES_VERSION.jar is not the file that versions.env names"
+  quiet unzip -q -o "$1/$jar-$POSTGRES_VERSION.jar" '*.txz' -d "$1"
+  quiet tar -xJf "$1"/*.txz -C "$1"
+  rm "$1"/*.jar "$1"/*.txz
+  [ -x "$1/bin/pg_ctl" ] || fail "$jar-$POSTGRES_VERSION.jar has no bin/pg_ctl"
+}
+
 fetch_python() {
   python3 -m venv "$1"
   quiet "$1/bin/pip" install --quiet --only-binary :all: "duckdb==$DUCKDB_VERSION" "duckdb-extensions==$DUCKDB_VERSION" \
@@ -134,7 +181,7 @@ check() {
 
 mode=fetch
 if [ "${1:-}" = --check ]; then mode=check; shift; fi
-[ $# -gt 0 ] || set -- kafka versitygw collector python
+[ $# -gt 0 ] || set -- kafka versitygw collector python mail postgres
 mkdir -p "$parts"
 if [ $mode = check ]; then check "$@"; exit; fi
 # Two runs at a time would build into each other's folders.

@@ -1,1 +1,21 @@
-//! The control store: budgets, alerts, notifications, directory, keys, blocks and the audit log, in `SQLite` or `PostgreSQL`.
+//! The control store: budgets, alerts, notifications, blocks, directory, keys and the audit log, in `SQLite` or PostgreSQL.
+//!
+//! In reading order: what can go wrong ([`error`]), the two databases behind one face (`db`, `migrations`), the store
+//! ([`store`]) and one module per thing it keeps. Every change of something that people set is audited in the same
+//! transaction. The clock is an argument; nothing here knows Kafka, the lake or HTTP, and no secret is kept, only its hash.
+
+pub mod alerts;
+pub mod audit;
+pub mod blocks;
+pub mod budget_file;
+pub mod budgets;
+mod db;
+pub mod directory;
+pub mod error;
+pub mod keys;
+mod migrations;
+pub mod notifications;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use store::{Act, Store};

@@ -7,7 +7,7 @@
 //!
 //! [`batch`] holds the types between stages; [`intake`] polls Kafka; [`worker`] is one decode thread ([`decode`],
 //! [`columns`], [`dedupe`], [`price`], sums by [`aggregate`]); [`writer`] encodes and cuts commits; [`committer`] makes them durable ([`lake`],
-//! [`dead_letter`]); [`topology`] wires all of it; [`http`] and [`metrics`] show it.
+//! [`dead_letter`]); [`topology`] wires all of it; [`http`] and [`metrics`] show it. [`detect`] judges series of spend.
 
 pub mod aggregate;
 pub mod batch;
@@ -17,6 +17,7 @@ pub mod committer;
 pub mod dead_letter;
 pub mod decode;
 pub mod dedupe;
+pub mod detect;
 pub mod flush;
 pub mod http;
 pub mod intake;

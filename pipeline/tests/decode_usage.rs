@@ -138,3 +138,15 @@ fn every_body_is_read_as_its_own_provider_reads_it() {
         [("models/cassettes/test_openrouter/test_openrouter_binary_content_video_public_api.yaml", video)]
     );
 }
+
+#[test]
+fn the_notice_names_every_folder_of_data() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let notice = std::fs::read_to_string(root.join("NOTICE")).unwrap();
+    let fixtures = std::fs::read_dir(root.join("tests/fixtures")).unwrap();
+    let fixtures = fixtures.map(|entry| format!("tests/fixtures/{}", entry.unwrap().file_name().display()));
+    for folder in fixtures.chain(["schemas/price_book", "src/demo/data"].map(str::to_owned)) {
+        assert!(notice.contains(&format!("\n{folder}/  ")), "NOTICE says nothing of {folder}/");
+        assert!(root.join(&folder).join("README.md").is_file(), "{folder}/ has no README.md with its source");
+    }
+}

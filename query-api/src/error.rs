@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use datafusion::common::DataFusionError;
 use deltalake_core::DeltaTableError;
+use spendstream_storage::brief;
 use thiserror::Error;
 
 /// A query that was not answered. How it looks over HTTP is decided in [`crate::http::problem`].
@@ -67,10 +68,10 @@ impl QueryError {
             DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => Self::Execution(strip_prefixes(&detail)),
             DataFusionError::Diagnostic(_, inner) => Self::from_engine(inner, memory),
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
-                Self::Lake { uri: "in use".into(), detail: strip_prefixes(&detail) }
+                Self::Lake { uri: "in use".into(), detail: brief(&strip_prefixes(&detail)) }
             }
             DataFusionError::External(inner) => match inner.downcast_ref::<DeltaTableError>() {
-                Some(error) => Self::Lake { uri: "in use".into(), detail: one_line(&error.to_string()) },
+                Some(error) => Self::Lake { uri: "in use".into(), detail: brief(&error.to_string()) },
                 None => Self::Internal(strip_prefixes(&detail)),
             },
             _ => Self::Internal(strip_prefixes(&detail)),

@@ -3,36 +3,26 @@
 //! Looked at again every `prices.reload_interval`; a broken new version is refused and logged, the last good one stays.
 //! Never writes a file and never prices the lake.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use spendstream_schemas::config::Config;
-use spendstream_schemas::price_book::{BookError, BookFiles, PriceBook};
-use thiserror::Error;
+use spendstream_schemas::price_book::PriceBook;
+use spendstream_storage::price_book::{BookSource, BookTexts, SourceError};
 use tokio::time::Instant;
-
-/// Why there is no price book.
-#[derive(Debug, Error)]
-pub enum PricesError {
-    #[error("{key}: {} cannot be read: {source}", .path.display())]
-    Read { key: &'static str, path: PathBuf, source: std::io::Error },
-    #[error(transparent)]
-    Book(#[from] BookError),
-}
 
 /// Keeps the newest usable book.
 pub struct Prices {
-    files: Files,
+    source: BookSource,
     reload_interval: Duration,
     state: Mutex<State>,
 }
 
 struct State {
     book: Arc<PriceBook>,
-    texts: Texts,
+    /// What the files held when they were last read.
+    texts: BookTexts,
     looked: Instant,
 }
 
@@ -41,18 +31,18 @@ impl Prices {
     ///
     /// # Errors
     /// When a configured file cannot be read or is no price book.
-    pub fn open(config: &Config) -> Result<Self, PricesError> {
-        let files = Files::new(config);
-        let texts = files.read()?;
-        let book = Arc::new(texts.load()?);
+    pub fn open(config: &Config) -> Result<Self, SourceError> {
+        let source = BookSource::new(&config.prices, &config.lake.currency);
+        let texts = source.read()?;
+        let book = Arc::new(PriceBook::load(&texts.files())?);
         let state = Mutex::new(State { book, texts, looked: Instant::now() });
-        Ok(Self { files, reload_interval: config.prices.reload_interval, state })
+        Ok(Self { source, reload_interval: config.prices.reload_interval, state })
     }
 
     /// The newest usable book; may block to read files.
     pub fn newest(&self) -> Arc<PriceBook> {
         let mut state = self.state.lock();
-        if self.files.is_on_disk() && state.looked.elapsed() >= self.reload_interval {
+        if self.source.is_on_disk() && state.looked.elapsed() >= self.reload_interval {
             state.looked = Instant::now();
             self.reload(&mut state);
         }
@@ -60,12 +50,12 @@ impl Prices {
     }
 
     fn reload(&self, state: &mut State) {
-        let texts = match self.files.read() {
+        let texts = match self.source.read() {
             Ok(texts) if texts == state.texts => return,
             Ok(texts) => texts,
             Err(error) => return tracing::warn!(%error, "the price book stays as it was"),
         };
-        match texts.load() {
+        match PriceBook::load(&texts.files()) {
             Ok(book) => {
                 tracing::info!(version = book.version(), "estimates use a new price book");
                 state.book = Arc::new(book);
@@ -76,87 +66,37 @@ impl Prices {
     }
 }
 
-struct Files {
-    book: Option<PathBuf>,
-    overrides: Option<PathBuf>,
-    rates: Option<PathBuf>,
-    currency: String,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-/// What the files held when they were last read.
-#[derive(PartialEq, Eq)]
-struct Texts {
-    prices: Cow<'static, str>,
-    catalog: Cow<'static, str>,
-    aliases: Cow<'static, str>,
-    rates: Cow<'static, str>,
-    overrides: Cow<'static, str>,
-    currency: String,
-}
+    use spendstream_schemas::config::Config;
+    use spendstream_schemas::price_book::COLUMNS;
 
-impl Texts {
-    fn load(&self) -> Result<PriceBook, BookError> {
-        PriceBook::load(&BookFiles {
-            prices: &self.prices,
-            catalog: &self.catalog,
-            aliases: &self.aliases,
-            rates: &self.rates,
-            overrides: &self.overrides,
-            currency: &self.currency,
-        })
-    }
-}
+    use super::Prices;
 
-impl Files {
-    fn new(config: &Config) -> Self {
-        let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
-        Self {
-            book: path(&config.prices.book),
-            overrides: path(&config.prices.overrides),
-            rates: path(&config.prices.rates),
-            currency: config.lake.currency.clone(),
-        }
-    }
-
-    fn is_on_disk(&self) -> bool {
-        self.book.is_some() || self.overrides.is_some() || self.rates.is_some()
-    }
-
-    /// What a book's folder lacks is taken from the book that ships in the binary.
-    fn read(&self) -> Result<Texts, PricesError> {
-        let builtin = BookFiles::builtin();
-        let mut texts = Texts {
-            prices: builtin.prices.into(),
-            catalog: builtin.catalog.into(),
-            aliases: builtin.aliases.into(),
-            rates: builtin.rates.into(),
-            overrides: builtin.overrides.into(),
-            currency: self.currency.clone(),
+    #[test]
+    fn a_changed_book_is_taken_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |price: &str| {
+            let text = format!("{}\nacme,m,input,{price},1000000,USD,,,,,,,own,\n", COLUMNS.join(","));
+            std::fs::write(folder.path().join("prices.csv"), text).unwrap();
         };
-        if let Some(folder) = &self.book {
-            texts.prices = read("prices.book", &folder.join("prices.csv"))?.into();
-            for (text, name) in [
-                (&mut texts.catalog, "catalog.toml"),
-                (&mut texts.aliases, "aliases.csv"),
-                (&mut texts.rates, "rates.csv"),
-                (&mut texts.overrides, "overrides.toml"),
-            ] {
-                let path = folder.join(name);
-                if path.is_file() {
-                    *text = read("prices.book", &path)?.into();
-                }
-            }
-        }
-        if let Some(path) = &self.overrides {
-            texts.overrides = read("prices.overrides", path)?.into();
-        }
-        if let Some(path) = &self.rates {
-            texts.rates = read("prices.rates", path)?.into();
-        }
-        Ok(texts)
-    }
-}
+        let mut config = Config::default();
+        config.prices.book = folder.path().display().to_string();
+        config.prices.reload_interval = Duration::ZERO;
+        let missing = Prices::open(&config).err().unwrap().to_string();
+        assert!(missing.starts_with("prices.book: ") && missing.contains("prices.csv cannot be read"), "{missing}");
 
-fn read(key: &'static str, path: &Path) -> Result<String, PricesError> {
-    std::fs::read_to_string(path).map_err(|source| PricesError::Read { key, path: path.to_owned(), source })
+        write("1");
+        let prices = Prices::open(&config).unwrap();
+        let shown = || prices.newest().rows().iter().map(|row| row.price.to_string()).collect::<Vec<_>>();
+        assert_eq!(shown(), ["1"]);
+        write("2");
+        assert_eq!(shown(), ["2"]);
+        write("nonsense");
+        assert_eq!(shown(), ["2"]);
+        // A folder without aliases has none: those that ship name models of another book.
+        assert!(prices.newest().provider_id("openai").is_some());
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spendstream_schemas::config::{AuthMode, Config};
+use spendstream_storage::price_book::SourceError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::error::QueryError;
 use crate::http::{self, App};
 use crate::metrics::Metrics;
-use crate::prices::{Prices, PricesError};
+use crate::prices::Prices;
 use crate::sql::engine::Engine;
 
 /// How long a stop waits for requests that are being answered.
@@ -36,7 +37,7 @@ pub enum StartError {
     #[error(transparent)]
     Engine(#[from] QueryError),
     #[error(transparent)]
-    Prices(#[from] PricesError),
+    Prices(#[from] SourceError),
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }

@@ -3,7 +3,13 @@
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
 mod decide;
+mod directory;
 mod live;
+mod mapping;
+pub mod notify;
+mod notify_check;
+mod secret;
+mod store;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -11,7 +17,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
+pub use directory::{BudgetsConfig, DirectoryConfig};
 pub use live::LiveConfig;
+pub use store::StoreConfig;
 pub use validate::ConfigError;
 
 /// The whole configuration.
@@ -26,7 +34,12 @@ pub struct Config {
     pub decide: DecideConfig,
     pub live: LiveConfig,
     pub query: QueryConfig,
+    pub store: StoreConfig,
+    pub directory: DirectoryConfig,
+    pub budgets: BudgetsConfig,
     pub auth: AuthConfig,
+    pub server: notify::ServerConfig,
+    pub notify: notify::NotifyConfig,
 }
 
 /// Where events come from.

@@ -108,6 +108,23 @@ pub const OTHERS: [&str; 30] = [
     "provisioned_hour",
 ];
 
+/// Names that older emitters and price lists use for a plain name of a usage object.
+pub const PLAIN_ALIASES: [(&str, &str); 12] = [
+    ("cache_read", "cache_read_tokens"),
+    ("cache_write", "cache_write_tokens"),
+    ("cache_write_5m", "cache_write_tokens"),
+    ("cache_write_5m_tokens", "cache_write_tokens"),
+    ("cache_write_1h", "cache_write_1h_tokens"),
+    ("audio_in", "audio_input_tokens"),
+    ("image_in", "image_input_tokens"),
+    ("reasoning", "reasoning_tokens"),
+    ("audio_out", "audio_output_tokens"),
+    ("web_search", "web_searches"),
+    ("requests", "request"),
+    // Mistral's `usage_info` of a scanned document.
+    ("pages_processed", "document_page"),
+];
+
 /// True for a word of the vocabulary.
 #[must_use]
 pub fn is_known(name: &str) -> bool {

@@ -6,7 +6,8 @@
 pub enum Note {
     /// The event named no region (or one the book has no price for); the book's default was used.
     RegionAssumed,
-    /// The event named no service tier the book knows; standard was used.
+    /// Another tier's price was used: the event named a service tier the book does not know, or one (or a region) that has no
+    /// price for a prompt of that size.
     TierAssumed,
     /// This emitter never sends cached counts, so the cost is an upper bound.
     CacheUnknown,
@@ -26,10 +27,12 @@ pub enum Note {
     ResponseCacheHit,
     /// The call failed without any counted token.
     NoUsage,
+    /// The emitter's own total is more than the parts it named: tokens that no field explains are not in the cost.
+    TokensUnexplained,
 }
 
 impl Note {
-    pub const ALL: [Note; 11] = [
+    pub const ALL: [Note; 12] = [
         Note::RegionAssumed,
         Note::TierAssumed,
         Note::CacheUnknown,
@@ -41,6 +44,7 @@ impl Note {
         Note::StreamAborted,
         Note::ResponseCacheHit,
         Note::NoUsage,
+        Note::TokensUnexplained,
     ];
 
     /// The word in `price_notes`.
@@ -58,6 +62,7 @@ impl Note {
             Note::StreamAborted => "stream_aborted",
             Note::ResponseCacheHit => "response_cache_hit",
             Note::NoUsage => "no_usage",
+            Note::TokensUnexplained => "tokens_unexplained",
         }
     }
 }

@@ -166,6 +166,42 @@ fn a_batch_call_costs_half_and_an_unknown_tier_is_standard_and_says_so() {
 }
 
 #[test]
+fn a_large_prompt_is_never_priced_as_a_small_one_silently() {
+    use CostQuality::{Estimated, Exact, UpperBound};
+    let book = PriceBook::builtin().unwrap();
+    let (google, openai, anthropic) =
+        (("google", "gemini-2.5-pro"), ("openai", "gpt-5.5"), ("anthropic", "claude-opus-4-6"));
+    for ((provider, model), tier, region, input, expected, quality) in [
+        // flex: 0.625 and 5 for small prompts only; standard: 1.25 and 10, above 200 000 tokens 2.5 and 15.
+        (google, "flex", None, 200_000, "0.13", Exact),
+        (google, "flex", None, 300_000, "0.765", UpperBound),
+        (google, "batch", None, 300_000, "0.3825", Exact),
+        // priority: 12.5 and 75 for small prompts only, dearer than standard's 10 and 45 for large ones.
+        (openai, "priority", None, 300_000, "3.825", Estimated),
+        // batch: 1.5 and 7.5 for small prompts only; standard: 6 and 22.5 for large ones.
+        (("google_vertex", "claude-sonnet-4-5"), "batch", None, 300_000, "1.8225", UpperBound),
+        // The dearer price for large prompts ended in March 2026: nothing is assumed since.
+        (anthropic, "batch", Some("us"), 300_000, "0.83875", Exact),
+        // 3.6 and 18 for small prompts only, dearer than the default's 3 and 15; the default's 6 and 22.5 for large ones.
+        (("aws_bedrock", "claude-sonnet-4-5-20250929-v1:0"), "", Some("us-gov-east-1"), 300_000, "1.8225", Estimated),
+    ] {
+        let question = Question {
+            provider: Some(provider),
+            model: Some(model),
+            service_tier: Some(tier),
+            region,
+            ..Question::default()
+        };
+        let plan = book.resolve(&question).unwrap();
+        let counts = counts(&[(Count::Input, input), (Count::Output, 1000)]);
+        let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
+        let priced = plan.price(NOON, &usage).unwrap();
+        assert_eq!((priced.cost.to_string().as_str(), priced.quality), (expected, quality), "{question:?} {input}");
+        assert_eq!(priced.notes.contains(Note::TierAssumed), quality != Exact, "{question:?} {input}");
+    }
+}
+
+#[test]
 fn inference_in_the_us_only_costs_a_tenth_more() {
     let book = PriceBook::builtin().unwrap();
     let counts = counts(&[(Count::Input, 1000), (Count::Output, 100)]);
@@ -188,6 +224,9 @@ fn the_book_has_no_errors_and_keeps_every_price_apart() {
     assert!(book.rows().len() > 20_000, "{}", book.rows().len());
     let errors: Vec<_> = check(book.rows()).into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     assert_eq!(errors, Vec::new());
+    // Tiers and regions that have, or once had, prices for small prompts only.
+    let gaps = check(book.rows()).into_iter().filter(|finding| finding.text.ends_with("tier_assumed; add the price"));
+    assert_eq!(gaps.count(), 53);
 }
 
 #[test]

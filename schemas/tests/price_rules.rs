@@ -19,6 +19,15 @@ p,m,output,12,1000000,USD,,,200000,,,,s,
 p,m,input,1,1000000,USD,,,,batch,,,s,
 p,m,output,4,1000000,USD,,,,batch,,,s,
 p,m,input,2.2,1000000,USD,,,,,eu,,s,
+p,big,input,2,1000000,USD,,,,,,,s,
+p,big,input,4,1000000,USD,,,200000,,,,s,
+p,big,output,8,1000000,USD,,,,,,,s,
+p,big,output,12,1000000,USD,,,200000,,,,s,
+p,big,input,1,1000000,USD,,,,batch,,,s,
+p,big,output,4,1000000,USD,,,,batch,,,s,
+p,big,cache_read,0.2,1000000,USD,,,,,,,s,
+p,big,input,5,1000000,USD,,,,priority,,,s,
+p,big,cache_read,0.5,1000000,USD,,,,priority,,,s,
 p,m,audio_in,40,1000000,USD,,,,,,,s,
 p,m,cache_read_audio,0.3,1000000,USD,,,,,,,s,
 p,m,web_search,10,1000,USD,,,,,,,s,
@@ -212,7 +221,6 @@ fn a_tier_falls_back_to_standard_meter_by_meter_and_says_so() {
 #[test]
 fn a_region_without_price_takes_the_default_and_says_so() {
     let region = |region| Call { region, counts: MILLION, at: "2026-05-01T12:00:00Z", ..CALL };
-    // A million is above the tier, which has no price of its own in eu: the region's price comes before the size's.
     check(Call { counts: THOUSAND, ..region(Some("EU")) }, "0.0022");
     check(Call { counts: THOUSAND, ..region(Some("mars")) }, "0.002");
     for (sent, assumed) in [(Some("eu"), false), (Some("mars"), true), (None, true)] {
@@ -221,6 +229,29 @@ fn a_region_without_price_takes_the_default_and_says_so() {
     let nowhere = Call { model: "dated", ..region(Some("mars")) }.plan().unwrap();
     assert!(!nowhere.notes.contains(Note::RegionAssumed), "a model without regional prices has nothing to assume");
     assert_eq!(nowhere.region.as_deref(), Some("mars"));
+}
+
+#[test]
+fn a_tier_or_region_without_a_price_for_large_prompts_pays_the_dearer_and_says_so() {
+    let seen = |model, tier, region, counts: &[(Count, i64)]| {
+        let call = Call { model, tier, region, counts, ..CALL };
+        call.price(|p| (p.cost.to_string(), p.notes.contains(Note::TierAssumed), p.quality)).unwrap()
+    };
+    let said = |cost: &str, quality| (cost.to_owned(), true, quality);
+    let large = &[(Count::Input, 1_000_000), (Count::Output, 1000)][..];
+    // Batch is cheaper than standard for small prompts, so standard's 4 and 12 for large ones are the most it can be.
+    assert_eq!(seen("big", Some("batch"), None, large), said("4.012", CostQuality::UpperBound));
+    assert_eq!(
+        seen("big", Some("batch"), None, &[(Count::Input, 200_000)]),
+        ("0.2".to_owned(), false, CostQuality::Exact)
+    );
+    // eu is dearer (2.2) than the default (2): what it takes for large prompts is more than the default's 4, or not.
+    assert_eq!(seen("m", None, Some("eu"), &[(Count::Input, 1_000_000)]), said("4", CostQuality::Estimated));
+    // Priority's only price is above the default's for large prompts already: it is not made cheaper, nor scaled.
+    assert_eq!(seen("big", Some("priority"), None, &[(Count::Input, 1_000_000)]), said("5", CostQuality::Estimated));
+    // A meter without a large step anywhere has nothing to assume.
+    let cached = [(Count::Input, 300_000), (Count::CacheRead, 300_000)];
+    assert_eq!(seen("big", Some("priority"), None, &cached), ("0.15".to_owned(), false, CostQuality::Exact));
 }
 
 #[test]

@@ -10,9 +10,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use spendstream_pipeline::lake::status::clusters;
 use spendstream_pipeline::{Running as Pipeline, Stats};
 use spendstream_query_api::Engine;
 use spendstream_schemas::config::{Config, KafkaConfig, LakeConfig, millis};
+use spendstream_storage::Lake;
 
 use crate::demo::broker::Broker;
 use crate::demo::live::{count, dollars};
@@ -31,7 +33,7 @@ pub struct Args {
     /// Recorded seconds per second: at 120 the recorded hour takes half a minute.
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     speed: u32,
-    /// Folder of the lake. A second run adds to it.
+    /// Folder of the lake. A second run adds to it; one that holds other events than the demo's is refused.
     #[arg(long, value_name = "DIR", default_value = "spendstream-demo-lake")]
     lake: String,
     /// Address of the query API [default: 127.0.0.1:8080, or another port if that is taken]
@@ -44,6 +46,9 @@ pub struct Args {
 
 /// Reasons of dead letters, and how often each was given.
 type Reasons = BTreeMap<String, u64>;
+
+/// How the clusters of the demo's runs begin.
+const CLUSTER: &str = "demo-";
 
 /// Time between two looks at the figures.
 const LOOK: Duration = Duration::from_millis(200);
@@ -63,10 +68,11 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         "spendstream demo: an hour of recorded LLM calls in {}, priced and written to a lake by the real pipeline.",
         duration(Duration::from_hours(1) / args.speed)
     ))?;
-    let run = format!("demo-{}", now_ms());
+    let run = format!("{CLUSTER}{}", now_ms());
     let folder = Path::new(&args.lake);
     std::fs::create_dir_all(folder).with_context(|| format!("lake folder {}", folder.display()))?;
     let folder = folder.canonicalize().with_context(|| format!("lake folder {}", folder.display()))?;
+    own_lake(&folder).await?;
     let broker = Broker::start(&KafkaConfig::default().topic, &KafkaConfig::default().dead_letter_topic)?;
     let config = configure(config, args, &folder, &broker.address(), &run);
     let query = spendstream_query_api::start(&config).await.context("query API")?;
@@ -85,6 +91,19 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     query.stop().await;
     next_steps(&folder, &args.lake)?;
     Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Refuses a lake with events of anybody else: nobody wants invented calls among their own.
+async fn own_lake(folder: &Path) -> anyhow::Result<()> {
+    let lake = Lake::open(&LakeConfig { uri: format!("file:{}", folder.display()), ..LakeConfig::default() })?;
+    let clusters = clusters(&lake).await.with_context(|| format!("lake folder {}", folder.display()))?;
+    if let Some(other) = clusters.iter().find(|cluster| !cluster.starts_with(CLUSTER)) {
+        bail!(
+            "{} holds events of kafka.cluster '{other}', and the demo writes invented ones: name an empty folder with --lake, or leave --lake out",
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Sends traffic until the time is over or somebody asks to stop, then waits until all of it is in the lake. Gives what was

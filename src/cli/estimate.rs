@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use spendstream_pipeline::price::source::BookSource;
 use spendstream_query_api::estimate::{Estimate, EstimateRequest, estimate};
 use spendstream_schemas::config::Config;
+use spendstream_storage::price_book::BookSource;
 
 /// What would a call cost? By tokens, or by text with the model's own tokenizer where that is public.
 ///
@@ -36,7 +36,7 @@ pub struct Args {
     /// Upper bound of the output, taken when --output-tokens is not given.
     #[arg(long, value_name = "N")]
     max_output_tokens: Option<i64>,
-    /// classification, summarisation or `question_answering`: how long answers usually are.
+    /// How long answers usually are: classification, summarisation or `question_answering`; leave it out for anything else.
     #[arg(long)]
     task_type: Option<String>,
     /// Input tokens that come from the provider's cache.

@@ -1,7 +1,12 @@
 //! The command line: which subcommands there are. Each file beside this one is one of them.
 
+pub mod alerts;
+pub mod blocks;
+pub mod budgets;
 pub mod config;
+mod control;
 pub mod demo;
+pub mod directory;
 pub mod estimate;
 pub mod lake;
 pub mod pipeline;
@@ -59,6 +64,18 @@ enum Command {
     /// List, show, check, import and export prices.
     #[command(subcommand)]
     Prices(prices::Command),
+    /// List, make and change budgets, or apply a file of them.
+    #[command(subcommand)]
+    Budgets(budgets::Command),
+    /// List, acknowledge and snooze alerts.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
+    /// Say whose spend is whose: import and list the directory.
+    #[command(subcommand)]
+    Directory(directory::Command),
+    /// Stop the calls of a scope at once, for a time.
+    #[command(subcommand)]
+    Blocks(blocks::Command),
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
@@ -90,13 +107,18 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sql(args) => sql::run(args, config),
         Command::Estimate(args) => estimate::run(args, config),
         Command::Prices(command) => prices::run(command, config),
+        Command::Budgets(command) => budgets::run(command, config),
+        Command::Alerts(command) => alerts::run(command, config),
+        Command::Directory(command) => directory::run(command, config),
+        Command::Blocks(command) => blocks::run(command, config),
         Command::Lake(command) => lake::run(command, config),
         Command::Replay(args) => replay::run(args, config),
         Command::Config(args) => config::run(args, config),
     }
 }
 
-/// An error and its causes on one line; a cause that the text before it says already is left out.
+/// An error and its causes on one line; a cause that the text before it says already is left out, and so is what an object
+/// store says beyond that.
 pub fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -109,7 +131,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
         line.push_str(&text);
     }
-    line.replace('\n', " ")
+    spendstream_storage::brief(&line)
 }
 
 /// The present, microseconds since the epoch: commands read the clock here and pass the time on.
@@ -131,4 +153,63 @@ pub async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+    use spendstream_schemas::config::Config;
+
+    use super::{Cli, Command, estimate, one_line, prices};
+
+    /// What a shell would pass on of one example, which may have a variable in front, a pipe and a redirection.
+    fn words(example: &str) -> Vec<String> {
+        let command = example.rsplit(" | ").next().unwrap_or(example).split(" > ").next().unwrap_or(example);
+        let command = command.split_once("spendstream ").map_or("", |(_, rest)| rest);
+        let unquoted = command.split_whitespace().map(|word| word.trim_matches('\'').to_owned());
+        ["spendstream".to_owned()].into_iter().chain(unquoted).collect()
+    }
+
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let own = help.lines().filter(|line| line.contains("spendstream ")).map(str::to_owned);
+        own.chain(command.get_subcommands().flat_map(examples)).collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_help_work() {
+        let examples = examples(&Cli::command());
+        assert!(examples.len() > 20, "{examples:?}");
+        let mut run = 0;
+        for example in &examples {
+            // What a prompt's file holds is not the question here.
+            let asked =
+                example.replace("--text prompt.txt", "--input-tokens 9").replace("--text -", "--input-tokens 9");
+            let cli = Cli::try_parse_from(words(&asked)).unwrap_or_else(|error| panic!("{example}: {error}"));
+            let outcome = match cli.command {
+                Command::Estimate(args) => estimate::run(args, Config::default()),
+                Command::Prices(command @ (prices::Command::List(_) | prices::Command::Show(_))) => {
+                    prices::run(command, Config::default())
+                }
+                _ => continue,
+            };
+            run += 1;
+            assert!(outcome.is_ok(), "{example}: {outcome:?}");
+        }
+        assert_eq!(run, 8);
+    }
+
+    #[test]
+    fn what_a_store_answers_is_one_line_without_its_body() {
+        let answer = "Generic S3 error: Error performing GET http://127.0.0.1:9000/b?prefix=x in 2ms - Server returned \
+                      non-2xx status code: 403 Forbidden: <Error><Code>InvalidAccessKeyId</Code><Message>No such key.\
+                      </Message><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>";
+        let error = anyhow::anyhow!("{answer}").context("the lake s3://b/x cannot be read");
+        assert_eq!(
+            one_line(&error),
+            "the lake s3://b/x cannot be read: GET http://127.0.0.1:9000/b was answered 403 Forbidden \
+             (InvalidAccessKeyId): No such key; check aws_access_key_id and aws_secret_access_key (lake.options, AWS_* \
+             variables)"
+        );
+    }
 }

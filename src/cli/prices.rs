@@ -5,8 +5,9 @@ mod check;
 mod export;
 mod import;
 mod list;
+mod names;
 mod show;
-mod table;
+pub(super) mod table;
 mod unit_price;
 
 use std::path::PathBuf;
@@ -14,9 +15,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use spendstream_pipeline::price::source::BookSource;
 use spendstream_schemas::config::Config;
-use spendstream_schemas::price_book::{PriceRow, parse_instant, show_instant};
+use spendstream_schemas::price_book::{PriceBook, PriceRow, parse_instant, show_instant};
+use spendstream_storage::price_book::BookSource;
 
 /// List, show, check, import and export prices.
 #[derive(Debug, clap::Subcommand)]
@@ -40,6 +41,51 @@ pub enum Format {
     Table,
     Json,
     Csv,
+}
+
+/// What `list` and `show` look at, and how they print it.
+#[derive(Debug, clap::Args)]
+pub struct View {
+    /// The moment: a date (midnight UTC) or an RFC 3339 time. Default: now.
+    #[arg(long, value_name = "DATE")]
+    at: Option<String>,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    #[command(flatten)]
+    book: BookArgs,
+}
+
+impl View {
+    /// The book, and the moment in microseconds since the epoch.
+    fn open(&self, config: &Config) -> anyhow::Result<(PriceBook, i64)> {
+        Ok((self.book.source(config).load()?, instant(self.at.as_deref())?))
+    }
+
+    /// The lines around the rows are for people only.
+    fn print(&self, head: &str, columns: &[&str], rows: &[Vec<String>], foot: &str) -> anyhow::Result<()> {
+        let text = table::render(columns, rows, self.format)?;
+        match self.format {
+            Format::Table => print!("{head}{text}{foot}"),
+            Format::Json | Format::Csv => print!("{text}"),
+        }
+        Ok(())
+    }
+}
+
+/// Names of [`conditions`].
+const CONDITIONS: [&str; 6] =
+    ["above_tokens", "service_tier", "region", "schedule", "effective_from", "effective_until"];
+
+/// When a row holds; empty where always.
+fn conditions(row: &PriceRow) -> [String; 6] {
+    [
+        tier_text(row),
+        row.service_tier.to_string(),
+        row.region.to_string(),
+        row.schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
+        bound_text(row.effective_from),
+        bound_text(row.effective_until),
+    ]
 }
 
 /// Which book; the same for every subcommand that reads one.

@@ -1,9 +1,11 @@
 //! `spendstream replay`: sends dead letters, or a file of events, to the topic again. Reads one or the other, writes only to
-//! `kafka.topic`, and remembers nothing: what was counted already is recognised by its id.
+//! `kafka.topic`. How far a whole replay of dead letters went is kept as offsets of the group `<kafka.group>.replay`, written when
+//! every record is acknowledged; a replay that fails is repeated whole, and what was counted already is recognised by its id.
 
 mod letters;
 mod lines;
 mod sender;
+mod stretches;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use anyhow::bail;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::price_book::parse_instant;
 
+use letters::{Letters, Wanted};
 use sender::Sender;
 use verdict::{Record, Skip};
 
@@ -22,12 +25,15 @@ const NAMED: usize = 20;
 
 /// Send dead letters, or a file of events, to the topic again.
 ///
-/// Each is sent under its own key, so that a repeat meets the first in one partition and is recognised by its id: replaying
-/// twice counts once, though what is rejected again is set aside again. Letters of which only the beginning was kept cannot be sent and are listed.
+/// A replay goes on where the last whole one ended; Kafka forgets that `offsets.retention.minutes` (7 days unless set) after it,
+/// and `--again` starts over. With --reason, --since, --limit or --dry-run nothing is remembered. Each letter is sent under its
+/// own key, so that a repeat meets the first in one partition and is recognised by its id: replaying twice counts once, though what is
+/// rejected again is set aside again. Letters of which only the beginning was kept cannot be sent and are listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   spendstream replay --dead-letters --dry-run
-  spendstream replay --dead-letters --reason unknown_payload --since 2026-11-20
+  spendstream replay --dead-letters --reason unknown_shape --since 2026-11-20
+  spendstream replay --dead-letters --again
   spendstream replay --file events.ndjson
   zcat events.ndjson.gz | spendstream replay --file -")]
 pub struct Args {
@@ -43,6 +49,9 @@ pub struct Args {
     /// Only dead letters written at or after this date or RFC 3339 time.
     #[arg(long, value_name = "DATE", conflicts_with = "file")]
     since: Option<String>,
+    /// Those too that an earlier replay sent.
+    #[arg(long, conflicts_with = "file")]
+    again: bool,
     /// Send at most so many.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -75,22 +84,16 @@ impl Count {
 }
 
 pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
-    let since = match args.since.as_deref().map(|text| (text, parse_instant(text))) {
-        Some((text, None)) => {
-            bail!("--since '{text}' is neither a date (2026-11-22) nor a time (2026-11-22T16:00:00Z)")
-        }
-        Some((_, since)) => since,
-        None => None,
-    };
+    let since_millis = since_millis(&args)?;
     let mut sender = Sender::new(&config.kafka, args.dry_run)?;
     let mut count = Count::default();
     let limit = args.limit.unwrap_or(u64::MAX);
-    let read = if let Some(file) = &args.file {
-        lines::read(file, config.decode.max_message_bytes, limit, &mut sender, &mut count)
+    let (read, letters) = if let Some(file) = &args.file {
+        (lines::read(file, config.decode.max_message_bytes, limit, &mut sender, &mut count), None)
     } else {
-        let since_millis = since.map(|at| at.div_euclid(1_000));
-        let wanted = letters::Wanted { reason: args.reason.as_deref(), since_millis };
-        letters::read(&config.kafka, &wanted, limit, &mut sender, &mut count)
+        let wanted = Wanted { reason: args.reason.as_deref(), since_millis, limit, again: args.again };
+        let mut letters = Letters::open(&config.kafka)?;
+        (letters.read(&wanted, &mut sender, &mut count), Some(letters))
     };
     // What was sent before a failure is sent: wait for it and say so, whatever went wrong.
     let delivered = sender.finish();
@@ -99,9 +102,43 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     }
     read?;
     delivered?;
+    if let Some(letters) = letters {
+        println!("{}", remember(&args, &letters)?);
+    }
     // A file is expected to be whole; letters that cannot be sent are expected to be there.
     let failed = args.file.is_some() && !count.skipped.is_empty();
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn since_millis(args: &Args) -> anyhow::Result<Option<i64>> {
+    let Some(text) = args.since.as_deref() else { return Ok(None) };
+    match parse_instant(text) {
+        Some(micros) => Ok(Some(micros.div_euclid(1_000))),
+        None => bail!("--since '{text}' is neither a date (2026-11-22) nor a time (2026-11-22T16:00:00Z)"),
+    }
+}
+
+/// The option that makes this less than a whole replay.
+fn partial(args: &Args) -> Option<&'static str> {
+    let given = [
+        ("--dry-run", args.dry_run),
+        ("--reason", args.reason.is_some()),
+        ("--since", args.since.is_some()),
+        ("--limit", args.limit.is_some()),
+    ];
+    given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+}
+
+/// Remembers a whole replay, and says what the next one will do.
+fn remember(args: &Args, letters: &Letters<'_>) -> anyhow::Result<String> {
+    if let Some(option) = partial(args) {
+        return Ok(format!("nothing is remembered with {option}: the next replay is the same as without this one"));
+    }
+    if letters.is_empty() {
+        return Ok("there is none that was not replayed before; --again sends those too".to_owned());
+    }
+    letters.remember()?;
+    Ok(format!("remembered by group {}: the next replay goes on from here, --again starts over", letters.group()))
 }
 
 /// Sends one record and shows progress.

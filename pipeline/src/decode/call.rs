@@ -191,6 +191,7 @@ fn charge<'n>(row: &mut UsageRow<'n>, parts: Parts<'n>) -> Result<(), Fault> {
     let checked = parts.check()?;
     row.counts = checked.counts;
     row.quantities = checked.quantities;
+    row.notes = row.notes.union(checked.notes);
     row.quality = row.quality.max(checked.quality);
     if row.texts.get(Text::Status) == Some("error") && row.counts.is_zero() && row.quantities.is_empty() {
         row.notes.insert(Note::NoUsage);

@@ -146,8 +146,9 @@ pub(super) fn finish<'n>(found: Result<Item<'n>, Fault>, node: &'n Node<'_>, con
     match done {
         Ok(()) => out.rows(&rows),
         Err(fault) => {
-            let kept = strip::by_reason(fault.reason, node);
-            out.reject(fault.keeping(Some(kept)));
+            let mapping = mapping::of(node, context.limits);
+            let kept = strip::kept(node, fault.reason, mapping);
+            out.reject(fault.without(&kept.left_out).keeping(Some(kept.json)));
         }
     }
 }
@@ -170,7 +171,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
     if event::is_complete(node) {
         return event::read(node).map(boxed);
     }
-    if let Some(mapping) = context.limits.mappings.iter().find(|mapping| mapping::applies(mapping, node)) {
+    if let Some(mapping) = mapping::of(node, context.limits) {
         return mapping::read(mapping, node).map(boxed);
     }
     if has("specversion") {

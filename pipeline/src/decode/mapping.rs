@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spendstream_schemas::config::MappingConfig;
+use spendstream_schemas::config::{DecodeConfig, MappingConfig};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::ReportedCost;
 
@@ -13,8 +13,13 @@ use super::json::Node;
 use super::reject::Fault;
 use super::time::{Unit, micros};
 
+/// The first configured mapping that applies to an item.
+pub(super) fn of<'c>(node: &Node<'_>, limits: &'c DecodeConfig) -> Option<&'c MappingConfig> {
+    limits.mappings.iter().find(|mapping| applies(mapping, node))
+}
+
 /// True when every path of `when` has its value; a mapping without conditions applies to everything.
-pub(super) fn applies(mapping: &MappingConfig, node: &Node<'_>) -> bool {
+fn applies(mapping: &MappingConfig, node: &Node<'_>) -> bool {
     mapping.when.iter().all(|(path, expected)| node.path(path).and_then(loose_text) == Some(expected.0.as_str()))
 }
 

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use smallvec::SmallVec;
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::meter::Token;
-use spendstream_schemas::note::CostQuality;
+use spendstream_schemas::note::{CostQuality, Note, Notes};
 use spendstream_schemas::usage_event::Quantity;
 
 use super::reject::{Fault, Reason};
@@ -48,6 +48,7 @@ pub(super) struct Parts<'a> {
 pub(super) struct Checked<'a> {
     pub counts: Counts,
     pub quantities: SmallVec<[Quantity<'a>; 2]>,
+    pub notes: Notes,
     pub quality: CostQuality,
 }
 
@@ -108,7 +109,7 @@ impl<'a> Parts<'a> {
         let output = self.output.unwrap_or(0);
         let uncached = self.check_input(input)?;
         self.check_output(output)?;
-        let mut quality = CostQuality::Exact;
+        let (mut notes, mut quality) = (Notes::NONE, CostQuality::Exact);
         if let Some(total) = self.total {
             let sum = sum([input, output])?;
             if sum > total {
@@ -116,6 +117,7 @@ impl<'a> Parts<'a> {
             }
             // The provider counted tokens that no field names.
             if sum < total {
+                notes.insert(Note::TokensUnexplained);
                 quality = CostQuality::Estimated;
             }
         }
@@ -137,7 +139,7 @@ impl<'a> Parts<'a> {
         ] {
             counts.set(count, value);
         }
-        Ok(Checked { counts, quantities: self.quantities, quality })
+        Ok(Checked { counts, quantities: self.quantities, notes, quality })
     }
 
     /// Shapes subtract; what comes out below zero was never true.
@@ -281,6 +283,14 @@ mod tests {
             "audio 11 + image 0 + video 0 input exceed input_tokens 10"
         );
         assert_eq!(refused(Parts { cache_write_12h: 1, ..base }), "12 h cache writes 1 exceed cache writes 0");
+    }
+
+    #[test]
+    fn tokens_that_no_field_names_are_told() {
+        let parts = |total| Parts { input: Some(10), output: Some(5), total: Some(total), ..Parts::default() };
+        let seen = |total| parts(total).check().map(|checked| (checked.notes, checked.quality)).unwrap();
+        assert_eq!(seen(15), (Notes::NONE, CostQuality::Exact));
+        assert_eq!(seen(16), (Notes::NONE.with(Note::TokensUnexplained), CostQuality::Estimated));
     }
 
     #[test]

@@ -90,6 +90,14 @@ impl Fault {
         Self::new(Reason::WrongType, format!("'{field}' is {found}; send {expected}"))
     }
 
+    /// Says which names what is kept of the item does not have: who replays it counts the call without them.
+    pub(super) fn without(mut self, left_out: &[String]) -> Self {
+        if !left_out.is_empty() {
+            self.detail.extend(["; left out of what is kept, so a replay lacks it: ", &left_out.join(", ")]);
+        }
+        self
+    }
+
     /// Turns the fault into a reject that keeps `payload`.
     #[must_use]
     pub fn keeping(self, payload: Option<Vec<u8>>) -> Reject {

@@ -47,25 +47,59 @@ const BEFORE_EQUALS: [&[u8]; 5] = [b"key", b"token", b"secret", b"password", b"s
 /// What stands before `:` and a secret.
 const BEFORE_COLON: [&[u8]; 4] = [b"authorization", b"api-key", b"api_key", b"password"];
 
-/// True for a text that holds an API key, rather than the name of one.
+/// A shorter text holds no key: `sk-x` is the shortest of all.
+const SHORTEST: usize = 4;
+
+/// What a byte can be to a key.
+const WORD: u8 = 1;
+/// The first character of a prefix. Twice [`WORD`], so that a mask of the byte before decides without a branch.
+const FIRST: u8 = 2;
+/// `=` or `:`, which a secret may follow.
+const SIGN: u8 = 4;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let first =
+            matches!(byte.to_ascii_lowercase(), b's' | b'p' | b'r' | b'y' | b'g' | b'x' | b'h' | b'b' | b'a' | b'e');
+        classes[byte as usize] = match byte {
+            b'=' | b':' => SIGN,
+            _ if first => WORD | FIRST,
+            _ if byte.is_ascii_alphanumeric() => WORD,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
+/// True for a text that holds an API key, rather than the name of one. Nearly every byte of nearly every text is passed over by
+/// one look into a table: this runs over all texts of all events.
 pub(super) fn looks_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let mut inside = false;
+    if bytes.len() < SHORTEST {
+        return false;
+    }
+    let mut before = 0;
     for (at, byte) in bytes.iter().enumerate() {
-        if !inside && begins_key(&bytes[at..]) {
+        let class = CLASSES[usize::from(*byte)];
+        // A key begins where no word goes on.
+        let telling = SIGN | (FIRST & !(before << 1));
+        if class & telling != 0 && (begins_key(&bytes[at..]) || (class == SIGN && follows_name(bytes, at))) {
             return true;
         }
-        let before = match byte {
-            b'=' => BEFORE_EQUALS.as_slice(),
-            b':' => BEFORE_COLON.as_slice(),
-            _ => &[],
-        };
-        if at + 1 < bytes.len() && before.iter().any(|name| ends_with(&bytes[..at], name)) {
-            return true;
-        }
-        inside = byte.is_ascii_alphanumeric();
+        before = class;
     }
     false
+}
+
+/// Whether the sign at `at` stands between the name of a secret and something.
+fn follows_name(bytes: &[u8], at: usize) -> bool {
+    let names: &[&[u8]] = if bytes[at] == b'=' { &BEFORE_EQUALS } else { &BEFORE_COLON };
+    at + 1 < bytes.len() && names.iter().any(|name| ends_with(&bytes[..at], name))
 }
 
 fn begins_key(rest: &[u8]) -> bool {
@@ -155,6 +189,8 @@ pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -163,6 +199,60 @@ mod tests {
         for (prefix, least) in all {
             let text = format!("{}{}", std::str::from_utf8(prefix).unwrap(), "A1".repeat(*least));
             assert!(looks_secret(&text), "{text}");
+        }
+    }
+
+    /// Every position looked at by the rules themselves.
+    fn by_the_rules(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        (0..bytes.len()).any(|at| {
+            let within_word = at > 0 && bytes[at - 1].is_ascii_alphanumeric();
+            let any_case = ANY_CASE.iter().map(|(prefix, least)| (prefix, least, true));
+            let mut prefixed = any_case.chain(THIS_CASE.iter().map(|(prefix, least)| (prefix, least, false)));
+            let key = prefixed.any(|(prefix, least, any_case)| {
+                let (Some(start), Some(tail)) =
+                    (bytes.get(at..at + prefix.len()), bytes.get(at + prefix.len()..at + prefix.len() + least))
+                else {
+                    return false;
+                };
+                let same = if any_case { start.eq_ignore_ascii_case(prefix) } else { start == *prefix };
+                same && tail.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || (*b == b'-' && *least < 12))
+            });
+            let named = |sign: u8, names: &[&[u8]]| {
+                bytes[at] == sign && at + 1 < bytes.len() && names.iter().any(|name| ends_with(&bytes[..at], name))
+            };
+            (!within_word && key) || named(b'=', &BEFORE_EQUALS) || named(b':', &BEFORE_COLON)
+        })
+    }
+
+    /// Pieces that keys are made of, and whatever else.
+    fn piece() -> impl Strategy<Value = String> {
+        let prefix = || {
+            let all = ANY_CASE.iter().chain(&THIS_CASE).map(|(prefix, _)| String::from_utf8(prefix.to_vec()).unwrap());
+            prop::sample::select(all.collect::<Vec<_>>())
+        };
+        let name = || {
+            let all = BEFORE_EQUALS.iter().chain(&BEFORE_COLON).map(|name| String::from_utf8(name.to_vec()).unwrap());
+            prop::sample::select(all.collect::<Vec<_>>())
+        };
+        prop_oneof![
+            prefix(),
+            prefix().prop_map(|prefix| prefix.to_uppercase()),
+            name(),
+            name().prop_map(|name| name.to_uppercase()),
+            prop::sample::select(vec!["=", ":", " ", "-", "_", "/", "\"", "é", "a", "0"]).prop_map(str::to_owned),
+            "[A-Za-z0-9_-]{0,20}",
+            ".{0,3}",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn the_quick_look_never_misses_what_the_rules_find(pieces in prop::collection::vec(piece(), 0..6)) {
+            let text = pieces.concat();
+            prop_assert_eq!(looks_secret(&text), by_the_rules(&text), "{:?}", text);
         }
     }
 

@@ -1,8 +1,12 @@
 //! What of a readable item may be kept when it is rejected: names and figures a decoder knows, never prompts, completions or keys.
 //!
-//! An allow-list: an unknown key is dropped with all that hangs on it, and a text stays only under a key that names things.
+//! An allow-list: an unknown key is dropped with all that hangs on it, and a text stays only under a key that names things, or at
+//! a place that a configured mapping reads. A name that is too long to be one is left out and said to be.
 
 mod lists;
+mod named;
+
+use spendstream_schemas::config::MappingConfig;
 
 use super::json::Node;
 use super::reject::Reason;
@@ -14,25 +18,35 @@ const MAX_TEXT: usize = 256;
 /// A longer text is no word.
 const MAX_WORD: usize = 64;
 
+/// How many of the names that were left out are told.
+const MAX_TOLD: usize = 8;
+
+/// What is kept of an item.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// JSON.
+    pub json: Vec<u8>,
+    /// The keys of texts that would have been kept, had they been shorter; at most a few.
+    pub left_out: Vec<String>,
+}
+
 /// The item as JSON, with only what may be kept.
 pub(super) fn json(node: &Node<'_>) -> Vec<u8> {
-    kept(node, if is_lago(node) { Under::Lago } else { Under::Top })
+    kept(node, Reason::TooManyRows, None).json
 }
 
-/// The item whose shape nobody knows: figures and single words stay too, so that a mapping that is added later can read it.
-pub(super) fn unknown(node: &Node<'_>) -> Vec<u8> {
-    kept(node, Under::Unknown)
-}
-
-/// What a reject of this kind keeps.
-pub(super) fn by_reason(reason: Reason, node: &Node<'_>) -> Vec<u8> {
-    if reason == Reason::UnknownShape { unknown(node) } else { json(node) }
-}
-
-fn kept(node: &Node<'_>, under: Under) -> Vec<u8> {
-    let mut text = String::new();
-    write(node, under, &mut text);
-    text.into_bytes()
+/// What a reject of this kind keeps. Of an item whose shape nobody knows figures and single words stay too, so that a mapping
+/// that is added later can read it; of one that a mapping reads, whatever that reads.
+pub(super) fn kept(node: &Node<'_>, reason: Reason, mapping: Option<&MappingConfig>) -> Kept {
+    let under = match reason {
+        Reason::UnknownShape => Under::Unknown,
+        _ if is_lago(node) => Under::Lago,
+        _ => Under::Top,
+    };
+    let named = mapping.map(|mapping| named::nodes(mapping, node)).unwrap_or_default();
+    let mut writer = Writer { out: String::new(), left_out: Vec::new(), named };
+    writer.write(node, under);
+    Kept { json: writer.out.into_bytes(), left_out: writer.left_out }
 }
 
 /// Lago's events name what they measure with a top-level `code`; anywhere else it is somebody's program.
@@ -70,6 +84,8 @@ enum Under {
     Label,
     /// Only numbers.
     Figures,
+    /// Nothing but what a mapping reads.
+    Path,
 }
 
 impl Under {
@@ -79,35 +95,75 @@ impl Under {
     }
 }
 
-fn write(node: &Node<'_>, under: Under, out: &mut String) {
-    match node {
-        Node::Null => out.push_str("null"),
-        Node::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Node::Number(text) => out.push_str(text),
-        Node::Text(text) => write_text(text, under, out),
-        Node::Array(items) => {
-            out.push('[');
-            let mut first = true;
-            let below = if under == Under::Labels { Under::Label } else { under };
-            for item in items.iter().filter(|item| keeps(item, below)) {
-                separate(&mut first, out);
-                write(item, below, out);
-            }
-            out.push(']');
-        }
-        Node::Object(members) => {
-            out.push('{');
-            let mut first = true;
-            for (key, value) in members {
-                let Some(below) = below(key, value, under) else { continue };
-                if keeps(value, below) {
-                    separate(&mut first, out);
-                    write_text(key, Under::Name, out);
-                    out.push(':');
-                    write(value, below, out);
+struct Writer<'n> {
+    out: String,
+    left_out: Vec<String>,
+    /// What a mapping reads, and what each is there.
+    named: Vec<(&'n Node<'n>, Under)>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, node: &Node<'_>, under: Under) {
+        match node {
+            Node::Null => self.out.push_str("null"),
+            Node::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Node::Number(text) => self.out.push_str(text),
+            Node::Text(text) => write_text(text, under, &mut self.out),
+            Node::Array(items) => {
+                self.out.push('[');
+                let mut first = true;
+                let below = if under == Under::Labels { Under::Label } else { under };
+                for item in items.iter().filter(|item| keeps(item, below)) {
+                    separate(&mut first, &mut self.out);
+                    self.write(item, below);
                 }
+                self.out.push(']');
             }
-            out.push('}');
+            Node::Object(members) => {
+                self.out.push('{');
+                let mut first = true;
+                for (key, value) in members {
+                    if let Some(below) = self.below(key, value, under) {
+                        separate(&mut first, &mut self.out);
+                        write_text(key, Under::Name, &mut self.out);
+                        self.out.push(':');
+                        self.write(value, below);
+                    }
+                }
+                self.out.push('}');
+            }
+        }
+    }
+
+    /// What a member is kept as; `None`: not at all.
+    fn below(&mut self, key: &str, value: &Node<'_>, under: Under) -> Option<Under> {
+        let mut named = self.named.iter().filter(|(node, _)| std::ptr::eq(*node, value)).map(|(_, under)| *under);
+        let first = named.next();
+        let fitting = first.into_iter().chain(named).find(|under| keeps(value, *under));
+        let below = fitting.or(first).or_else(|| below(key, value, under));
+        match below {
+            Some(below) if keeps(value, below) => Some(below),
+            _ if self.leads_to_named(value) => Some(Under::Path),
+            Some(Under::Name | Under::Label | Under::Word) if matches!(value, Node::Text(_)) => {
+                // Of an unknown shape nobody knows what is a name.
+                if under != Under::Unknown {
+                    self.leave_out(key);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn leads_to_named(&self, value: &Node<'_>) -> bool {
+        let is_named = |node: &Node<'_>| self.named.iter().any(|(named, _)| std::ptr::eq(*named, node));
+        value.members().iter().any(|(_, inner)| is_named(inner) || self.leads_to_named(inner))
+    }
+
+    fn leave_out(&mut self, key: &str) {
+        if self.left_out.len() < MAX_TOLD {
+            let told = if is_short(key) && !key.contains(char::is_control) { key } else { "a label" };
+            self.left_out.push(told.to_owned());
         }
     }
 }
@@ -123,6 +179,7 @@ fn separate(first: &mut bool, out: &mut String) {
 fn below(key: &str, value: &Node<'_>, under: Under) -> Option<Under> {
     let holds = HOLDERS.contains(&key) || is_figure(key);
     match (under, key) {
+        (Under::Path, _) => None,
         (Under::Labels, _) => Some(Under::Label),
         (Under::Figures, _) => is_short(key).then_some(Under::Figures),
         (Under::Content, "type" | "id" | "container_id") => Some(Under::Word),
@@ -210,6 +267,7 @@ fn keeps(node: &Node<'_>, under: Under) -> bool {
     match node {
         Node::Text(text) => match under {
             Under::Holder | Under::Body | Under::Content | Under::Figures => is_digits(text),
+            Under::Path => false,
             Under::Word => text.len() <= MAX_TEXT && !text.contains(char::is_whitespace),
             Under::Unknown => is_short(text),
             _ => text.len() <= MAX_TEXT,
@@ -295,8 +353,45 @@ mod tests {
         let node = Node::parse(
             r#"{"who":"team-a","n":{"tin":5,"note":"two words"},"question":"why","answer":{"a":"b","n":2},"list":["x"],"k":"sk-abc","hint":"12 3"}"#,
         );
-        let kept = String::from_utf8(unknown(&node.unwrap())).unwrap();
+        let kept = String::from_utf8(kept(&node.unwrap(), Reason::UnknownShape, None).json).unwrap();
         assert_eq!(kept, r#"{"who":"team-a","n":{"tin":5},"answer":{"n":2},"k":"[removed]"}"#);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_left_out_and_said_to_be() {
+        let long = "x".repeat(257);
+        let text =
+            format!(r#"{{"team":"{long}","user":"u","prompt":"{long}","tags":{{"a":"{long}","two words":"{long}"}}}}"#);
+        let kept = kept(&Node::parse(&text).unwrap(), Reason::TextTooLong, None);
+        assert_eq!(String::from_utf8(kept.json).unwrap(), r#"{"user":"u","tags":{}}"#);
+        assert_eq!(kept.left_out, ["team", "a", "a label"]);
+    }
+
+    #[test]
+    fn what_a_mapping_reads_stays() {
+        let fields = [
+            ("id", "ev.ident"),
+            ("team", "ev.squad"),
+            ("tags.note", "ev.note"),
+            ("tags.kind", "ev.kind"),
+            ("input_tokens", "ev.deep.tin"),
+            ("output_tokens", "ev.deep.tout"),
+            ("model", "model.name"),
+            ("usage", "ev.use"),
+        ];
+        let mapping = MappingConfig {
+            name: "m".into(),
+            fields: fields.map(|(field, path)| (field.to_owned(), path.to_owned())).into(),
+            ..MappingConfig::default()
+        };
+        let text = r#"{"ev":{"ident":"i 1","squad":"Team A","note":"a whole prompt","kind":"chat","prompt":"SECRET",
+            "deep":{"tin":5,"tout":"6","text":"SECRET"},"use":{"prompt_tokens":1,"x":"SECRET"},"other":{"y":"SECRET"}},"model":{"name":"m1","z":"SECRET"}}"#;
+        let kept = kept(&Node::parse(text).unwrap(), Reason::WrongType, Some(&mapping));
+        assert_eq!(
+            String::from_utf8(kept.json).unwrap(),
+            r#"{"ev":{"ident":"i 1","squad":"Team A","kind":"chat","deep":{"tin":5,"tout":"6"},"use":{"prompt_tokens":1}},"model":{"name":"m1"}}"#
+        );
+        assert_eq!(kept.left_out, ["note"], "several words in a label may be anything");
     }
 
     #[test]

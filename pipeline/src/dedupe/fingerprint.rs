@@ -6,7 +6,7 @@
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::UsageRow;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::columns::events::Staged;
 use crate::columns::interner::text_hash;
@@ -99,31 +99,126 @@ fn identity(organization: u64, source: u64, id: u64) -> u128 {
 }
 
 fn words_hash(words: &[u64]) -> u64 {
-    let mut bytes = [0; 8 * 64];
-    for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
-        slot.copy_from_slice(&word.to_le_bytes());
+    let mut hash = Words::default();
+    for word in words {
+        hash.add(*word);
     }
-    xxh3_64(&bytes[..8 * words.len().min(64)])
+    hash.finish()
 }
 
 fn content(parts: &ContentParts<'_>) -> u64 {
-    let mut words = [0_u64; 64];
-    let values = Text::ALL
-        .into_iter()
-        .map(|text| if NOT_CONTENT.contains(&text) { 0 } else { parts.texts[text as usize] })
-        .chain(parts.counts.as_array().iter().map(|count| count.cast_unsigned()))
-        .chain([
-            parts.tags,
-            parts.quantities,
-            parts.time_micros.cast_unsigned(),
-            parts.latency_ms.map_or(u64::MAX, i64::cast_unsigned),
-            parts.cache_hit.map_or(2, u64::from),
-        ]);
-    for (slot, value) in words.iter_mut().zip(values) {
-        *slot = value;
+    let mut hash = Words::default();
+    for text in Text::ALL {
+        hash.add(if NOT_CONTENT.contains(&text) { 0 } else { parts.texts[text as usize] });
     }
-    words_hash(&words)
+    for count in parts.counts.as_array() {
+        hash.add(count.cast_unsigned());
+    }
+    hash.add(parts.tags);
+    hash.add(parts.quantities);
+    hash.add(parts.time_micros.cast_unsigned());
+    hash.add(parts.latency_ms.map_or(u64::MAX, i64::cast_unsigned));
+    hash.add(parts.cache_hit.map_or(2, u64::from));
+    hash.finish()
 }
 
-// All values have a place in the 64 words.
-const _: () = assert!(Text::COUNT + Count::COUNT + 5 <= 64, "words for every value");
+/// A hash of numbered words, taken one by one: most are 0, and those cost next to nothing. Each word that is not is mixed in with
+/// the number of its place, so that neither an exchange nor a move goes unseen.
+struct Words {
+    state: u64,
+    place: u64,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        // The first digits of π.
+        Self { state: 0x243f_6a88_85a3_08d3, place: 0 }
+    }
+}
+
+impl Words {
+    fn add(&mut self, word: u64) {
+        // Steps of the golden ratio: places are far apart in all bits.
+        self.place = self.place.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        if word != 0 {
+            self.state = fold(self.state ^ word, self.place | 1).rotate_left(23);
+        }
+    }
+
+    fn finish(self) -> u64 {
+        fold(self.state, 0x1319_8a2e_0370_7345)
+    }
+}
+
+/// Both halves of the product as one: every bit of either side reaches every bit.
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a product")]
+fn fold(one: u64, two: u64) -> u64 {
+    let product = u128::from(one) * u128::from(two);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use spendstream_schemas::count::Counts;
+
+    use super::*;
+
+    fn nothing(counts: &Counts) -> ContentParts<'_> {
+        ContentParts {
+            texts: &[0; Text::COUNT],
+            tags: 0,
+            quantities: 0,
+            time_micros: 0,
+            counts,
+            latency_ms: None,
+            cache_hit: None,
+        }
+    }
+
+    #[test]
+    fn every_value_in_every_place_is_another_content() {
+        let zero = Counts::default();
+        let mut seen = HashSet::from([content(&nothing(&zero))]);
+        let mut told = |parts: &ContentParts<'_>| assert!(seen.insert(content(parts)), "{parts:?}");
+        for value in [1, 2, 1_200, u64::MAX] {
+            for text in Text::ALL.into_iter().filter(|text| !NOT_CONTENT.contains(text)) {
+                let mut texts = [0; Text::COUNT];
+                texts[text as usize] = value;
+                told(&ContentParts { texts: &texts, ..nothing(&zero) });
+            }
+            for count in Count::ALL {
+                let mut counts = Counts::default();
+                counts.set(count, value.cast_signed());
+                told(&ContentParts { counts: &counts, ..nothing(&zero) });
+            }
+            told(&ContentParts { tags: value, ..nothing(&zero) });
+            told(&ContentParts { quantities: value, ..nothing(&zero) });
+            told(&ContentParts { time_micros: value.cast_signed(), ..nothing(&zero) });
+        }
+        for latency in [0, 1, 2] {
+            told(&ContentParts { latency_ms: Some(latency), ..nothing(&zero) });
+        }
+        for hit in [false, true] {
+            told(&ContentParts { cache_hit: Some(hit), ..nothing(&zero) });
+        }
+    }
+
+    #[test]
+    fn exchanged_words_are_another_hash() {
+        assert_ne!(words_hash(&[1, 2]), words_hash(&[2, 1]));
+        assert_ne!(words_hash(&[1, 0]), words_hash(&[0, 1]));
+        assert_ne!(words_hash(&[1]), words_hash(&[1, 1]));
+    }
+
+    #[test]
+    fn an_id_and_the_kind_of_payload_are_no_content() {
+        for text in NOT_CONTENT {
+            let (zero, mut texts) = (Counts::default(), [0; Text::COUNT]);
+            texts[text as usize] = 7;
+            let parts = ContentParts { texts: &texts, ..nothing(&zero) };
+            assert_eq!(content(&parts), content(&nothing(&zero)), "{text:?}");
+        }
+    }
+}

@@ -1,13 +1,16 @@
 //! `POST /v1/events` and `POST /v1/traces`: bodies become Kafka messages, answered when Kafka has them. Nothing is decoded
-//! here: what the topic gets is what was posted (an array or NDJSON item by item), and the consumer judges it.
+//! here: what the topic gets is what was posted (an array or NDJSON item by item, a binary `CloudEvent` with its headers), and the
+//! consumer judges it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use serde_json::json;
@@ -15,6 +18,8 @@ use serde_json::value::RawValue;
 use spendstream_schemas::config::Config;
 
 use super::Shared;
+use super::cloudevent::{self, Binary};
+use super::problem::{problem, unread};
 use crate::intake::client;
 
 const ACKNOWLEDGE: Duration = Duration::from_secs(30);
@@ -37,32 +42,57 @@ impl Producer {
         Ok(Self { producer, topic: config.kafka.topic.clone() })
     }
 
-    async fn send(&self, key: Option<String>, payload: &[u8]) -> Result<(), String> {
-        let mut record = FutureRecord::<String, [u8]>::to(&self.topic).payload(payload);
-        if let Some(key) = &key {
-            record = record.key(key);
-        }
+    async fn send(&self, key: String, payload: &[u8], headers: Option<OwnedHeaders>) -> Result<(), String> {
+        let mut record = FutureRecord::<String, [u8]>::to(&self.topic).payload(payload).key(&key);
+        record.headers = headers;
         self.producer.send(record, Timeout::After(ACKNOWLEDGE)).await.map(drop).map_err(|(error, _)| error.to_string())
     }
 }
 
-pub async fn post_events(State(shared): State<Shared>, body: Bytes) -> Response {
+pub async fn post_events(shared: State<Shared>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return unread(&shared, &rejection),
+    };
+    match cloudevent::binary(&headers) {
+        Ok(None) => {}
+        Ok(Some(binary)) => return post_binary(&shared, &binary, &body).await,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+    }
     let items = match items(&body) {
         Ok(items) => items,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
-    let sends = items.iter().map(|item| shared.events.send(Some(key(item)), item.get().as_bytes()));
+    let sends = items.iter().map(|item| shared.events.send(key(item), item.get().as_bytes(), None));
     answer(futures::future::join_all(sends).await)
 }
 
-pub async fn post_traces(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+/// A `CloudEvent` in binary mode is one message, whatever its body holds: one envelope cannot name many.
+async fn post_binary(shared: &Shared, binary: &Binary, body: &[u8]) -> Response {
+    if body.is_empty() {
+        return problem(StatusCode::BAD_REQUEST, "the body is empty; a CloudEvent in binary mode has its event in it");
+    }
+    let mut headers = OwnedHeaders::new();
+    for (name, value) in &binary.headers {
+        headers = headers.insert(Header { key: name, value: Some(value) });
+    }
+    let id = binary.attribute("id").filter(|id| !id.is_empty());
+    let key = id.map_or_else(|| content_key(body), ToOwned::to_owned);
+    answer(vec![shared.events.send(key, body, Some(headers)).await])
+}
+
+pub async fn post_traces(shared: State<Shared>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return unread(&shared, &rejection),
+    };
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") && !kind.starts_with("application/x-protobuf") {
         let why = "content-type must be application/json or application/x-protobuf (OTLP/HTTP)";
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
     }
     // A retry must meet its first try: the same body has the same key, and so has the same trace.
-    match shared.events.send(Some(trace_key(&body)), &body).await {
+    match shared.events.send(trace_key(&body), &body, None).await {
         // An OTLP exporter expects an (empty) ExportTraceServiceResponse in its own encoding.
         Ok(()) if kind.starts_with("application/json") => {
             ([(header::CONTENT_TYPE, "application/json")], "{}").into_response()
@@ -120,11 +150,6 @@ fn answer(sent: Vec<Result<(), String>>) -> Response {
             &format!("Kafka took {accepted} and then failed ({why}); send all of it again, repeats are counted once"),
         ),
     }
-}
-
-fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = json!({ "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Reading from Kafka: [`context`] turns librdkafka's callbacks into events, [`batching`] copies messages into batches,
-//! [`consumer`] is the one loop that polls, assigns, pauses and flushes; [`client`] makes the configuration.
+//! [`consumer`] is the one loop that polls; [`assignment`] says where partitions start, [`handover`] passes batches on, pauses and
+//! flushes; [`client`] makes the configuration.
 
+mod assignment;
 pub mod batching;
 pub mod client;
 pub mod consumer;
 pub mod context;
+mod handover;

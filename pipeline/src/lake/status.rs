@@ -1,11 +1,12 @@
 //! What a lake holds, in figures. In: a lake. Out: a [`LakeStatus`]. Never writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use spendstream_storage::Lake;
 
 use super::error::LakeError;
+use super::log::Log;
 use super::table::CURRENCY;
 use super::view::{LakeView, texts};
 use crate::batch::Tally;
@@ -45,6 +46,15 @@ pub struct PartitionStatus {
     /// What became of its messages.
     #[serde(flatten)]
     pub tally: Tally,
+}
+
+/// The Kafka clusters (`kafka.cluster`) whose events a lake holds; none where there is no table yet.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn clusters(lake: &Lake) -> Result<BTreeSet<String>, LakeError> {
+    let state = Log::new(lake).load().await?;
+    Ok(state.into_iter().flat_map(|state| state.offsets.into_keys()).map(|source| source.cluster).collect())
 }
 
 /// Looks at the newest version.

@@ -4,4 +4,6 @@ pub mod archive;
 pub mod engine;
 pub mod reload;
 pub mod rows;
-pub mod source;
+
+/// The query API reads the same files in the same way.
+pub use spendstream_storage::price_book as source;

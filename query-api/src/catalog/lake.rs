@@ -15,9 +15,10 @@ use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::{ObjectMeta, ObjectStoreExt};
 use spendstream_schemas::lake_path;
+use spendstream_storage::brief;
 
 use super::views::VIEWS;
-use crate::error::{QueryError, one_line};
+use crate::error::QueryError;
 
 /// The lake at one version, ready to plan on.
 #[derive(Clone)]
@@ -193,7 +194,7 @@ impl Catalog {
     fn failed(&self, error: &DeltaTableError) -> QueryError {
         match error {
             DeltaTableError::NotATable(_) => self.missing(),
-            _ => QueryError::Lake { uri: self.uri.clone(), detail: one_line(&error.to_string()) },
+            _ => QueryError::Lake { uri: self.uri.clone(), detail: brief(&error.to_string()) },
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Without keys, only this machine may ask: in comes a request, out comes the same or a refusal.
 //!
 //! The server listens on loopback only, but a web page elsewhere can point its own name at loopback; then the `Host` header
-//! is that name, and the request is refused.
+//! is that name. Or it can send a form here, whose answer it may not read but whose query would run; then the `Origin` header
+//! is that page. Both are refused.
 
 use std::net::IpAddr;
 
@@ -14,13 +15,21 @@ use super::problem::{ApiError, Problem};
 
 pub(super) async fn only_local(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
-    match host {
-        Some(host) if !is_local(host) => Problem::from(ApiError::Forbidden(format!(
-            "requests for host '{host}' are refused while auth.mode = none; use localhost or 127.0.0.1"
-        )))
-        .into_response(),
-        _ => next.run(request).await,
-    }
+    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+    let refusal = match (host, origin) {
+        (Some(host), _) if !is_local(host) => format!("requests for host '{host}'"),
+        (_, Some(origin)) if !is_local_page(origin) => format!("requests of pages of '{origin}'"),
+        _ => return next.run(request).await,
+    };
+    Problem::from(ApiError::Forbidden(format!(
+        "{refusal} are refused while auth.mode = none; use localhost or 127.0.0.1"
+    )))
+    .into_response()
+}
+
+/// A page that this machine serves; `null` is one that hides where it is from.
+fn is_local_page(origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && is_local(host))
 }
 
 /// `localhost`, or an address of loopback, with or without a port.
@@ -34,7 +43,7 @@ fn is_local(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_local;
+    use super::{is_local, is_local_page};
 
     #[test]
     fn only_loopback_names_are_local() {
@@ -43,6 +52,18 @@ mod tests {
         }
         for host in ["", "example.com", "localhost.example.com", "127.0.0.1.example.com:80", "10.0.0.1", "[::2]"] {
             assert!(!is_local(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_are_local() {
+        for origin in ["http://localhost:8080", "https://127.0.0.1", "http://[::1]:3000"] {
+            assert!(is_local_page(origin), "{origin}");
+        }
+        for origin in
+            ["null", "", "localhost", "https://example.com", "file://localhost", "http://localhost.example.com"]
+        {
+            assert!(!is_local_page(origin), "{origin}");
         }
     }
 }

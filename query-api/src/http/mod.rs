@@ -51,7 +51,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body))
         .layer(middleware::from_fn(host::only_local))
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::custom(problem::panicked))
         .with_state(app)
 }
 

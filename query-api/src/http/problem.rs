@@ -2,6 +2,8 @@
 //!
 //! Faults of ours are logged in full and sent without their inside.
 
+use std::any::Any;
+
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +32,9 @@ pub enum ApiError {
     /// 413: a longer statement or body than is allowed.
     #[error("{0}")]
     TooLarge(String),
+    /// 415: a body of a type that is not read.
+    #[error("{0}")]
+    MediaType(String),
     /// 422: the query went over its limit of rows or memory.
     #[error("{0}")]
     Limit(String),
@@ -56,6 +61,7 @@ impl ApiError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Limit(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -88,6 +94,7 @@ impl From<ApiError> for Problem {
             ApiError::Method(_) => "method_not_allowed",
             ApiError::NotAcceptable(_) => "not_acceptable",
             ApiError::TooLarge(_) => "too_large",
+            ApiError::MediaType(_) => "unsupported_media_type",
             ApiError::Limit(_) => "limit",
             ApiError::Internal(_) => "internal",
             ApiError::Unavailable(_) => "unavailable",
@@ -95,6 +102,12 @@ impl From<ApiError> for Problem {
         };
         Self { error, kind }
     }
+}
+
+/// The answer where a handler panicked; the panic itself is on standard error.
+#[must_use]
+pub fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::from(ApiError::Internal("the server failed; its standard error says more".into())).into_response()
 }
 
 impl From<BytesRejection> for Problem {
@@ -152,5 +165,20 @@ impl IntoResponse for Problem {
         let mut response = (status, body.to_string()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header;
+
+    use super::{MEDIA_TYPE, panicked};
+
+    #[test]
+    fn a_panic_is_a_problem_without_its_inside() {
+        let response = panicked(Box::new("a secret"));
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        assert!(!format!("{response:?}").contains("secret"));
     }
 }

@@ -33,6 +33,7 @@ struct SqlRequest {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Parameters {
     format: Option<String>,
 }
@@ -175,11 +176,25 @@ impl Drop for Ending {
     }
 }
 
-/// JSON by its media type or by its first character, which no SQL begins with; everything else is SQL itself.
+/// JSON by its media type or by its first character, which no SQL begins with; other text is SQL itself.
 fn read_request(headers: &HeaderMap, body: &[u8]) -> Result<SqlRequest, ApiError> {
+    let media_type = headers.get(header::CONTENT_TYPE).map_or(Ok(""), HeaderValue::to_str).unwrap_or("?");
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media_type == "application/json";
+    // What curl says of any body that it is given with -d.
+    let is_form = media_type == "application/x-www-form-urlencoded";
+    if !(is_json
+        || is_form
+        || media_type.is_empty()
+        || media_type == "application/sql"
+        || media_type.starts_with("text/"))
+    {
+        return Err(ApiError::MediaType(format!(
+            "a body of type '{media_type}' is not read; send SQL as text/plain, or application/json"
+        )));
+    }
     let text = std::str::from_utf8(body).map_err(|_| ApiError::Invalid("the body is not UTF-8".into()))?;
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if media_type.starts_with("application/json") || text.trim_start().starts_with('{') {
+    if is_json || text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| {
             ApiError::Invalid(format!(
                 "the body is not {{\"query\": \"SELECT …\", \"format\": \"json\"}}: {error}; or send SQL as text/plain"

@@ -96,7 +96,14 @@ async fn errors_are_problems_with_one_clear_line() {
     }
     let addr = running.addr();
     send(addr, "POST", "/v1/sql", "accept: image/png\r\n", "SELECT 1").await.is_problem(406, "not_acceptable");
-    send(addr, "GET", "/v1/sql", "", "").await.is_problem(405, "method_not_allowed");
+    let wrong = send(addr, "GET", "/v1/sql", "", "").await;
+    wrong.is_problem(405, "method_not_allowed");
+    assert!(wrong.head.contains("allow: post"), "{}", wrong.head);
+    let headers = "content-type: multipart/form-data; boundary=x\r\n";
+    send(addr, "POST", "/v1/sql", headers, "SELECT 1").await.is_problem(415, "unsupported_media_type");
+    send(addr, "POST", "/v1/sql?fromat=csv", "", "SELECT 1").await.is_problem(400, "invalid_request");
+    send(addr, "POST", "/v1/estimate", "", "nonsense").await.is_problem(400, "invalid_request");
+    send(addr, "GET", "/v1/prices?at=yesterday", "", "").await.is_problem(400, "invalid_request");
     send(addr, "GET", "/nowhere", "", "").await.is_problem(404, "not_found");
     send(addr, "POST", "/v1/sql", "", &"x".repeat(200_000)).await.is_problem(413, "too_large");
 
@@ -127,6 +134,34 @@ async fn requests_in_the_name_of_another_host_are_refused() {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await.unwrap();
     assert!(reply.starts_with("HTTP/1.0 403"), "{reply}");
+    let headers = "content-type: text/plain\r\norigin: https://example.com\r\n";
+    let detail = send(running.addr(), "POST", "/v1/sql", headers, "SELECT 1").await.is_problem(403, "forbidden");
+    assert!(detail.contains("'https://example.com'"), "{detail}");
+    let headers = format!("origin: http://{}\r\n", running.addr());
+    assert_eq!(send(running.addr(), "POST", "/v1/sql", &headers, "SELECT 1").await.status, 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn queries_that_never_yield_starve_nobody() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.timeout = Duration::from_secs(3);
+    lake.config.query.concurrency = 4;
+    let running = start(&lake.config).await.unwrap();
+    let greedy = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b \
+                  WHERE a.value + b.value = 7";
+    let asked = tokio::join!(sql(&running, greedy), sql(&running, greedy), sql(&running, greedy), async {
+        for _ in 0..3 {
+            let plain = sql(&running, "SELECT sum(cost) AS cost FROM usage").await;
+            assert_eq!((plain.status, plain.body.as_str()), (200, "[{\"cost\":\"0.300000000000003\"}]\n"));
+            assert_eq!(send(running.addr(), "GET", "/readyz", "", "").await.status, 200);
+        }
+    });
+    for stopped in [asked.0, asked.1, asked.2] {
+        stopped.is_problem(504, "timeout");
+    }
+    let plain = sql(&running, "SELECT count(*) AS n FROM usage").await;
+    assert_eq!((plain.status, plain.body.as_str()), (200, "[{\"n\":3}]\n"));
     running.stop().await;
 }
 

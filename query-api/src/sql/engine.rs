@@ -1,15 +1,18 @@
 //! Runs one statement within its limits: in comes SQL, out come record batches as they are made.
 //!
 //! Time (`query.timeout`, waiting included), memory, rows, statement size and the number of queries at a time are bounded; a
-//! query beyond a limit fails alone. A query whose [`Answer`] is dropped stops. Never writes anything.
+//! query beyond a limit fails alone. A query whose [`Answer`] is dropped stops. Statements that may not run and the lake's
+//! status are answered beside the queries, not among them. Never writes anything.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionContext;
 use deltalake_core::logstore::LogStoreRef;
 use futures::StreamExt;
 use spendstream_schemas::config::{Config, QueryConfig};
@@ -18,9 +21,10 @@ use spendstream_storage::Lake;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::catalog::{Catalog, LakeStatus};
+use crate::catalog::{Catalog, LakeStatus, Snapshot};
 use crate::error::{QueryError, one_line};
-use crate::executor::{Executor, TaskGuard};
+use crate::executor::{Executor, QueryGuard};
+use crate::sql::stop::{Stop, stoppable};
 use crate::sql::{guard, session};
 
 /// Batches that wait for a slow reader; then the query waits.
@@ -50,7 +54,8 @@ impl Engine {
     /// When the machine gives no threads or no folder for temporary files.
     pub fn over(log_store: LogStoreRef, config: &Config) -> Result<Self, QueryError> {
         let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
-        let executor = Executor::start().map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
+        let executor = Executor::start(config.query.concurrency)
+            .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         Ok(Self {
             catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base)),
             limits: config.query.clone(),
@@ -82,36 +87,58 @@ impl Engine {
     /// # Errors
     /// When it may not run, cannot be planned, or a limit was reached before its first row.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
-        let started = Instant::now();
-        let deadline = started + self.limits.timeout;
-        if sql.len() > self.limits.max_statement_bytes {
-            return Err(QueryError::StatementTooLarge { got: sql.len(), limit: self.limits.max_statement_bytes });
-        }
-        let acquire = Arc::clone(&self.permits).acquire_owned();
-        let permit = match tokio::time::timeout_at(deadline, acquire).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(QueryError::Internal("the query engine is stopping".into())),
-            Err(_) => {
-                let concurrency = self.limits.concurrency.max(1);
-                return Err(QueryError::Busy { concurrency, waited: self.limits.timeout });
-            }
-        };
+        let deadline = Instant::now() + self.limits.timeout;
+        let (text, max_bytes) = (sql.to_owned(), self.limits.max_statement_bytes);
+        // What may not run is refused at once, however busy the queries are.
+        self.short(deadline, async move { guard::parse(&text, max_bytes).map(drop) }).await?;
+        let permit = self.place(deadline).await?;
+        let catalog = Arc::clone(&self.catalog);
+        let snapshot = self.short(deadline, async move { catalog.newest().await }).await?;
+        let version = snapshot.version;
         let (head, planned) = oneshot::channel();
         let (rows, batches) = mpsc::channel(BATCHES_AHEAD);
+        let stop = Stop::default();
         let run = Run {
-            catalog: Arc::clone(&self.catalog),
+            snapshot,
             sql: sql.to_owned(),
-            max_rows: self.limits.max_rows,
-            max_statement_bytes: self.limits.max_statement_bytes,
-            memory: self.limits.memory_bytes,
+            limits: self.limits.clone(),
+            stop: stop.clone(),
             rows,
             _permit: permit,
         };
-        let task = self.executor.spawn(run.start(head));
-        let timeout = || QueryError::Timeout { limit: self.limits.timeout };
-        let head = tokio::time::timeout_at(deadline, planned).await.map_err(|_| timeout())?;
-        let Head { schema, version } = head.map_err(|_| QueryError::Internal("the query stopped".into()))??;
-        Ok(Answer { schema, version, batches, deadline, timeout: self.limits.timeout, ended: false, _task: task })
+        let query = self.executor.query(run.start(head), stop);
+        let head = tokio::time::timeout_at(deadline, planned).await.map_err(|_| self.timeout())?;
+        let schema = head.map_err(|_| QueryError::Internal("the query stopped".into()))??;
+        Ok(Answer { schema, version, batches, deadline, timeout: self.limits.timeout, ended: false, _query: query })
+    }
+
+    /// One of `query.concurrency` places.
+    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, QueryError> {
+        match tokio::time::timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(QueryError::Internal("the query engine is stopping".into())),
+            Err(_) => {
+                let concurrency = self.limits.concurrency.max(1);
+                Err(QueryError::Busy { concurrency, waited: self.limits.timeout })
+            }
+        }
+    }
+
+    /// Work that never waits for a query.
+    async fn short<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        match tokio::time::timeout_at(deadline, self.executor.short(work)).await {
+            Ok(Some(done)) => done,
+            Ok(None) => Err(QueryError::Internal("a look-up stopped".into())),
+            Err(_) => Err(self.timeout()),
+        }
+    }
+
+    fn timeout(&self) -> QueryError {
+        QueryError::Timeout { limit: self.limits.timeout }
     }
 
     /// Size and age of the lake's newest version, within the time limit of a query.
@@ -119,17 +146,8 @@ impl Engine {
     /// # Errors
     /// When there is no lake or it cannot be read.
     pub async fn status(&self) -> Result<LakeStatus, QueryError> {
-        let (send, receive) = oneshot::channel();
         let catalog = Arc::clone(&self.catalog);
-        let _task = self.executor.spawn(async move {
-            // Nobody to tell when the receiver is gone.
-            let _ = send.send(catalog.status().await);
-        });
-        match tokio::time::timeout(self.limits.timeout, receive).await {
-            Ok(Ok(status)) => status,
-            Ok(Err(_)) => Err(QueryError::Internal("the status look-up stopped".into())),
-            Err(_) => Err(QueryError::Timeout { limit: self.limits.timeout }),
-        }
+        self.short(Instant::now() + self.limits.timeout, async move { catalog.status().await }).await
     }
 }
 
@@ -142,7 +160,7 @@ pub struct Answer {
     timeout: Duration,
     ended: bool,
     // Dropping an answer stops its query.
-    _task: TaskGuard,
+    _query: QueryGuard,
 }
 
 impl std::fmt::Debug for Answer {
@@ -182,28 +200,23 @@ impl Answer {
 /// Rows, or `None` after the last of them.
 type Next = Result<Option<RecordBatch>, QueryError>;
 
-struct Head {
-    schema: SchemaRef,
-    version: u64,
-}
-
 /// What the query's own task owns.
 struct Run {
-    catalog: Arc<Catalog>,
+    snapshot: Snapshot,
     sql: String,
-    max_rows: usize,
-    max_statement_bytes: usize,
-    memory: usize,
+    limits: QueryConfig,
+    stop: Stop,
     rows: mpsc::Sender<Next>,
-    // Held until the task is really gone, so that `query.concurrency` counts what runs, not what is waited for.
+    // Held until this task is gone, so that `query.concurrency` counts what runs, not what is waited for. Tasks that the query
+    // engine started for it may outlast it by one call on one batch.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Run {
-    async fn start(self, head: oneshot::Sender<Result<Head, QueryError>>) {
+    async fn start(self, head: oneshot::Sender<Result<SchemaRef, QueryError>>) {
         match self.plan().await {
-            Ok((stream, version)) => {
-                if head.send(Ok(Head { schema: stream.schema(), version })).is_ok() {
+            Ok(stream) => {
+                if head.send(Ok(stream.schema())).is_ok() {
                     self.pump(stream).await;
                 }
             }
@@ -212,29 +225,31 @@ impl Run {
         }
     }
 
-    async fn plan(&self) -> Result<(SendableRecordBatchStream, u64), QueryError> {
-        let engine = |error| QueryError::from_engine(&error, self.memory);
-        let statement = guard::parse(&self.sql, self.max_statement_bytes)?;
-        let snapshot = self.catalog.newest().await?;
+    async fn plan(&self) -> Result<SendableRecordBatchStream, QueryError> {
+        let engine = |error| QueryError::from_engine(&error, self.limits.memory_bytes);
+        // Parsed once more: a deep statement is best dropped on the thread, with the stack, that made it.
+        let statement = guard::parse(&self.sql, self.limits.max_statement_bytes)?;
         // A context of its own gives the query its own start time.
-        let state = SessionContext::new_with_state(snapshot.state).state();
+        let state = SessionContext::new_with_state(self.snapshot.state.clone()).state();
         let plan = state.statement_to_plan(statement).await.map_err(engine)?;
         guard::check_plan(&plan)?;
-        let stream = DataFrame::new(state, plan).execute_stream().await.map_err(engine)?;
-        Ok((stream, snapshot.version))
+        let plan = state.create_physical_plan(&plan).await.map_err(engine)?;
+        let plan = stoppable(plan, &self.stop).map_err(engine)?;
+        execute_stream(plan, state.task_ctx()).map_err(engine)
     }
 
     async fn pump(&self, mut stream: SendableRecordBatchStream) {
         let mut rows = 0;
         while let Some(next) = stream.next().await {
-            let next = next.map_err(|error| QueryError::from_engine(&error, self.memory)).and_then(|batch| {
-                rows += batch.num_rows();
-                if rows > self.max_rows {
-                    Err(QueryError::TooManyRows { limit: self.max_rows })
-                } else {
-                    Ok(Some(batch))
-                }
-            });
+            let next =
+                next.map_err(|error| QueryError::from_engine(&error, self.limits.memory_bytes)).and_then(|batch| {
+                    rows += batch.num_rows();
+                    if rows > self.limits.max_rows {
+                        Err(QueryError::TooManyRows { limit: self.limits.max_rows })
+                    } else {
+                        Ok(Some(batch))
+                    }
+                });
             let last = next.is_err();
             if self.rows.send(next).await.is_err() || last {
                 return;

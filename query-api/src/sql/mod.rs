@@ -1,7 +1,9 @@
-//! One statement from text to rows: [`guard`] decides (reading `dialect`) whether it may run, [`session`] says with what, [`engine`] runs it
-//! within its limits.
+//! One statement from text to rows: [`guard`] decides (reading `dialect`) whether it may run, [`session`] says with what (its
+//! functions `bounded`), [`engine`] runs it within its limits, [`stop`] ends it whatever it does.
 
+mod bounded;
 mod dialect;
 pub mod engine;
 pub mod guard;
 pub mod session;
+pub mod stop;

@@ -15,10 +15,14 @@ use datafusion::prelude::SessionConfig;
 use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 use spendstream_schemas::config::QueryConfig;
 
+use super::bounded::bounded;
+
 /// Consumers that a memory error names in the log.
 const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 /// Sorts and aggregates may spill this many times `query.memory_bytes` to the temporary directory.
 const SPILL_FACTOR: u64 = 8;
+/// What one call of a function may make for a batch of rows: this part of `query.memory_bytes`, outside its pool.
+const PART_OF_MEMORY: usize = 8;
 
 /// Options and functions for every query; tables are added per version of the lake.
 ///
@@ -42,10 +46,11 @@ pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError>
     settings.execution.time_zone = Some("UTC".into());
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.bloom_filter_on_read = true;
-    Ok(SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new()
         .with_config(options)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_query_planner(DeltaPlanner::new())
-        .build())
+        .with_query_planner(DeltaPlanner::new());
+    bounded(builder.scalar_functions().get_or_insert_default(), config.memory_bytes / PART_OF_MEMORY);
+    Ok(builder.build())
 }

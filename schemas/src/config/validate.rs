@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
+use super::mapping::meant;
+use super::notify_check;
 use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, PipelineConfig, QueryConfig};
 
 /// A key whose value cannot work, and what to write instead.
@@ -17,7 +19,7 @@ pub struct ConfigError {
     problem: String,
 }
 
-fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, ConfigError> {
+pub(super) fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, ConfigError> {
     Err(ConfigError { key: key.to_owned(), problem: problem.into() })
 }
 
@@ -54,7 +56,12 @@ impl Config {
         super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
         super::live::validate(&self.live)?;
         query(&self.query)?;
-        listens(self)
+        if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
+            return fault(key, problem);
+        }
+        listens(self)?;
+        notify_check::server(&self.server)?;
+        notify_check::notify(&self.notify)
     }
 }
 
@@ -114,6 +121,15 @@ fn decode(config: &DecodeConfig) -> Result<(), ConfigError> {
                 return fault(&format!("{key}.{part}"), format!("is empty; mapping '{}' needs it", mapping.name));
             }
         }
+        for field in mapping.fields.keys() {
+            if let Some(meant) = meant(field) {
+                let name = &mapping.name;
+                let problem = format!(
+                    "of mapping '{name}' has '{field}', which is no field of an event; did you mean '{meant}'?"
+                );
+                return fault(&format!("{key}.fields"), problem);
+            }
+        }
     }
     Ok(())
 }
@@ -164,7 +180,7 @@ fn is_loopback(listen: &str) -> Option<bool> {
     })
 }
 
-fn not_empty(key: &str, text: &str) -> Result<(), ConfigError> {
+pub(super) fn not_empty(key: &str, text: &str) -> Result<(), ConfigError> {
     if text.trim().is_empty() { fault(key, "must not be empty") } else { Ok(()) }
 }
 
@@ -220,6 +236,11 @@ mod tests {
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
         check(|c| c.live.max_cells = 0, "live.max_cells must be more than zero");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");
+        check(|c| c.store.url = "./x.db".into(), "store.url is no store; write sqlite:./FILE");
+        check(
+            |c| c.directory.precedence = vec!["teem".into()],
+            "directory.precedence is wrong: 'teem' is no dimension",
+        );
         check(|c| c.query.listen = "8080".into(), "query.listen is '8080'; write ADDRESS:PORT");
     }
 
@@ -228,6 +249,16 @@ mod tests {
         let mapping = MappingConfig { name: "lago".into(), ..MappingConfig::default() };
         check(|c| c.decode.mappings = vec![MappingConfig::default()], "decode.mappings[0].name must not be empty");
         check(|c| c.decode.mappings = vec![mapping], "decode.mappings[0].when is empty; mapping 'lago' needs it");
+        let filling = |field: &str| MappingConfig {
+            name: "lago".into(),
+            when: [("code".to_owned(), Text("llm".into()))].into(),
+            fields: [(field.to_owned(), "properties.x".to_owned())].into(),
+        };
+        check(|c| c.decode.mappings = vec![filling("audio_second")], "valid");
+        check(
+            |c| c.decode.mappings = vec![filling("model"), filling("modle")],
+            "decode.mappings[1].fields of mapping 'lago' has 'modle', which is no field of an event; did you mean 'model'?",
+        );
     }
 
     #[test]

@@ -17,6 +17,23 @@ pub use tokens::{Basis, TokenCount, tokens_of_text};
 /// Providers that sell models of their own; others resell them.
 const VENDORS: [&str; 7] = ["openai", "anthropic", "google", "mistral", "deepseek", "xai", "cohere"];
 
+/// What `task_type` may be.
+pub const TASK_TYPES: [&str; 3] = ["classification", "summarisation", "question_answering"];
+
+/// What calls of a kind usually answer with.
+enum Usual {
+    Tokens(i64),
+    /// Tenths of the input.
+    Tenths(i64),
+}
+
+/// How the kinds of [`TASK_TYPES`] are spelt, in their order.
+const SPELLINGS: [(Usual, &[&str]); 3] = [
+    (Usual::Tokens(50), &["classification"]),
+    (Usual::Tenths(5), &["summarisation", "summarization"]),
+    (Usual::Tenths(8), &["question_answering", "question answering", "question-answering", "qa"]),
+];
+
 /// A question as clients send it. Counts are as in event v1: `input_tokens` and `output_tokens` are totals.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,7 +52,7 @@ pub struct EstimateRequest {
     pub output_tokens: Option<i64>,
     /// Taken for `output_tokens` when those are absent.
     pub max_output_tokens: Option<i64>,
-    /// Decides the expected output when neither is given.
+    /// Decides the expected output when neither is given: one of [`TASK_TYPES`], or nothing.
     pub task_type: Option<String>,
     pub cache_read_tokens: i64,
     pub cache_write_tokens: i64,
@@ -116,6 +133,7 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
         (None, Some(text)) => tokens_of_text(&request.model, text),
         (None, None) => return Err(EstimateError::Invalid("give 'input_tokens' or 'text'".into())),
     };
+    request.check_task_type()?;
     let (output, output_basis) = request.output().expect_tokens(input.tokens, None);
     let counts = settle(request.parts(), input.tokens, output)?;
     let plan = resolve(book, &question(request))?;
@@ -193,6 +211,18 @@ fn question(request: &EstimateRequest) -> Question<'_> {
 }
 
 impl EstimateRequest {
+    /// A misspelt kind of task would quietly be estimated as any other.
+    fn check_task_type(&self) -> Result<(), EstimateError> {
+        let Some(asked) = &self.task_type else { return Ok(()) };
+        if SPELLINGS.iter().any(|(_, words)| words.iter().any(|word| asked.eq_ignore_ascii_case(word))) {
+            return Ok(());
+        }
+        let known = TASK_TYPES.join(", ");
+        Err(EstimateError::Invalid(format!(
+            "task_type '{asked}' is not known; it is one of {known}, or is left out for anything else"
+        )))
+    }
+
     fn output(&self) -> OutputQuestion<'_> {
         OutputQuestion {
             output_tokens: self.output_tokens,
@@ -234,10 +264,8 @@ impl OutputQuestion<'_> {
     #[must_use]
     pub fn expect_tokens(&self, input: i64, p95: Option<i64>) -> (i64, OutputBasis) {
         let tenths = |tenths: i64| input.saturating_mul(tenths).saturating_add(9) / 10;
-        let is = |words: &[&str]| {
-            let task = self.task_type.unwrap_or_default();
-            words.iter().any(|word| task.eq_ignore_ascii_case(word))
-        };
+        let task = self.task_type.unwrap_or_default();
+        let usual = SPELLINGS.iter().find(|(_, words)| words.iter().any(|word| task.eq_ignore_ascii_case(word)));
         if let Some(tokens) = self.output_tokens {
             return (tokens, OutputBasis::Given);
         }
@@ -250,14 +278,10 @@ impl OutputQuestion<'_> {
         if let Some(tokens) = p95 {
             return (tokens, OutputBasis::P95);
         }
-        if is(&["classification"]) {
-            (50, OutputBasis::TaskType)
-        } else if is(&["summarisation", "summarization"]) {
-            (tenths(5), OutputBasis::TaskType)
-        } else if is(&["question_answering", "question answering", "qa"]) {
-            (tenths(8), OutputBasis::TaskType)
-        } else {
-            (tenths(15), OutputBasis::Ratio)
+        match usual {
+            Some((Usual::Tokens(tokens), _)) => (*tokens, OutputBasis::TaskType),
+            Some((Usual::Tenths(share), _)) => (tenths(*share), OutputBasis::TaskType),
+            None => (tenths(15), OutputBasis::Ratio),
         }
     }
 }

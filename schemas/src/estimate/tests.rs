@@ -1,6 +1,6 @@
 //! Estimates are the ledger's arithmetic; token counts say what they rest on.
 
-use super::{Basis, EstimateRequest, OutputBasis, estimate, tokens_of_text};
+use super::{Basis, EstimateRequest, OutputBasis, TASK_TYPES, estimate, tokens_of_text};
 use crate::price_book::PriceBook;
 
 const NOW: i64 = 1_795_000_000_000_000;
@@ -28,6 +28,11 @@ fn tokens_are_priced_as_the_ledger_prices_them() {
     check(&call(r#", "output_tokens": 0, "cache_read_tokens": 400"#), ok("0.002", 1000, 0, OutputBasis::Given));
     check(&call(r#", "task_type": "classification""#), ok("0.003", 1000, 50, OutputBasis::TaskType));
     check(&call(r#", "task_type": "summarisation""#), ok("0.0075", 1000, 500, OutputBasis::TaskType));
+    for task in TASK_TYPES {
+        let call: EstimateRequest = serde_json::from_str(&call(&format!(r#", "task_type": "{task}""#))).unwrap();
+        let book = PriceBook::builtin().unwrap();
+        assert_eq!(estimate(&book, &call, NOW).unwrap().output_basis, OutputBasis::TaskType, "{task}");
+    }
     check(&call(""), ok("0.0175", 1000, 1500, OutputBasis::Ratio));
     let without_provider = r#"{"model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}"#;
     check(without_provider, ok("0.0035", 1000, 100, OutputBasis::Given));
@@ -42,6 +47,10 @@ fn what_cannot_be_priced_is_an_error() {
     check(
         r#"{"provider": "openai", "model": "gpt-4o", "input_tokens": 1, "cache_read_tokens": 2}"#,
         Err("the cached tokens (2) are more than all input tokens (1)"),
+    );
+    check(
+        r#"{"provider": "openai", "model": "gpt-4o", "input_tokens": 1, "task_type": "nonsense"}"#,
+        Err("task_type 'nonsense' is not known; it is one of classification, summarisation, question_answering, or"),
     );
     check(r#"{"provider": "openai", "model": "no-such", "input_tokens": 1}"#, Err("no price: model 'no-such'"));
 }

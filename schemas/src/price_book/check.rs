@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::row::PriceRow;
+use super::steps;
 use crate::meter::Token;
 
 /// How bad it is: an `Error` makes a book unusable, a `Warning` wants a look.
@@ -35,6 +36,7 @@ pub fn check(rows: &[PriceRow]) -> Vec<Finding> {
     let mut findings = ambiguities(rows);
     for group in by_model(rows).values() {
         tiers_without_base(group, &mut findings);
+        findings.extend(steps::gaps(group).iter().map(small_prompts_only));
         odd_prices(group, &mut findings);
     }
     findings.sort_by_key(|finding| finding.line);
@@ -93,6 +95,28 @@ fn tiers_without_base(group: &[&PriceRow], findings: &mut Vec<Finding>) {
     }
 }
 
+/// A service tier, region or schedule without the price for large prompts that the model otherwise has.
+fn small_prompts_only(gap: &steps::Gap<'_>) -> Finding {
+    let row = gap.row;
+    let schedule = row.schedule.as_ref().map(ToString::to_string).unwrap_or_default();
+    let place = [("service tier", &*row.service_tier), ("region", &*row.region), ("schedule", schedule.as_str())];
+    let place: Vec<_> =
+        place.iter().filter(|(_, word)| !word.is_empty()).map(|(kind, word)| format!("{kind} '{word}'")).collect();
+    Finding {
+        severity: Severity::Warning,
+        line: row.line,
+        text: format!(
+            "{}/{} has a price above {} prompt tokens, but none in {} ({}): larger calls pay the dearer of the two and are marked \
+             tier_assumed; add the price",
+            row.provider,
+            row.model,
+            gap.above,
+            place.join(", "),
+            gap.meters.join(", ")
+        ),
+    }
+}
+
 /// Prices that are legal but rarely meant: cached input dearer than fresh, a token above 10 000 per million.
 fn odd_prices(group: &[&PriceRow], findings: &mut Vec<Finding>) {
     let per_unit = |row: &PriceRow| row.price / rust_decimal::Decimal::from(row.per);
@@ -148,6 +172,26 @@ mod tests {
                 "prices.csv:3: a/m has a second price of 'input' for the same time as line 2; end one where the other starts"
             ]
         );
+    }
+
+    #[test]
+    fn a_tier_without_the_price_for_large_prompts_is_named_once() {
+        let standard = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,4,1000000,USD,,,200000,,,,,\na,m,output,8,1000000,USD,,,,,,,,\n";
+        let output = "a,m,output,12,1000000,USD,,,200000,,,,,\n";
+        let flex = "a,m,input,1,1000000,USD,,,,flex,eu,,,\na,m,output,4,1000000,USD,,,,flex,eu,,,\n";
+        assert_eq!(findings(&format!("{standard}{output}")), Vec::<String>::new());
+        assert_eq!(
+            findings(&format!("{standard}{output}{flex}")),
+            [
+                "prices.csv:6: a/m has a price above 200000 prompt tokens, but none in service tier 'flex', region 'eu' (input, output): \
+              larger calls pay the dearer of the two and are marked tier_assumed; add the price"
+            ]
+        );
+        let step = "a,m,input,2,1000000,USD,,,200000,flex,eu,,,\n";
+        assert_eq!(findings(&format!("{standard}{flex}{step}")), Vec::<String>::new());
+        let over = "a,m,input,1,1000000,USD,,2026-01-01,,flex,,,,\n";
+        let later = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,4,1000000,USD,2026-01-01,,200000,,,,,\n";
+        assert_eq!(findings(&format!("{later}{over}")), Vec::<String>::new(), "never in force together");
     }
 
     #[test]

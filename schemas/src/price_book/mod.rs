@@ -14,7 +14,7 @@ mod catalog;
 mod check;
 mod exchange;
 mod index;
-mod instant;
+pub(crate) mod instant;
 mod overrides;
 mod plan;
 mod question;
@@ -23,6 +23,7 @@ mod ratio;
 mod row;
 mod schedule;
 mod spelling;
+mod steps;
 mod tariff;
 
 pub use book::{BookError, BookFiles, PriceBook};

@@ -242,10 +242,9 @@ fn tally_quantities<'a>(usage: &Usage<'a>, searches: i64, tally: &mut Tally<'a>)
 
 /// What the sums had to assume, and how far the cost can be trusted for it.
 fn judge(sums: &Sums) -> (Notes, CostQuality) {
-    let (mut notes, mut quality) = (Notes::NONE, CostQuality::Exact);
-    if sums.tier_assumed {
+    let (mut notes, mut quality) = (Notes::NONE, sums.tier);
+    if sums.tier != CostQuality::Exact {
         notes.insert(Note::TierAssumed);
-        quality = CostQuality::Estimated;
     }
     if sums.inherited == 0 {
         return (notes, quality);

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use super::ratio::{Divider, Ratio, common_denominator};
 use crate::count::{Count, Counts};
 use crate::meter::{self, Token};
+use crate::note::CostQuality;
 
 /// What is known of the price of one meter while [`Rates`] are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub price: Ratio,
-    /// It is the standard tier's, although another tier was asked for.
-    pub tier_assumed: bool,
+    /// How far another tier's price stands in for the one that was asked for: `Exact` when it is that one.
+    pub tier: CostQuality,
 }
 
 /// Prices of one model at one time, tier, region and prompt size; in one currency.
@@ -30,7 +31,9 @@ pub(super) struct Rates {
     missing: u32,
     /// Token meters that inherit.
     inherited: u32,
+    /// Token meters at another tier's price, and of those the ones it cannot be below.
     tier_assumed: u32,
+    tier_at_most: u32,
     others: Vec<Other>,
     request: Option<i128>,
     /// The numerators of [`PLAIN`] when all of them are small enough that sums of products with 64-bit counts cannot overflow.
@@ -57,7 +60,7 @@ const SMALL: i128 = 1 << 55;
 struct Other {
     meter: Arc<str>,
     numerator: i128,
-    tier_assumed: bool,
+    tier: CostQuality,
 }
 
 /// Counts of one call, as integers scaled by 10^`scale`.
@@ -85,7 +88,8 @@ pub(super) struct Sums {
     pub uncached: i128,
     /// Token meters with a count that were charged as their parent, as bits.
     pub inherited: u32,
-    pub tier_assumed: bool,
+    /// As in [`Found`], the worst of what was counted.
+    pub tier: CostQuality,
 }
 
 /// Why sums cannot be made.
@@ -106,39 +110,57 @@ impl Rates {
         let denominator = common_denominator(found.iter().map(|(_, found)| found.price))?;
         let scaled = |ratio: Ratio| ratio.numerator.checked_mul(denominator / ratio.denominator);
         let mut own = [None; Token::COUNT];
-        let (mut tokens, mut missing, mut inherited, mut tier_assumed) = ([0; Token::COUNT], 0, 0, 0);
+        let (mut tokens, mut missing, mut inherited) = ([0; Token::COUNT], 0, 0);
+        let mut tiers = [CostQuality::Exact; Token::COUNT];
         let mut others = Vec::new();
         let mut request = None;
         for (name, found) in found {
             let numerator = scaled(found.price)?;
             if let Some(token) = Token::from_name(name) {
-                own[token as usize] = Some((numerator, found.tier_assumed));
+                own[token as usize] = Some((numerator, found.tier));
                 continue;
             }
             if &**name == meter::REQUEST {
                 request = Some(numerator);
             }
-            others.push(Other { meter: Arc::clone(name), numerator, tier_assumed: found.tier_assumed });
+            others.push(Other { meter: Arc::clone(name), numerator, tier: found.tier });
         }
         for token in Token::ALL {
             let parent = token.parent();
             match own[token as usize] {
-                Some((numerator, assumed)) => {
+                Some((numerator, tier)) => {
                     tokens[token as usize] = numerator;
-                    tier_assumed |= if assumed { bit(token) } else { 0 };
+                    tiers[token as usize] = tier;
                 }
                 None if parent == token || missing & bit(parent) != 0 => missing |= bit(token),
                 None => {
                     tokens[token as usize] = tokens[parent as usize];
                     inherited |= bit(token);
-                    tier_assumed |= if tier_assumed & bit(parent) == 0 { 0 } else { bit(token) };
+                    tiers[token as usize] = tiers[parent as usize];
                 }
             }
         }
+        let of_quality = |quality: CostQuality| {
+            let same = Token::ALL.into_iter().filter(|token| tiers[*token as usize] == quality);
+            same.fold(0, |bits, token| bits | bit(token))
+        };
+        let (tier_assumed, tier_at_most) = (of_quality(CostQuality::Estimated), of_quality(CostQuality::UpperBound));
         let divider = Divider::new(denominator);
         let plain = request.is_none() && PLAIN.iter().all(|(_, token)| tokens[*token as usize] < SMALL);
         let plain = plain.then(|| PLAIN.map(|(_, token)| i64::try_from(tokens[token as usize]).unwrap_or_default()));
-        Some(Self { id, currency, divider, tokens, missing, inherited, tier_assumed, others, request, plain })
+        Some(Self {
+            id,
+            currency,
+            divider,
+            tokens,
+            missing,
+            inherited,
+            tier_assumed,
+            tier_at_most,
+            others,
+            request,
+            plain,
+        })
     }
 
     /// The sums of a call without modalities, searches or quantities, the short way; `None` where the long one ([`Rates::sums`])
@@ -166,8 +188,19 @@ impl Rates {
             other: 0,
             uncached: (read + write + write_1h) * price[0],
             inherited: used & self.inherited,
-            tier_assumed: used & self.tier_assumed != 0,
+            tier: self.tier(used),
         })
+    }
+
+    /// The worst of these token meters, as bits.
+    fn tier(&self, used: u32) -> CostQuality {
+        if used & self.tier_assumed != 0 {
+            CostQuality::Estimated
+        } else if used & self.tier_at_most != 0 {
+            CostQuality::UpperBound
+        } else {
+            CostQuality::Exact
+        }
     }
 
     /// Whether there is a price for input that was not cached: without one nothing can be said to be saved.
@@ -186,7 +219,7 @@ impl Rates {
         }
         for (name, amount) in &tally.others {
             let other = self.other(name).ok_or_else(|| SumError::NoPrice((*name).to_owned().into()))?;
-            sums.tier_assumed |= other.tier_assumed;
+            sums.tier = sums.tier.max(other.tier);
             add(&mut sums.other, *amount, other.numerator)?;
         }
         if let Some(request) = self.request {
@@ -277,7 +310,7 @@ impl Rates {
             return Err(SumError::NoPrice(token.name().into()));
         }
         sums.inherited |= self.inherited & bit(token);
-        sums.tier_assumed |= self.tier_assumed & bit(token) != 0;
+        sums.tier = sums.tier.max(self.tier(bit(token)));
         Ok(())
     }
 }
@@ -306,6 +339,7 @@ mod tests {
     use super::{Found, Rates, Tally};
     use crate::count::{Count, Counts};
     use crate::meter::Token;
+    use crate::note::CostQuality;
     use crate::price_book::ratio::Ratio;
 
     proptest! {
@@ -318,7 +352,7 @@ mod tests {
             let meters = ["input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"];
             let found: Vec<_> = meters.iter().zip(prices).filter_map(|(meter, price)| {
                 let (numerator, denominator) = price?;
-                Some((Arc::from(*meter), Found { price: Ratio::new(numerator, denominator)?, tier_assumed: false }))
+                Some((Arc::from(*meter), Found { price: Ratio::new(numerator, denominator)?, tier: CostQuality::Exact }))
             }).collect();
             let rates = Rates::new(String::new(), Arc::from("USD"), &found).unwrap();
             let (mut counts, mut tally) = (Counts::default(), Tally::default());

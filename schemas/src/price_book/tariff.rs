@@ -13,6 +13,8 @@ use super::rates::{Found, Rates};
 use super::ratio::Ratio;
 use super::row::PriceRow;
 use super::schedule::Schedule;
+use super::steps;
+use crate::note::CostQuality;
 
 /// What selects among the rows of a model.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +124,8 @@ type Prices = Vec<(Arc<str>, Found)>;
 /// A meter whose price an override fixed: which entry, which meter, in which currency.
 type Fixed<'a> = (usize, &'a Arc<str>, Option<&'a Arc<str>>);
 
-/// The list price of every meter: the row that fits best by tier, region, schedule and prompt size, in that order.
+/// The list price of every meter: the row that fits best by tier, region, schedule and prompt size, in that order. Where that
+/// row's own place knows no price for a large prompt and another does, [`steps::found`] decides.
 fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64) -> Prices {
     let mut best: Vec<(&PriceRow, _)> = Vec::new();
     for row in rows.iter().filter(|row| row.tier_min_tokens <= above) {
@@ -145,8 +148,11 @@ fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&
     }
     best.into_iter()
         .filter_map(|(row, _)| {
-            let tier_assumed = *row.service_tier != *selection.tier;
-            Some((Arc::clone(&row.meter), Found { price: Ratio::of(row.price, row.per)?, tier_assumed }))
+            let mut found = steps::found(row, rows, above)?;
+            if *row.service_tier != *selection.tier {
+                found.tier = CostQuality::Estimated;
+            }
+            Some((Arc::clone(&row.meter), found))
         })
         .collect()
 }
@@ -167,7 +173,7 @@ fn own_prices(
         let mut prices: Vec<_> = entry.prices.iter().filter(|price| price.tier_min_tokens <= above).collect();
         prices.sort_by_key(|price| price.tier_min_tokens);
         for price in prices {
-            let found = Found { price: price.price, tier_assumed: false };
+            let found = Found { price: price.price, tier: CostQuality::Exact };
             match own.iter_mut().find(|(meter, _)| *meter == price.meter) {
                 Some(known) => known.1 = found,
                 None => own.push((Arc::clone(&price.meter), found)),
@@ -209,7 +215,7 @@ fn add_free(prices: &mut Prices, free_meters: &[String]) {
     for meter in free_meters {
         if prices.iter().all(|(known, _)| **known != **meter) {
             let price = Ratio { numerator: 0, denominator: 1 };
-            prices.push((Arc::from(meter.as_str()), Found { price, tier_assumed: false }));
+            prices.push((Arc::from(meter.as_str()), Found { price, tier: CostQuality::Exact }));
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use spendstream_pipeline::price::source::SourceError;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::price_book::{Finding, PriceBook, Severity, check};
+use spendstream_storage::price_book::SourceError;
 
 use super::BookArgs;
 

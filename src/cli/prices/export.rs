@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use spendstream_pipeline::price::source::{ALIASES, BookTexts, CATALOG, OVERRIDES, PRICES, RATES};
 use spendstream_schemas::config::Config;
+use spendstream_storage::price_book::{ALIASES, BookTexts, CATALOG, OVERRIDES, PRICES, RATES};
 
 use super::BookArgs;
 
@@ -46,7 +46,7 @@ fn write(dir: &std::path::Path, texts: &BookTexts) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use spendstream_pipeline::price::source::{BookSource, BookTexts};
+    use spendstream_storage::price_book::{BookSource, BookTexts};
 
     use super::write;
 

@@ -15,9 +15,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use spendstream_pipeline::price::source::{BookSource, PRICES};
 use spendstream_schemas::config::Config;
 use spendstream_schemas::price_book::{BookFiles, PriceBook, PriceRow, parse_prices, show_instant, to_csv};
+use spendstream_storage::price_book::{BookSource, PRICES};
 
 use super::{Format, instant, price_text, table, tier_text};
 use merge::{Change, Merged};

@@ -2,26 +2,11 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::price_book::{PriceBook, PriceRow, glob};
 
-use super::{BookArgs, Format, bound_text, instant, table, tier_text};
-
-const COLUMNS: [&str; 13] = [
-    "provider",
-    "model",
-    "meter",
-    "price",
-    "per",
-    "currency",
-    "above_tokens",
-    "service_tier",
-    "region",
-    "schedule",
-    "effective_from",
-    "effective_until",
-    "source",
-];
+use super::{CONDITIONS, View, conditions, names};
 
 /// List the prices in force: one line per model and meter.
 #[derive(Debug, clap::Args)]
@@ -35,24 +20,22 @@ pub struct Args {
     /// Model; * stands for any characters.
     #[arg(long, value_name = "GLOB")]
     model: Option<String>,
-    /// The moment: a date (midnight UTC) or an RFC 3339 time. Default: now.
-    #[arg(long, value_name = "DATE")]
-    at: Option<String>,
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
     #[command(flatten)]
-    book: BookArgs,
+    view: View,
 }
 
 pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
-    let book = args.book.source(config).load()?;
-    let at = instant(args.at.as_deref())?;
-    let rows = rows(&book, args.provider.as_deref(), args.model.as_deref(), at);
-    print!("{}", table::render(&COLUMNS, &rows.iter().map(|row| cells(row)).collect::<Vec<_>>(), args.format)?);
-    if args.format == Format::Table {
-        println!("{} prices, book {} of {}", rows.len(), book.version(), book.date());
+    let (book, at) = args.view.open(config)?;
+    let (provider, model) = (args.provider.as_deref(), args.model.as_deref());
+    let rows = rows(&book, provider, model, at);
+    if rows.is_empty() {
+        bail!("{}", names::why_none(&book, provider, model));
     }
-    Ok(if rows.is_empty() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    let columns = [&["provider", "model", "meter", "price", "per", "currency"], &CONDITIONS[..], &["source"]].concat();
+    let cells: Vec<_> = rows.iter().map(|row| cells(row)).collect();
+    let foot = format!("{} prices, book {} of {}\n", rows.len(), book.version(), book.date());
+    args.view.print("", &columns, &cells, &foot)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn rows<'a>(book: &'a PriceBook, provider: Option<&str>, model: Option<&str>, at: i64) -> Vec<&'a PriceRow> {
@@ -68,21 +51,15 @@ fn rows<'a>(book: &'a PriceBook, provider: Option<&str>, model: Option<&str>, at
 }
 
 fn cells(row: &PriceRow) -> Vec<String> {
-    vec![
+    let price = [
         row.provider.to_string(),
         row.model.to_string(),
         row.meter.to_string(),
         row.price.normalize().to_string(),
         row.per.to_string(),
         row.currency.to_string(),
-        tier_text(row),
-        row.service_tier.to_string(),
-        row.region.to_string(),
-        row.schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
-        bound_text(row.effective_from),
-        bound_text(row.effective_until),
-        row.source.to_string(),
-    ]
+    ];
+    price.into_iter().chain(conditions(row)).chain([row.source.to_string()]).collect()
 }
 
 #[cfg(test)]

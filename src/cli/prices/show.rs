@@ -8,22 +8,7 @@ use spendstream_schemas::note::Note;
 use spendstream_schemas::price_book::{Plan, PriceBook, PriceRow, Question, show_instant};
 
 use super::unit_price::unit_price;
-use super::{BookArgs, Format, bound_text, instant, price_text, table, tier_text};
-
-const COLUMNS: [&str; 12] = [
-    "meter",
-    "price",
-    "above_tokens",
-    "service_tier",
-    "region",
-    "schedule",
-    "effective_from",
-    "effective_until",
-    "in_force",
-    "effective_price",
-    "source",
-    "source_ref",
-];
+use super::{CONDITIONS, View, conditions, names, price_text};
 
 /// Show every price of one model: meters, context tiers, service tiers, regions, schedules, dates and where each comes from.
 ///
@@ -31,16 +16,13 @@ const COLUMNS: [&str; 12] = [
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   spendstream prices show openai gpt-5
-  spendstream prices show aws anthropic.claude-sonnet-4-5 --region eu --organization acme
+  spendstream prices show aws anthropic.claude-sonnet-4-5-20250929 --region eu --organization acme
   spendstream prices show deepseek deepseek-chat --at 2026-11-20T08:00:00Z --format json")]
 pub struct Args {
     /// Provider by any of its names.
     provider: String,
     /// Model as an event would name it: aliases and dated ids are found too.
     model: String,
-    /// The moment: a date (midnight UTC) or an RFC 3339 time. Default: now.
-    #[arg(long, value_name = "DATE")]
-    at: Option<String>,
     /// Whose overrides and discounts to apply.
     #[arg(long)]
     organization: Option<String>,
@@ -50,15 +32,12 @@ pub struct Args {
     service_tier: Option<String>,
     #[arg(long)]
     region: Option<String>,
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
     #[command(flatten)]
-    book: BookArgs,
+    view: View,
 }
 
 pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
-    let book = args.book.source(config).load()?;
-    let at = instant(args.at.as_deref())?;
+    let (book, at) = args.view.open(config)?;
     let question = Question {
         provider: Some(&args.provider),
         model: Some(&args.model),
@@ -68,20 +47,22 @@ pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         billing_account: args.billing_account.as_deref(),
         operation: None,
     };
-    let plan =
-        book.resolve(&question).map_err(|error| anyhow!("{error}; {}", similar(&book, &args.provider, &args.model)))?;
+    if book.provider_id(&args.provider).is_none() {
+        bail!("{}", names::why_none(&book, Some(&args.provider), None));
+    }
+    let plan = book
+        .resolve(&question)
+        .map_err(|error| anyhow!("{error}; {}", names::models(&book, Some(&args.provider), &args.model)))?;
     let rows = rows_of(&book, &plan, &question);
     if rows.is_empty() {
         bail!("{}/{} has no price in the book", plan.provider_id, plan.model_id);
     }
+    let columns =
+        [&["meter", "price"], &CONDITIONS[..], &["in_force", "effective_price", "source", "source_ref"]].concat();
     let cells: Vec<_> = rows.iter().map(|row| cells(&book, &question, row, at)).collect();
-    if args.format == Format::Table {
-        println!("{} / {} at {}{}", plan.provider_id, plan.model_id, show_instant(at), notes(&plan));
-    }
-    print!("{}", table::render(&COLUMNS, &cells, args.format)?);
-    if args.format == Format::Table {
-        println!("book {} of {}", book.version(), book.date());
-    }
+    let head = format!("{} / {} at {}{}\n", plan.provider_id, plan.model_id, show_instant(at), notes(&plan));
+    let foot = format!("book {} of {}\n", book.version(), book.date());
+    args.view.print(&head, &columns, &cells, &foot)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,20 +96,14 @@ fn cells(book: &PriceBook, question: &Question<'_>, row: &PriceRow, at: i64) -> 
         let own = format!("{} {} per {}", price.own, book.currency(), row.per);
         if price.own == price.list { own } else { format!("{own} (list {})", price.list) }
     });
-    vec![
-        row.meter.to_string(),
-        price_text(row),
-        tier_text(row),
-        row.service_tier.to_string(),
-        row.region.to_string(),
-        row.schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
-        bound_text(row.effective_from),
-        bound_text(row.effective_until),
+    let price = [row.meter.to_string(), price_text(row)];
+    let rest = [
         if in_force { "yes" } else { "no" }.to_owned(),
         effective.unwrap_or_default(),
         row.source.to_string(),
         row.source_ref.to_string(),
-    ]
+    ];
+    price.into_iter().chain(conditions(row)).chain(rest).collect()
 }
 
 fn notes(plan: &Plan) -> String {
@@ -136,34 +111,12 @@ fn notes(plan: &Plan) -> String {
     if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
 }
 
-/// Models whose names are close to one that was not found.
-fn similar(book: &PriceBook, provider: &str, model: &str) -> String {
-    let provider = book.provider_id(provider);
-    let model = model.to_lowercase();
-    let mut names: Vec<String> = book.rows().iter().map(|row| format!("{}/{}", row.provider, row.model)).collect();
-    names.dedup();
-    let likeness = |name: &String| {
-        let (of, own) = name.split_once('/').unwrap_or(("", name));
-        let bonus = if Some(of) == provider { 0.1 } else { 0.0 };
-        strsim::jaro_winkler(&own.to_lowercase(), &model) + bonus
-    };
-    let mut ranked: Vec<(f64, &String)> = names.iter().map(|name| (likeness(name), name)).collect();
-    ranked.retain(|(likeness, _)| *likeness > 0.85);
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    match &ranked[..] {
-        [] => "see `spendstream prices list`".to_owned(),
-        near => {
-            format!("similar: {}", near.iter().take(3).map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use spendstream_schemas::price_book::{Question, parse_instant};
 
     use super::super::list::tests::book;
-    use super::{cells, rows_of, similar};
+    use super::{cells, rows_of};
 
     #[test]
     fn each_line_says_whether_it_holds_and_what_is_paid() {
@@ -193,12 +146,5 @@ mod tests {
             };
             assert_eq!(lines, expected, "{provider}");
         }
-    }
-
-    #[test]
-    fn a_wrong_name_gets_near_ones() {
-        let book = book("openai,gpt-5-mini,input,1,1000000,USD,,,,,,,,\ngroq,llama,input,1,1000000,USD,,,,,,,,", "");
-        assert_eq!(similar(&book, "openai", "gpt5-mini"), "similar: openai/gpt-5-mini");
-        assert_eq!(similar(&book, "groq", "zzz"), "see `spendstream prices list`");
     }
 }

@@ -1,25 +1,24 @@
-//! Reads the dead-letter topic from one end to the other and sends what was asked for. It ends where the topic ended when
+//! Reads the dead-letter topic from where the last replay ended and sends what was asked for. It ends where the topic ended when
 //! reading began, so that letters which are rejected again do not come round.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use spendstream_pipeline::intake::client;
 use spendstream_schemas::config::KafkaConfig;
 
 use super::sender::{Acknowledged, Sender};
+use super::stretches::{self, Stretch, Topics};
 use super::verdict::{Letter, Verdict, of_letter};
 use super::{Count, send};
 
 type Reader = BaseConsumer<Acknowledged>;
 
-const TIMEOUT: Duration = Duration::from_secs(15);
 /// Without any message for so long the broker is taken for gone.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -29,45 +28,103 @@ pub struct Wanted<'a> {
     pub reason: Option<&'a str>,
     /// By the Kafka timestamp of the letter.
     pub since_millis: Option<i64>,
+    pub limit: u64,
+    /// Those too that an earlier replay sent.
+    pub again: bool,
 }
 
-pub fn read(
-    kafka: &KafkaConfig,
-    wanted: &Wanted<'_>,
-    limit: u64,
-    sender: &mut Sender,
-    count: &mut Count,
-) -> anyhow::Result<()> {
-    let topic = kafka.dead_letter_topic.as_str();
-    let mut config = client::consumer(kafka);
-    // A reader of its own: it takes no partition from the pipeline and commits nothing.
-    config.set("group.id", format!("{}.replay", kafka.group)).set("enable.partition.eof", "true");
-    let consumer: Reader = config.create_with_context(Acknowledged::default()).context("reader of dead letters")?;
-    let mut ends =
-        start(&consumer, topic, wanted.since_millis).with_context(|| format!("brokers {}", kafka.brokers))?;
-    while !ends.is_empty() && count.sent < limit {
-        let message = match consumer.poll(PATIENCE) {
-            None => bail!(
-                "topic {topic}: no message for {} s; is the broker at {} there?",
-                PATIENCE.as_secs(),
-                kafka.brokers
-            ),
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                ends.remove(&partition);
-                continue;
-            }
-            Some(message) => message.with_context(|| format!("topic {topic}"))?,
-        };
-        let (partition, offset) = (message.partition(), message.offset());
-        let Some(end) = ends.get(&partition).copied() else { continue };
-        if offset < end {
-            one(&message, kafka, wanted, sender, count)?;
-        }
-        if offset + 1 >= end {
-            ends.remove(&partition);
-        }
+/// The dead-letter topic, read by a group of its own that takes no partition from the pipeline.
+pub struct Letters<'a> {
+    kafka: &'a KafkaConfig,
+    consumer: Reader,
+    group: String,
+    stretches: BTreeMap<i32, Stretch>,
+}
+
+impl<'a> Letters<'a> {
+    /// # Errors
+    /// When librdkafka refuses a property.
+    pub fn open(kafka: &'a KafkaConfig) -> anyhow::Result<Self> {
+        let group = format!("{}.replay", kafka.group);
+        let mut config = client::consumer(kafka);
+        config.set("group.id", &group).set("enable.partition.eof", "true");
+        let consumer = config.create_with_context(Acknowledged::default()).context("reader of dead letters")?;
+        Ok(Self { kafka, consumer, group, stretches: BTreeMap::new() })
     }
-    Ok(())
+
+    /// Sends what is wanted, in order. What is committed is left to [`Letters::remember`]: sent is not acknowledged.
+    ///
+    /// # Errors
+    /// When the broker does not answer or a letter cannot be sent.
+    pub fn read(&mut self, wanted: &Wanted<'_>, sender: &mut Sender, count: &mut Count) -> anyhow::Result<()> {
+        let (kafka, topic) = (self.kafka, self.kafka.dead_letter_topic.as_str());
+        let topics = Topics { letters: topic, source: &kafka.topic };
+        self.stretches = stretches::find(&self.consumer, topics, wanted.since_millis, wanted.again)
+            .with_context(|| format!("brokers {}", kafka.brokers))?;
+        self.assign().with_context(|| format!("topic {topic}"))?;
+        let mut open = self.stretches.clone();
+        while !open.is_empty() && count.sent < wanted.limit {
+            let message = match self.consumer.poll(PATIENCE) {
+                None => bail!(
+                    "topic {topic}: no message for {} s; is the broker at {} there?",
+                    PATIENCE.as_secs(),
+                    kafka.brokers
+                ),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    open.remove(&partition);
+                    continue;
+                }
+                Some(message) => message.with_context(|| format!("topic {topic}"))?,
+            };
+            let (partition, offset) = (message.partition(), message.offset());
+            let Some(Stretch { end, .. }) = open.get(&partition).copied() else { continue };
+            if offset < end {
+                one(&message, kafka, wanted, sender, count)?;
+            }
+            if offset + 1 >= end {
+                open.remove(&partition);
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(&self) -> anyhow::Result<()> {
+        if self.stretches.is_empty() {
+            return Ok(());
+        }
+        let mut assigned = TopicPartitionList::new();
+        for (partition, stretch) in &self.stretches {
+            assigned.add_partition_offset(&self.kafka.dead_letter_topic, *partition, Offset::Offset(stretch.from))?;
+        }
+        Ok(self.consumer.assign(&assigned)?)
+    }
+
+    /// Whether there was nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.stretches.is_empty()
+    }
+
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// Commits that everything read was replayed. Only after every record was acknowledged.
+    ///
+    /// # Errors
+    /// When the group's offsets cannot be written.
+    pub fn remember(&self) -> anyhow::Result<()> {
+        let mut done = TopicPartitionList::new();
+        for (partition, stretch) in &self.stretches {
+            let topic = &self.kafka.dead_letter_topic;
+            done.add_partition_offset(topic, *partition, Offset::Offset(stretch.end))?;
+            if let Some(mut element) = done.find_partition(topic, *partition) {
+                element.set_metadata(&self.kafka.topic);
+            }
+        }
+        self.consumer.commit(&done, CommitMode::Sync).with_context(|| {
+            format!("all was sent, but group {} cannot be told: the next replay sends it once more", self.group)
+        })
+    }
 }
 
 fn one(
@@ -131,42 +188,4 @@ fn detail(message: &BorrowedMessage<'_>) -> String {
     ];
     let parts: Vec<_> = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?))).collect();
     if parts.is_empty() { String::new() } else { format!(" (it was {})", parts.join(", ")) }
-}
-
-/// Assigns every partition from its beginning, or from a time on; returns where each ends now. Empty ones are left out.
-fn start(consumer: &Reader, topic: &str, since_millis: Option<i64>) -> anyhow::Result<HashMap<i32, i64>> {
-    let at = || format!("topic {topic}");
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).with_context(at)?;
-    let partitions: Vec<i32> =
-        metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
-    if partitions.is_empty() {
-        bail!("topic {topic} does not exist: nothing was ever rejected, or kafka.dead_letter_topic names another");
-    }
-    let mut assigned = TopicPartitionList::new();
-    let mut ends = HashMap::new();
-    for partition in partitions {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, TIMEOUT).with_context(at)?;
-        if low < high {
-            let offset = since_millis.map_or(Offset::Offset(low), Offset::Offset);
-            assigned.add_partition_offset(topic, partition, offset)?;
-            ends.insert(partition, high);
-        }
-    }
-    if since_millis.is_some() && !ends.is_empty() {
-        assigned = consumer.offsets_for_times(assigned, TIMEOUT).with_context(at)?;
-        for element in assigned.elements() {
-            // Nothing that young: Kafka answers with the end.
-            if !matches!(element.offset(), Offset::Offset(_)) {
-                ends.remove(&element.partition());
-            }
-        }
-    }
-    let mut wanted = TopicPartitionList::new();
-    for element in assigned.elements().iter().filter(|element| ends.contains_key(&element.partition())) {
-        wanted.add_partition_offset(topic, element.partition(), element.offset())?;
-    }
-    if !ends.is_empty() {
-        consumer.assign(&wanted).with_context(at)?;
-    }
-    Ok(ends)
 }

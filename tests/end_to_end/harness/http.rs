@@ -15,6 +15,12 @@ pub fn post(address: &str, path: &str, content_type: &str, body: &[u8]) -> Optio
     request(address, &head, body)
 }
 
+/// `POST` with headers of one's own; `None` if nobody answers.
+pub fn post_with(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, String)> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    request(address, &format!("POST {path} HTTP/1.1\r\n{headers}Content-Length: {}\r\n", body.len()), body)
+}
+
 fn request(address: &str, head: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;

@@ -1,5 +1,5 @@
 //! What cannot be read goes to the dead-letter topic with its reason and place, is counted, stops nothing, is not sent
-//! again after a restart, and can be replayed once the cause is gone.
+//! again after a restart, and can be replayed once the cause is gone, each letter once.
 
 use std::collections::BTreeMap;
 
@@ -157,4 +157,37 @@ fn dead_letters_are_replayed_once_the_cause_is_gone() {
     }
     assert_eq!(topics::read(broker, &setup.dead).len(), 2, "nothing was set aside a second time");
     lake.assert_clean();
+}
+
+#[test]
+fn a_second_replay_sends_only_what_is_new() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let setup = Setup::new(broker, "replay-again", 1, &lake);
+    let producer = Producer::new(broker, &setup.topic, 1);
+    producer.send("bad", format!(r#"{{"id":"bad",{HEAD},"usage":{{"input_tokens":-1}}}}"#).as_bytes());
+    producer.flush();
+    let instance = setup.start_ready();
+    dead_letters(&setup, 1);
+    instance.stop();
+
+    let end = |args: &[&str], expected: &str| {
+        let said = setup.run(&[&["replay"], args].concat());
+        assert!(said.contains(expected), "{args:?}: {said}");
+        topics::ends(broker, &setup.topic)[&0]
+    };
+    assert_eq!(end(&["--dry-run"], "nothing is remembered with --dry-run"), 1);
+    assert_eq!(end(&["--limit", "5"], "nothing is remembered with --limit"), 2);
+    assert_eq!(end(&["--reason", "other"], "left 1 that were not asked for"), 2);
+    assert_eq!(end(&[], "replayed 1 dead letters"), 3, "what remembers nothing is no reason to leave a letter out");
+    assert_eq!(end(&[], "there is none that was not replayed before"), 3);
+
+    // Nothing was mended: both come back as letters of their own, and only those are new.
+    let instance = setup.start_ready();
+    dead_letters(&setup, 3);
+    instance.stop();
+    assert_eq!(end(&[], "remembered by group replay-again.group.replay"), 5);
+    assert_eq!(end(&[], "replayed 0 dead letters"), 5);
+    assert_eq!(end(&["--again"], "replayed 3 dead letters"), 8);
+    assert_eq!(end(&[], "replayed 0 dead letters"), 8);
 }

@@ -5,7 +5,7 @@ use crate::harness::captures::{Call, assert_no_secrets, charged, expected, file}
 use crate::harness::components::need;
 use crate::harness::http;
 use crate::harness::instance::Setup;
-use crate::harness::lake::Lake;
+use crate::harness::lake::{Lake, text};
 
 use super::captures::{litellm, openai_instrumentation};
 
@@ -58,7 +58,38 @@ fn what_is_no_json_and_no_otlp_is_refused() {
     {
         let (status, said) = http::post(&address, path, kind, body.as_bytes()).expect("the instance answers");
         assert_eq!(status, expected, "{path} {body}: {said}");
+        assert!(said.contains("\"detail\":"), "{said}");
     }
     instance.stop();
     assert_eq!(lake.count(), 0);
+}
+
+#[test]
+fn a_cloudevent_in_binary_mode_is_one_event_with_the_envelopes_id_source_and_time() {
+    need!(Kafka);
+    let lake = Lake::file();
+    let setup = Setup::new(broker::shared(), "http-binary", 2, &lake);
+    let mut instance = setup.start_ready();
+    let address = instance.address();
+    let headers = [
+        ("CE-SpecVersion", "1.0"),
+        ("Ce-Id", "call%201"),
+        ("ce-source", "/gateway/%E2%82%AC"),
+        ("ce-type", "llm.usage"),
+        ("ce-time", "2026-11-02T10:00:00Z"),
+        ("Content-Type", JSON),
+    ];
+    let body = br#"{"provider":"openai","model":"gpt-4o","usage":{"prompt_tokens":1000,"completion_tokens":100}}"#;
+    for _ in 0..2 {
+        let answer = http::post_with(&address, "/v1/events", &headers, body).expect("the instance answers");
+        assert_eq!(answer, (202, r#"{"accepted":1}"#.to_owned()));
+    }
+    instance.wait_rows(&lake, 1);
+    instance.stop();
+    let rows = lake.rows("SELECT event_id, event_source, CAST(event_time AS VARCHAR) AS time, cost FROM usage");
+    assert_eq!(rows.len(), 1, "a repeat meets the first in one partition");
+    let found = ["event_id", "event_source", "cost"].map(|column| text(&rows[0][column]));
+    assert_eq!(found, ["call 1", "/gateway/€", "0.0035"]);
+    assert!(text(&rows[0]["time"]).starts_with("2026-11-02T10:00:00"), "{}", text(&rows[0]["time"]));
+    lake.assert_clean();
 }

@@ -10,23 +10,6 @@ use super::super::parts::Parts;
 use super::super::reject::Fault;
 use super::Reading;
 
-/// Names that older emitters and price lists use for a plain name.
-const ALIASES: [(&str, &str); 12] = [
-    ("cache_read", "cache_read_tokens"),
-    ("cache_write", "cache_write_tokens"),
-    ("cache_write_5m", "cache_write_tokens"),
-    ("cache_write_5m_tokens", "cache_write_tokens"),
-    ("cache_write_1h", "cache_write_1h_tokens"),
-    ("audio_in", "audio_input_tokens"),
-    ("image_in", "image_input_tokens"),
-    ("reasoning", "reasoning_tokens"),
-    ("audio_out", "audio_output_tokens"),
-    ("web_search", "web_searches"),
-    ("requests", "request"),
-    // Mistral's `usage_info` of a scanned document.
-    ("pages_processed", "document_page"),
-];
-
 /// True when at least one member is a plain name.
 pub(super) fn recognises(usage: &Node<'_>) -> bool {
     usage.members().iter().any(|(key, value)| !matches!(value, Node::Null) && is_plain(key))
@@ -57,7 +40,7 @@ fn is_plain(key: &str) -> bool {
 }
 
 fn canonical(key: &str) -> &str {
-    ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
+    meter::PLAIN_ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
 }
 
 /// A meter that stands for itself.

@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use rust_decimal::Decimal;
 use spendstream_schemas::count::{Count, Counts};
+use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::{Plan, PriceBook, Question, Unpriced, Usage};
 use spendstream_schemas::table::usage::{MONEY, QUANTITY_PRECISION, QUANTITY_SCALE, timestamp_type};
 use spendstream_schemas::usage_event::Quantity;
@@ -260,8 +261,16 @@ impl Again {
 fn difference(columns: &Columns, row: usize, amounts: &[Option<i128>; PRICED]) -> Option<String> {
     let kept = columns.money(row);
     let place = (0..PRICED).find(|&column| kept[column] != amounts[column])?;
-    let shown = |units: Option<i128>| units.map_or("null".to_owned(), |units| format!("{units}e-15"));
     Some(format!("has {} {}, priced again {}", MONEY[place], shown(kept[place]), shown(amounts[place])))
+}
+
+/// Units of a money column as the decimal that a query of the column shows.
+fn shown(units: Option<i128>) -> String {
+    match units.map(Amount::from_units) {
+        None => "null".to_owned(),
+        Some(Ok(amount)) => amount.to_string(),
+        Some(Err(error)) => format!("a figure that is none ({error})"),
+    }
 }
 
 fn key(columns: &Columns, row: usize) -> Key {
@@ -288,5 +297,24 @@ fn question(key: &Key) -> Question<'_> {
         organization: organization.as_deref(),
         billing_account: billing_account.as_deref(),
         operation: operation.as_deref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn costs_are_decimals() {
+        for (units, expected) in [
+            (None, "null"),
+            (Some(0), "0"),
+            (Some(2_520_000_000_000), "0.00252"),
+            (Some(-3), "-0.000000000000003"),
+            (Some(12_000_000_000_000_000), "12"),
+        ] {
+            assert_eq!(shown(units), expected);
+        }
+        assert!(shown(Some(i128::MAX)).starts_with("a figure that is none"));
     }
 }

@@ -17,6 +17,12 @@ async fn idle(engine: &Engine) {
     let all = u32::try_from(engine.limits.concurrency).unwrap();
     let permits = tokio::time::timeout(Duration::from_mins(1), engine.permits.acquire_many(all));
     drop(permits.await.expect("the query still runs").unwrap());
+    let gone = async {
+        while engine.executor.alive() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone).await.expect("a part of the query still runs");
 }
 
 #[tokio::test]
@@ -174,4 +180,126 @@ async fn a_failing_value_is_named() {
     let error = json(&engine, "SELECT input_tokens / (input_tokens - 1000) FROM usage").await.unwrap_err();
     assert_eq!(error.to_string(), "the query failed: Divide by zero error");
     assert_eq!(json(&engine, "SELECT sum(cost) AS c FROM usage").await.unwrap(), r#"[{"c":null}]"#);
+}
+
+#[tokio::test]
+async fn whatever_an_operator_does_it_is_stopped_and_starves_nobody() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for sql in [
+        // Pairs without a key, of which none, or nothing but their number, is wanted.
+        "SELECT count(*) FROM a, b WHERE a.value + b.value = 7",
+        "SELECT count(*) FROM a LEFT JOIN b ON a.value + b.value = 7",
+        "SELECT count(*) FROM a FULL JOIN b ON a.value > b.value",
+        "SELECT count(*) FROM a WHERE EXISTS (SELECT 1 FROM b WHERE a.value + b.value = 7)",
+        "SELECT count(*) FROM a, b",
+        // Keys that all rows share.
+        "SELECT count(*) FROM a JOIN b ON a.value % 2 = b.value % 2 AND a.value + b.value = 7",
+        "SELECT count(*) FROM a WHERE a.value % 2 IN (SELECT b.value % 2 FROM b)",
+        "SELECT count(*) FROM a WHERE a.value % 2 NOT IN (SELECT b.value % 2 FROM b)",
+        // Rows without end.
+        "SELECT count(*) FROM (WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i FROM n) SELECT * FROM n)",
+        ENDLESS,
+    ] {
+        let series = "generate_series(1, 1000000)";
+        let sql = format!("WITH a AS (SELECT * FROM {series}), b AS (SELECT * FROM {series}) {sql}");
+        let answer = engine.query(&sql).await.unwrap();
+        for _ in 0..3 {
+            let plain = json(&engine, "SELECT sum(cost) AS cost FROM usage").await.unwrap();
+            assert_eq!(plain, r#"[{"cost":"0.300000000000003"}]"#, "{sql}");
+        }
+        assert_eq!(engine.status().await.unwrap().rows, Some(3));
+        drop(answer);
+        idle(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn a_join_that_meets_every_pair_is_stopped_within_a_batch() {
+    let mut lake = TestLake::with(&THREE).await;
+    // Long enough for all of them to be in the midst of their pairs: a batch has minutes of them.
+    lake.config.query.timeout = Duration::from_secs(4);
+    let engine = lake.engine();
+    let ask = async |join: &str| {
+        let series = "generate_series(1, 3000000)";
+        let sql =
+            format!("WITH a AS (SELECT * FROM {series}), b AS (SELECT * FROM {series}) SELECT count(*) FROM a {join}");
+        assert_eq!(kind(&engine, &sql).await, "timeout", "{sql}");
+    };
+    tokio::join!(
+        ask("JOIN b ON a.value + b.value = -7"),
+        ask("JOIN b ON a.value % 2 = b.value % 2 AND a.value + b.value = -7"),
+        ask("WHERE a.value % 2 IN (SELECT b.value % 2 FROM b WHERE b.value > 5)"),
+    );
+    idle(&engine).await;
+    assert_eq!(kind(&engine, "SELECT sum(cost) FROM usage").await, "ok");
+}
+
+#[tokio::test]
+async fn joins_answer_as_before_they_could_be_stopped() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for (sql, expected) in [
+        ("SELECT count(*) AS n FROM a, b WHERE a.value + b.value = 7", 6),
+        ("SELECT count(*) AS n FROM a LEFT JOIN b ON a.value + b.value = 7", 10),
+        ("SELECT count(*) AS n FROM a LEFT JOIN b ON true", 100),
+        ("SELECT count(*) AS n FROM a FULL JOIN b ON a.value + b.value = 7", 14),
+        ("SELECT count(*) AS n FROM a WHERE EXISTS (SELECT 1 FROM b WHERE a.value + b.value = 7)", 6),
+        ("SELECT count(*) AS n FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE a.value + b.value = 7)", 4),
+        ("SELECT count(*) AS n FROM a WHERE EXISTS (SELECT 1 FROM b)", 10),
+        ("SELECT count(*) AS n FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.value > 10)", 10),
+        ("SELECT count(*) AS n FROM a WHERE a.value IN (SELECT b.value * 2 FROM b)", 5),
+        ("SELECT count(*) AS n FROM a WHERE a.value NOT IN (SELECT b.value * 2 FROM b)", 5),
+        ("SELECT count(*) AS n FROM a WHERE a.value NOT IN (SELECT nullif(b.value, 1) FROM b)", 0),
+        (
+            "SELECT count(*) AS n FROM a WHERE a.value > 9 OR a.value IN (SELECT b.value * 2 FROM b WHERE b.value < 3)",
+            3,
+        ),
+        ("SELECT count(*) AS n FROM a JOIN b ON a.value % 2 = b.value % 2 AND a.value < b.value", 20),
+    ] {
+        let series = "generate_series(1, 10)";
+        let sql = format!("WITH a AS (SELECT * FROM {series}), b AS (SELECT * FROM {series}) {sql}");
+        assert_eq!(json(&engine, &sql).await.unwrap(), format!(r#"[{{"n":{expected}}}]"#), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_makes_much_of_little_is_bounded() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.memory_bytes = 64 << 20;
+    let engine = lake.engine();
+    for sql in [
+        "SELECT repeat('x', 2000000000)",
+        "SELECT length(repeat(team, 2000000000)) FROM usage",
+        "SELECT lpad('x', 2000000000)",
+        "SELECT rpad(team, 2000000000, 'yz') FROM usage",
+        "SELECT array_repeat(1, 2000000000)",
+        "SELECT array_repeat(array_repeat(1, 10000), 10000)",
+        "SELECT array_resize([1], 2000000000, 0)",
+        "SELECT range(1, 1000000000000)",
+        "SELECT generate_series(1000000000000)",
+        "SELECT generate_series(TIMESTAMP '1970-01-01', TIMESTAMP '2026-01-01', INTERVAL '1 microsecond')",
+        "SELECT replace(repeat('a', 1000000), 'a', repeat('b', 1000000))",
+        "SELECT regexp_replace(repeat('a', 1000000), 'a', repeat('b', 1000000), 'g')",
+        "WITH a AS (SELECT repeat('x', 5000000) AS s) SELECT length(concat(s, s)) FROM a",
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT n.i FROM n, (VALUES (1), (2)) AS two) SELECT count(*) FROM n",
+    ] {
+        let error = json(&engine, sql).await.unwrap_err();
+        assert_eq!(error.kind(), "memory_limit", "{sql}: {error}");
+        assert!(error.to_string().contains("query.memory_bytes = 67108864"), "{error}");
+    }
+    for (sql, expected) in [
+        ("SELECT repeat('-', 5) AS x", r#"[{"x":"-----"}]"#),
+        ("SELECT lpad(team, 8, '.') AS x FROM usage WHERE event_id = 'a'", r#"[{"x":"..search"}]"#),
+        ("SELECT replace('a-b', '-', '--') AS x", r#"[{"x":"a--b"}]"#),
+        ("SELECT concat(team, '/', event_id) AS x FROM usage WHERE event_id = 'a'", r#"[{"x":"search/a"}]"#),
+        ("SELECT cardinality(range(10, 0, -1)) AS x", r#"[{"x":10}]"#),
+        ("SELECT array_length(array_repeat('x', 3)) AS x", r#"[{"x":3}]"#),
+        (
+            "SELECT count(*) AS x FROM (SELECT unnest(generate_series(DATE '2020-01-01', DATE '2026-01-01', INTERVAL '1 day')))",
+            r#"[{"x":2193}]"#,
+        ),
+    ] {
+        assert_eq!(json(&engine, sql).await.unwrap(), expected, "{sql}");
+    }
 }

@@ -1,4 +1,5 @@
-//! The texts of a price book on disk. In: `prices.*` of the configuration. Out: texts, and the book they make.
+//! The texts of a price book on disk. In: `prices.*` of the configuration. Out: texts, and the book they make. Never writes
+//! and never looks again by itself: who wants news reads once more and compares.
 //!
 //! A book's directory needs `prices.csv`; names of providers and rates come from the book that ships where it has none of its
 //! own. Aliases do not: they name models of a `prices.csv`.

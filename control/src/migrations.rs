@@ -1,0 +1,72 @@
+//! Brings a database to the form that this version works with: numbered files, each run once, in one transaction.
+//!
+//! Processes that start together wait for each other; a database that a newer version made is refused.
+
+use sha2::{Digest, Sha256};
+
+use crate::db::{Pool, Tx, args};
+use crate::error::{Error, Result};
+
+struct Migration {
+    number: i64,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const MIGRATIONS: [Migration; 1] = [Migration {
+    number: 1,
+    sqlite: include_str!("../migrations/sqlite/0001_control.sql"),
+    postgres: include_str!("../migrations/postgres/0001_control.sql"),
+}];
+
+/// Runs what was not run yet.
+pub async fn run(pool: &Pool) -> Result<()> {
+    let mut tx = pool.begin().await?;
+    if let Tx::Postgres(_) = tx {
+        // Any number that is ours alone; it is let go with the transaction. Cast, for it returns no value of its own.
+        tx.rows("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)", args![7_355_608_413_i64]).await?;
+    }
+    tx.script(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)",
+    )
+    .await?;
+    let done = tx.rows("SELECT number, checksum FROM schema_migrations ORDER BY number", &[]).await?;
+    for row in &done {
+        let number = row.number(0)?;
+        let Some(known) = MIGRATIONS.iter().find(|migration| migration.number == number) else {
+            return Err(Error::Refused(format!(
+                "migration {number} was made by a newer version of spendstream; use that one"
+            )));
+        };
+        if checksum(known.text(&tx)) != row.text(1)? {
+            return Err(Error::Unreadable(format!("migration {number} was another text when it was run")));
+        }
+    }
+    for migration in MIGRATIONS.iter().skip(done.len()) {
+        let text = migration.text(&tx);
+        tx.script(text).await?;
+        let sql = "INSERT INTO schema_migrations (number, checksum) VALUES ($1, $2)";
+        tx.execute(sql, args![migration.number, checksum(text)]).await?;
+    }
+    tx.commit().await
+}
+
+impl Migration {
+    fn text(&self, tx: &Tx) -> &'static str {
+        match tx {
+            Tx::Sqlite(_) => self.sqlite,
+            Tx::Postgres(_) => self.postgres,
+        }
+    }
+}
+
+/// A fingerprint of a text.
+pub fn checksum(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

@@ -1,0 +1,201 @@
+//! Alerts fire once, notifications are claimed by one process at a time and outlive it.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use spendstream_control::alerts::{AlertFilter, Raised, Subject};
+use spendstream_control::notifications::{Delivery, DeliveryState};
+use spendstream_control::{Error, Store};
+use spendstream_schemas::alert::{Alert, Kind, Level};
+
+use crate::support::{Place, ann, at, scenarios};
+
+scenarios!(
+    an_alert_fires_once_whoever_raises_it,
+    the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold,
+    what_is_snoozed_is_kept_and_not_sent,
+    the_first_to_acknowledge_is_on_record,
+    history_is_filtered_and_paged,
+    a_delivery_is_tried_until_it_is_sent_or_given_up,
+    two_processes_never_hold_the_same_delivery,
+);
+
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+/// Budget `b`, 80 %, raised so many seconds after noon, with some fields changed.
+fn alert(id: &str, seconds: i64, change: Value) -> Alert {
+    let mut json = json!({
+        "id": id, "kind": "threshold_warning", "level": "warning", "budget_id": "b", "scope": {"team": "search"},
+        "title": "80 % of search", "message": "", "value": "80.5", "threshold": "80", "currency": "USD",
+        "period_start": at(0), "period_end": null, "event_time": at(0), "raised_at": at(seconds), "owner": null
+    });
+    json.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    serde_json::from_value(json).unwrap()
+}
+
+fn mail() -> Vec<Delivery> {
+    vec![Delivery { channel: "mail".to_owned(), target: String::new(), not_before: None }]
+}
+
+async fn raise(store: &Store, alert: &Alert) -> Raised {
+    store.alerts().raise(alert, HOUR, &mail()).await.unwrap()
+}
+
+async fn ids(store: &Store, filter: &AlertFilter) -> Vec<String> {
+    store.alerts().list(filter, 100).await.unwrap().alerts.into_iter().map(|found| found.alert.id).collect()
+}
+
+async fn an_alert_fires_once_whoever_raises_it(place: Place) {
+    let (one, two) = (place.open().await, place.open().await);
+    let the = alert("a1", 0, json!({}));
+    let (first, second) = tokio::join!(raise(&one, &the), raise(&two, &the));
+    let mut both = [first, second];
+    both.sort_by_key(|raised| *raised != Raised::New);
+    assert_eq!(both, [Raised::New, Raised::Known]);
+    one.close().await;
+    two.close().await;
+    let store = place.open().await;
+    assert_eq!(raise(&store, &the).await, Raised::Known);
+    assert_eq!(store.alerts().get("a1").await.unwrap().alert, the);
+    assert_eq!(store.notifications().list(Some("a1"), None, 10).await.unwrap().len(), 1);
+    store.close().await;
+}
+
+async fn the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold(place: Place) {
+    let store = place.open().await;
+    assert_eq!(raise(&store, &alert("a1", 0, json!({}))).await, Raised::New);
+    // The next period's, 59:59 later; it left nothing and may come again.
+    assert_eq!(raise(&store, &alert("a2", 3599, json!({}))).await, Raised::Guarded);
+    assert_eq!(store.alerts().get("a2").await, Err(Error::NotFound { what: "alert", id: "a2".to_owned() }));
+    for (id, change) in [
+        ("other budget", json!({"budget_id": "c"})),
+        ("other scope", json!({"scope": {"team": "ads"}})),
+        ("other kind", json!({"kind": "forecast_breach"})),
+        ("other threshold", json!({"threshold": "95"})),
+    ] {
+        assert_eq!(raise(&store, &alert(id, 3599, change)).await, Raised::New, "{id}");
+    }
+    assert_eq!(raise(&store, &alert("a2", 3600, json!({}))).await, Raised::New);
+    assert_eq!(raise(&store, &alert("a3", 3601, json!({}))).await, Raised::Guarded);
+    assert_eq!(store.notifications().list(None, None, 100).await.unwrap().len(), 6);
+    store.close().await;
+}
+
+async fn what_is_snoozed_is_kept_and_not_sent(place: Place) {
+    let store = place.open().await;
+    let raise_at = async |id: &str, seconds: i64| raise(&store, &alert(id, seconds, json!({}))).await;
+    assert_eq!(raise_at("a1", 0).await, Raised::New);
+    let like = Subject::LikeAlert("a1".to_owned());
+    store.alerts().snooze(&like, at(10_000), &ann(10)).await.unwrap();
+    assert_eq!(raise_at("a2", 4000).await, Raised::Snoozed);
+    assert!(store.alerts().get("a2").await.unwrap().snoozed);
+    assert_eq!(raise_at("a3", 10_000).await, Raised::New);
+    assert_eq!(store.notifications().list(None, None, 10).await.unwrap().len(), 2);
+    let nothing = Subject::Budget("none".to_owned());
+    let error = store.alerts().snooze(&nothing, at(1), &ann(0)).await.unwrap_err();
+    assert_eq!(error, Error::NotFound { what: "budget", id: "none".to_owned() });
+    let audit = store.audit().list(Some("alert"), Some("a1"), None, 10).await.unwrap();
+    assert_eq!((audit[0].action.as_str(), audit[0].after.clone()), ("snooze", Some(json!(at(10_000)))));
+    store.close().await;
+}
+
+async fn the_first_to_acknowledge_is_on_record(place: Place) {
+    let store = place.open().await;
+    raise(&store, &alert("a1", 0, json!({}))).await;
+    let seen = store.alerts().acknowledge("a1", Some("on it"), &ann(5)).await.unwrap();
+    assert_eq!((seen.acknowledged_at, seen.acknowledged_by.as_deref()), (Some(at(5)), Some("ann")));
+    let bob = spendstream_control::Act { who: "bob", now: at(6) };
+    assert_eq!(store.alerts().acknowledge("a1", None, &bob).await.unwrap(), seen);
+    let audit = store.audit().list(Some("alert"), None, None, 10).await.unwrap();
+    assert_eq!(audit.iter().map(|entry| entry.who.as_str()).collect::<Vec<_>>(), ["ann"]);
+    assert!(store.alerts().acknowledge("none", None, &bob).await.is_err());
+    store.close().await;
+}
+
+async fn history_is_filtered_and_paged(place: Place) {
+    let store = place.open().await;
+    for (id, seconds, change) in [
+        ("a1", 0, json!({"threshold": "50", "level": "info"})),
+        ("a2", 1, json!({"budget_id": "c", "level": "critical"})),
+        ("a3", 2, json!({"kind": "anomaly", "budget_id": null, "scope": {"team": "ads"}, "level": "emergency"})),
+        ("a4", 2, json!({"threshold": "95", "scope": {"team": "search", "user": "ann"}})),
+    ] {
+        assert_eq!(raise(&store, &alert(id, seconds, change)).await, Raised::New);
+    }
+    store.alerts().acknowledge("a2", None, &ann(9)).await.unwrap();
+    let all = AlertFilter::default;
+    assert_eq!(ids(&store, &all()).await, ["a4", "a3", "a2", "a1"]);
+    assert_eq!(ids(&store, &AlertFilter { level: Some(Level::Critical), ..all() }).await, ["a3", "a2"]);
+    assert_eq!(ids(&store, &AlertFilter { kind: Some(Kind::Anomaly), ..all() }).await, ["a3"]);
+    assert_eq!(ids(&store, &AlertFilter { budget_id: Some("c".to_owned()), ..all() }).await, ["a2"]);
+    assert_eq!(ids(&store, &AlertFilter { acknowledged: Some(false), ..all() }).await, ["a4", "a3", "a1"]);
+    assert_eq!(ids(&store, &AlertFilter { acknowledged: Some(true), ..all() }).await, ["a2"]);
+    assert_eq!(ids(&store, &AlertFilter { since: Some(at(1)), until: Some(at(2)), ..all() }).await, ["a2"]);
+    let team = |value: &str| vec![("team".parse().unwrap(), value.to_owned())];
+    assert_eq!(ids(&store, &AlertFilter { scope: team("search"), ..all() }).await, ["a4", "a2", "a1"]);
+    let (mut paged, mut filter) = (Vec::new(), all());
+    for _ in 0..4 {
+        let page = store.alerts().list(&filter, 1).await.unwrap();
+        paged.extend(page.alerts.into_iter().map(|found| found.alert.id));
+        filter.after = page.next;
+    }
+    assert_eq!(paged, ["a4", "a3", "a2", "a1"]);
+    assert_eq!(store.alerts().list(&filter, 1).await.unwrap().next, None);
+    store.close().await;
+}
+
+async fn a_delivery_is_tried_until_it_is_sent_or_given_up(place: Place) {
+    let store = place.open().await;
+    raise(&store, &alert("a1", 0, json!({}))).await;
+    let (log, minute) = (store.notifications(), TimeDelta::minutes(1));
+    let claim = async |seconds: i64| log.claim_due("mail", at(seconds), "p1", minute, 10).await.unwrap();
+    assert_eq!(log.next_due().await, Ok(Some(at(0))));
+    assert_eq!(log.claim_due("sms", at(0), "p1", minute, 10).await, Ok(vec![]));
+    let first = claim(0).await;
+    assert_eq!((first.len(), first[0].attempts, first[0].alert.id.as_str()), (1, 0, "a1"));
+    let id = first[0].id.as_str();
+    assert_eq!(claim(59).await, []);
+    assert_eq!(log.failed(id, "p1", "connection refused", at(300), at(1)).await, Ok(true));
+    assert_eq!(claim(299).await, []);
+    // The process dies with this claim; after the lease another has it, and the first may no longer say anything.
+    assert_eq!(claim(300).await.len(), 1);
+    let other = log.claim_due("mail", at(360), "p2", minute, 10).await.unwrap();
+    assert_eq!((other.len(), other[0].attempts), (1, 1));
+    assert_eq!(log.sent(id, "p1", at(361)).await, Ok(false));
+    assert_eq!(log.given_up(id, "p2", "refused for good", at(362)).await, Ok(true));
+    store.close().await;
+
+    let store = place.open().await;
+    let lines = store.notifications().list(Some("a1"), Some(DeliveryState::GivenUp), 10).await.unwrap();
+    assert_eq!((lines[0].attempts, lines[0].error.as_deref()), (2, Some("refused for good")));
+    assert_eq!(store.notifications().claim_due("mail", at(9999), "p1", minute, 10).await, Ok(vec![]));
+    assert_eq!(store.notifications().next_due().await, Ok(None));
+    store.close().await;
+}
+
+async fn two_processes_never_hold_the_same_delivery(place: Place) {
+    let (one, two) = (place.open().await, place.open().await);
+    for number in 0..40 {
+        raise(&one, &alert(&format!("a{number:02}"), 0, json!({"threshold": number.to_string()}))).await;
+    }
+    let claim = async |store: &Store, owner: &str| {
+        let mut held = Vec::new();
+        while held.len() < 40 {
+            let more = store.notifications().claim_due("mail", at(1), owner, HOUR, 3).await.unwrap();
+            if more.is_empty() {
+                break;
+            }
+            held.extend(more.into_iter().map(|claimed| claimed.id));
+        }
+        held
+    };
+    let (mut held, others) = tokio::join!(claim(&one, "p1"), claim(&two, "p2"));
+    held.extend(others);
+    // What a race left over is due still.
+    held.extend(claim(&one, "p1").await);
+    held.sort();
+    let before = held.len();
+    held.dedup();
+    assert_eq!((held.len(), before), (40, 40));
+    one.close().await;
+    two.close().await;
+}

@@ -1,0 +1,59 @@
+//! Databases for the tests: a `SQLite` file, and a real PostgreSQL that is started once and gone with the process.
+
+pub mod postgres;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use spendstream_control::{Act, Store};
+
+/// 15 June 2026, noon, and so many seconds.
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    "2026-06-15T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(seconds)
+}
+
+/// Ann, so many seconds after noon.
+pub fn ann(seconds: i64) -> Act<'static> {
+    Act { who: "ann", now: at(seconds) }
+}
+
+/// Where a test's own, empty database is. Opening it again finds what was written.
+pub struct Place {
+    pub url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { url: format!("sqlite:{}/control.db", folder.path().display()), _folder: Some(folder) }
+    }
+
+    /// `None` where there is no PostgreSQL and need not be.
+    pub async fn postgres(name: &str) -> Option<Self> {
+        Some(Self { url: postgres::database(name).await?, _folder: None })
+    }
+
+    pub async fn open(&self) -> Store {
+        Store::open(&self.url).await.unwrap()
+    }
+}
+
+/// Runs each scenario against both databases: one test per scenario and database.
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::support::Place::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(place) = crate::support::Place::postgres(stringify!($name)).await {
+                    super::$name(place).await;
+                }
+            })*
+        }
+    };
+}
+pub(crate) use scenarios;

@@ -1,0 +1,113 @@
+//! Who is told and when, as tables of alerts and expected deliveries.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use spendstream_schemas::alert::{Alert, Kind, Level};
+use spendstream_schemas::budget::ResolvedScope;
+use spendstream_schemas::config::Config;
+
+use super::{Routes, plan};
+use crate::desk::test_alert;
+
+const CHANNELS: &str = r#"
+[[notify.channels]]
+kind = "email"
+name = "mail"
+host = "localhost"
+from = "a@example.org"
+to = ["b@example.org"]
+[[notify.channels]]
+kind = "slack"
+name = "chat"
+url = "https://example.org/x"
+[[notify.channels]]
+kind = "sms"
+name = "sms"
+url = "https://example.org/x"
+to = ["+1", "+2"]
+body = "{text}"
+[[notify.channels]]
+kind = "pagerduty"
+name = "duty"
+routing_key = "k"
+"#;
+
+const NOW: &str = "2026-06-10T21:03:20Z";
+
+fn alert(level: Level, kind: Kind, team: &str) -> Alert {
+    let scope = ResolvedScope::new([("team".parse().unwrap(), Some(team.to_owned()))]);
+    Alert { level, kind, scope, owner: Some("Ann <ann@example.org>".into()), ..test_alert(NOW.parse().unwrap()) }
+}
+
+/// Each delivery as `channel[/target] [@time] [#digest]`, the time only where it is not now.
+fn check(routes: &str, alert: &Alert, expected: &[&str]) {
+    let config: Config = toml::from_str(&format!("[notify]\ndefault_channels = ['chat']\n{CHANNELS}{routes}")).unwrap();
+    config.validate().unwrap();
+    let now: DateTime<Utc> = NOW.parse().unwrap();
+    let planned: Vec<String> = plan(alert, &Routes::new(&config.notify), now)
+        .into_iter()
+        .map(|one| {
+            let target = one.target.map(|target| format!("/{target}")).unwrap_or_default();
+            let time =
+                if one.not_before == now { String::new() } else { format!(" @{}", one.not_before.format("%dT%H:%M")) };
+            let digest = one.digest_key.map(|key| format!(" #{key}")).unwrap_or_default();
+            format!("{}{target}{time}{digest}", one.channel)
+        })
+        .collect();
+    assert_eq!(planned, expected);
+}
+
+const SEARCH: &str = "[[notify.routes]]\nname = 'r'\nlevel = 'warning'\nscope = { team = 'search' }\nchannels = ['duty', 'sms']\nowner_by = 'mail'\n";
+
+#[test]
+fn level_scope_and_kind_choose_and_the_rest_goes_to_the_default() {
+    let warning = alert(Level::Warning, Kind::ThresholdWarning, "search");
+    check(SEARCH, &warning, &["duty", "mail/Ann <ann@example.org>"]);
+    check(
+        SEARCH,
+        &alert(Level::Emergency, Kind::LimitReached, "search"),
+        &["duty", "mail/Ann <ann@example.org>", "sms/+1", "sms/+2"],
+    );
+    check(SEARCH, &alert(Level::Info, Kind::ThresholdWarning, "search"), &["chat"]);
+    check(SEARCH, &alert(Level::Warning, Kind::ThresholdWarning, "ads"), &["chat"]);
+    check(&format!("{SEARCH}kinds = ['anomaly']\n"), &warning, &["chat"]);
+}
+
+#[test]
+fn an_owner_that_is_no_address_leaves_it_to_the_channel() {
+    let mut nobody = alert(Level::Warning, Kind::ThresholdWarning, "search");
+    nobody.owner = Some("team search".into());
+    check(SEARCH, &nobody, &["duty", "mail"]);
+}
+
+#[test]
+fn a_channel_that_two_routes_name_is_used_once_at_the_earlier_time() {
+    let two = "[[notify.routes]]\nname = 'a'\nchannels = ['chat']\nquiet = { from = '22:00', until = '07:00', timezone = 'Europe/Berlin' }\n\
+               [[notify.routes]]\nname = 'b'\nchannels = ['chat', 'mail']\n";
+    check(two, &alert(Level::Info, Kind::Anomaly, "x"), &["chat", "mail"]);
+}
+
+#[test]
+fn quiet_hours_and_digests_hold_back_what_is_not_critical() {
+    let quiet = "[[notify.routes]]\nname = 'q'\nchannels = ['chat', 'duty', 'sms']\nquiet = { from = '22:00', until = '07:00', timezone = 'Europe/Berlin' }\n";
+    let (warning, critical) = (alert(Level::Warning, Kind::Anomaly, "x"), alert(Level::Critical, Kind::Anomaly, "x"));
+    check(quiet, &warning, &["chat @11T05:00", "duty @11T05:00"]);
+    check(quiet, &critical, &["chat", "duty", "sms/+1", "sms/+2"]);
+    let held = format!("{quiet}hold_critical = true\n");
+    check(&held, &critical, &["chat @11T05:00", "duty @11T05:00", "sms/+1 @11T05:00", "sms/+2 @11T05:00"]);
+    let digest = "[[notify.routes]]\nname = 'd'\nchannels = ['chat', 'duty']\ndigest = '15m'\n";
+    check(digest, &warning, &["chat @10T21:15 #d@1781126100", "duty"]);
+    check(digest, &critical, &["chat", "duty"]);
+    // What the night held back is one message in the morning.
+    check(&format!("{quiet}digest = '15m'\n"), &warning, &["chat @11T05:00 #q@1781154000", "duty @11T05:00"]);
+}
+
+#[test]
+fn a_recovery_goes_where_its_alert_went() {
+    let mut recovery = alert(Level::Info, Kind::Recovery, "search");
+    check(SEARCH, &recovery, &["duty", "mail/Ann <ann@example.org>"]);
+    recovery.details = json!({"recovers": {"kind": "threshold_warning", "level": "info"}});
+    check(SEARCH, &recovery, &["chat"]);
+    recovery.details = json!({"recovers": {"kind": "limit_reached", "level": "emergency"}});
+    check(SEARCH, &recovery, &["duty", "mail/Ann <ann@example.org>", "sms/+1", "sms/+2"]);
+}

@@ -1,0 +1,6 @@
+//! What the scenarios share.
+
+pub mod log;
+pub mod mail_servers;
+pub mod receiver;
+pub mod sample;

@@ -1,0 +1,218 @@
+//! Where each partition of an assignment starts. In: the committer's answer and the broker's range; out: `assign`, workers told,
+//! partitions that must not be read stopped loudly.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use spendstream_schemas::config::{KafkaConfig, KafkaStart};
+use spendstream_schemas::ids::{OffsetRange, SourcePartition};
+use tokio::sync::oneshot;
+
+use super::batching::{Batching, Recreated};
+use super::consumer::Intake;
+use crate::batch::RawBatch;
+use crate::committer::{Position, Question};
+use crate::worker::ToWorker;
+
+/// Bound of a question to the broker about its offsets.
+const WATERMARKS: Duration = Duration::from_secs(10);
+
+/// Why a partition does not start.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    Retry(String),
+    Stop(String),
+}
+
+/// How a partition starts.
+#[derive(Debug, PartialEq, Eq)]
+struct Beginning {
+    /// The first offset that counts.
+    from: i64,
+    /// The message before it, which must be the one that was committed: its offset and its timestamp by the lake.
+    before: Option<(i64, i64)>,
+    /// The first offset that is read: `before`, where the broker still has it.
+    first: i64,
+}
+
+/// Decides by the lake's next offset, if there is one, the timestamp of the message before it, and what the broker has.
+fn beginning(
+    kafka: &KafkaConfig,
+    source: &SourcePartition,
+    (low, high): (i64, i64),
+    committed: Option<i64>,
+    last_timestamp_ms: Option<i64>,
+) -> Result<Beginning, Refusal> {
+    let Some(from) = committed else {
+        let from = if kafka.start == KafkaStart::Latest { high } else { low };
+        return Ok(Beginning { from, before: None, first: from });
+    };
+    if !(low..=high).contains(&from) {
+        return Err(Refusal::Stop(format!(
+            "partition {} of topic '{}' stops: the lake's next offset is {from}, the broker has {low} to {high}. If the topic was \
+             re-created or replaced, start again with a new kafka.cluster (now '{}'); if messages expired before they were read, they are lost",
+            source.partition, source.topic, source.cluster
+        )));
+    }
+    let before = last_timestamp_ms.filter(|_| from > 0).map(|known| (from - 1, known));
+    let first = before.map_or(from, |(offset, _)| offset.max(low));
+    Ok(Beginning { from, before, first })
+}
+
+impl Intake {
+    pub(super) fn ask_positions(&mut self) {
+        let generation = self.next_generation();
+        self.partitions.clear();
+        self.held = None;
+        let (reply, answer) = oneshot::channel();
+        let partitions = self.owned.iter().map(|id| Arc::new(self.source(*id))).collect();
+        // A question of an older generation is dropped by the committer, so there is always room soon.
+        if self.wires.questions.blocking_send(Question { partitions, generation, reply }).is_ok() {
+            self.positions = Some(answer);
+        }
+    }
+
+    fn source(&self, partition: i32) -> SourcePartition {
+        SourcePartition {
+            cluster: self.config.kafka.cluster.clone(),
+            topic: self.config.kafka.topic.clone(),
+            partition,
+        }
+    }
+
+    pub(super) fn answers(&mut self) {
+        let Some(waiting) = &mut self.positions else { return };
+        match waiting.try_recv() {
+            Ok(positions) => {
+                self.positions = None;
+                self.start(positions);
+            }
+            Err(oneshot::error::TryRecvError::Empty) => {}
+            Err(oneshot::error::TryRecvError::Closed) => self.positions = None,
+        }
+    }
+
+    /// Starts reading where the lake says.
+    fn start(&mut self, positions: Vec<Position>) {
+        let generation = *self.wires.generation.borrow();
+        let mut assignment = TopicPartitionList::new();
+        let mut failure = None;
+        for Position { source, committed, last_timestamp_ms, horizon } in positions {
+            let range = self.watermarks(&source);
+            let found =
+                range.and_then(|range| beginning(&self.config.kafka, &source, range, committed, last_timestamp_ms));
+            let Beginning { from, before, first } = match found {
+                Ok(beginning) => beginning,
+                Err(Refusal::Retry(why)) => {
+                    tracing::warn!(partition = source.partition, "{why}; trying again");
+                    return self.ask_positions();
+                }
+                Err(Refusal::Stop(why)) => {
+                    tracing::error!(partition = source.partition, "{why}");
+                    self.wires.metrics.stopped.with_label_values(&[&source.partition.to_string()]).set(1);
+                    failure = Some(why);
+                    continue;
+                }
+            };
+            let partition = source.partition;
+            self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(0);
+            let told = ToWorker::Assign { partition, generation, horizon };
+            if self.wires.workers[self.worker(partition)].blocking_send(told).is_err() {
+                return;
+            }
+            if committed.is_none() && self.config.kafka.start == KafkaStart::Latest && !self.mark_start(&source, from) {
+                return;
+            }
+            if assignment.add_partition_offset(&source.topic, partition, Offset::Offset(first)).is_ok() {
+                self.partitions.insert(partition, Batching::new(source, generation, from, before));
+            }
+        }
+        self.reading(&assignment, failure);
+    }
+
+    fn reading(&self, assignment: &TopicPartitionList, failure: Option<String>) {
+        if let Err(error) = self.consumer.assign(assignment) {
+            tracing::error!(%error, "kafka refused the assignment");
+        }
+        // librdkafka keeps a partition paused through a rebalance: without this, what a flush or a full queue paused stays so.
+        self.pause(false);
+        self.wires.status.set_failure(failure);
+        self.wires.metrics.assigned.set(i64::try_from(self.partitions.len()).unwrap_or(i64::MAX));
+        self.wires.status.set_consuming(true);
+        tracing::info!(partitions = self.partitions.len(), "reading");
+    }
+
+    /// Where "latest" was is written down at once: what comes while nobody reads is not skipped at the next start.
+    fn mark_start(&self, source: &Arc<SourcePartition>, from: i64) -> bool {
+        let Ok(range) = OffsetRange::new(from, from) else { return false };
+        let generation = *self.wires.generation.borrow();
+        let empty = RawBatch { source: Arc::clone(source), generation, range, bytes: Vec::new(), messages: Vec::new() };
+        self.wires.workers[self.worker(source.partition)].blocking_send(ToWorker::Batch(empty)).is_ok()
+    }
+
+    pub(super) fn stop_recreated(&mut self, partition: i32, recreated: Recreated) {
+        let Recreated { offset, known, found } = recreated;
+        let why = format!(
+            "partition {partition} of topic '{}' stops: its message at offset {offset} is not the one in the lake (timestamp {found:?} instead of \
+             {known}), so the topic was re-created or replaced; start again with a new kafka.cluster (now '{}')",
+            self.config.kafka.topic, self.config.kafka.cluster
+        );
+        tracing::error!(partition, "{why}");
+        self.partitions.remove(&partition);
+        self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(1);
+        self.wires.status.set_failure(Some(why));
+        let mut stopped = TopicPartitionList::new();
+        stopped.add_partition(&self.config.kafka.topic, partition);
+        if let Err(error) = self.consumer.pause(&stopped) {
+            tracing::debug!(%error, "pausing a stopped partition");
+        }
+    }
+
+    /// The offsets that the broker has: the first, and the one after the last.
+    fn watermarks(&self, source: &SourcePartition) -> Result<(i64, i64), Refusal> {
+        self.consumer
+            .fetch_watermarks(&source.topic, source.partition, WATERMARKS)
+            .map_err(|error| Refusal::Retry(format!("the broker does not say its offsets: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spendstream_schemas::config::{KafkaConfig, KafkaStart};
+    use spendstream_schemas::ids::SourcePartition;
+
+    use super::{Beginning, Refusal, beginning};
+
+    fn check(start: KafkaStart, committed: Option<i64>, known: Option<i64>, expected: (i64, Option<(i64, i64)>, i64)) {
+        let kafka = KafkaConfig { start, ..KafkaConfig::default() };
+        let source = SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 3 };
+        let (from, before, first) = expected;
+        let found = beginning(&kafka, &source, (10, 20), committed, known);
+        assert_eq!(found, Ok(Beginning { from, before, first }), "{committed:?} {known:?}");
+    }
+
+    #[test]
+    fn a_partition_starts_where_the_lake_says_or_else_where_it_is_configured() {
+        use KafkaStart::{Earliest, Latest};
+        check(Earliest, None, None, (10, None, 10));
+        check(Latest, None, None, (20, None, 20));
+        check(Latest, Some(15), None, (15, None, 15));
+        check(Earliest, Some(15), Some(7), (15, Some((14, 7)), 14));
+        check(Earliest, Some(20), Some(7), (20, Some((19, 7)), 19));
+        // The message before has expired: there is nothing to compare.
+        check(Earliest, Some(10), Some(7), (10, Some((9, 7)), 10));
+    }
+
+    #[test]
+    fn an_offset_that_the_broker_does_not_have_stops_the_partition() {
+        let source = SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 3 };
+        for offset in [9, 21] {
+            let found = beginning(&KafkaConfig::default(), &source, (10, 20), Some(offset), None);
+            let Err(Refusal::Stop(why)) = found else { panic!("{found:?}") };
+            assert!(why.starts_with("partition 3 of topic 't' stops: the lake's next offset is "), "{why}");
+            assert!(why.contains(&format!("{offset}, the broker has 10 to 20")), "{why}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `spendstream alerts …`: the history of alerts, acknowledging and snoozing them.
+
+use std::process::ExitCode;
+
+use spendstream_control::alerts::{AlertFilter, StoredAlert, Subject};
+use spendstream_schemas::alert::{Kind, Level};
+use spendstream_schemas::config::Config;
+
+use super::control::{
+    Output, Session, one_error, pair, print_json, print_rows, show_time, time_or_duration, with_store,
+};
+
+/// Subcommands of `spendstream alerts`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List alerts, newest first.
+    List(List),
+    /// Say that an alert was seen.
+    Ack {
+        id: String,
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Send nothing about an alert's subject for a time; alerts are still kept.
+    Snooze {
+        /// The alert's id, or a budget's with --budget.
+        id: String,
+        /// All alerts of the budget with that id.
+        #[arg(long)]
+        budget: bool,
+        /// A time, or a duration from now such as 2h.
+        #[arg(long, value_name = "TIME")]
+        until: String,
+    },
+}
+
+/// Which alerts, and how they are printed.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// This level or a more urgent one: info, warning, critical, emergency.
+    #[arg(long)]
+    level: Option<Level>,
+    /// Such as `threshold_warning` or `anomaly`.
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// Of the budget with this id.
+    #[arg(long, value_name = "ID")]
+    budget: Option<String>,
+    /// Only those that nobody acknowledged.
+    #[arg(long)]
+    open: bool,
+    /// Only those whose scope has this: `team=search`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    scope: Vec<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    with_store(&config, |session| act(command, session))
+}
+
+async fn act(command: Command, session: Session) -> anyhow::Result<()> {
+    match command {
+        Command::List(args) => list(args, &session).await,
+        Command::Ack { id, note } => {
+            let seen = session.store.alerts().acknowledge(&id, note.as_deref(), &session.act()).await;
+            print_json(&seen.map_err(one_error)?)
+        }
+        Command::Snooze { id, budget, until } => {
+            let until = time_or_duration(&until, session.now)?;
+            let subject = if budget { Subject::Budget(id) } else { Subject::LikeAlert(id) };
+            session.store.alerts().snooze(&subject, until, &session.act()).await.map_err(one_error)?;
+            println!("snoozed until {}", show_time(until));
+            Ok(())
+        }
+    }
+}
+
+async fn list(args: List, session: &Session) -> anyhow::Result<()> {
+    let mut filter = AlertFilter {
+        kind: args.kind,
+        level: args.level,
+        budget_id: args.budget,
+        acknowledged: args.open.then_some(false),
+        ..AlertFilter::default()
+    };
+    for text in &args.scope {
+        let (name, value) = pair(text)?;
+        filter.scope.push((name.parse()?, value.to_owned()));
+    }
+    let page = session.store.alerts().list(&filter, args.limit).await.map_err(one_error)?;
+    let row = |found: &StoredAlert| {
+        let alert = &found.alert;
+        vec![
+            alert.id.clone(),
+            show_time(alert.raised_at),
+            alert.level.to_string(),
+            alert.kind.to_string(),
+            alert.scope.to_string(),
+            alert.title.clone(),
+            found.acknowledged_by.clone().unwrap_or_default(),
+        ]
+    };
+    let columns = ["id", "raised_at", "level", "kind", "scope", "title", "acknowledged_by"];
+    print_rows(&columns, &page.alerts.iter().map(row).collect::<Vec<_>>(), &args.output)
+}

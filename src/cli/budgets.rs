@@ -1,0 +1,142 @@
+//! `spendstream budgets …`: lists, shows and changes budgets in the control store. Prints them, or what became of them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+use spendstream_control::budget_file;
+use spendstream_control::budgets::BudgetFilter;
+use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeValue};
+use spendstream_schemas::config::Config;
+
+use super::control::{Output, Session, one_error, pair, print_json, print_rows, with_store};
+
+/// Subcommands of `spendstream budgets`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List budgets.
+    List(List),
+    /// Show one.
+    Show { id: String },
+    /// Make one: `name="search team" scope.team=search period=monthly amount=100.00`.
+    Create {
+        /// Fields of POST /v1/budgets; lists and objects as JSON.
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        fields: Vec<String>,
+    },
+    /// Change fields of one; `FIELD=null` puts the default back.
+    Update {
+        id: String,
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        fields: Vec<String>,
+    },
+    /// Make one inactive; its history stays.
+    Delete { id: String },
+    /// Count from now on: what was spent in the running period no longer counts.
+    Reset { id: String },
+    /// Make the budgets of a TOML file exactly those of the store that came from a file.
+    Apply { file: PathBuf },
+}
+
+/// Which budgets, and how they are printed.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Inactive ones too.
+    #[arg(long)]
+    all: bool,
+    /// Only those whose scope says this: `team=search`, `user=*`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    scope: Vec<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    let currency = config.lake.currency.clone();
+    with_store(&config, |session| act(command, session, currency))
+}
+
+async fn act(command: Command, session: Session, currency: String) -> anyhow::Result<()> {
+    let (budgets, act) = (session.store.budgets(), session.act());
+    let changed = match command {
+        Command::List(args) => return list(&args, &session).await,
+        Command::Apply { file } => {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(&file).with_context(|| format!("reading {name}"))?;
+            let drafts = budget_file::read(&text, &name).map_err(one_error)?;
+            return print_json(&budgets.apply("file", &drafts, &currency, &act).await.map_err(one_error)?);
+        }
+        Command::Show { id } => budgets.get(&id).await,
+        Command::Create { fields } => budgets.create(&draft(&fields)?, &currency, &act).await,
+        Command::Update { id, fields } => budgets.update(&id, &draft(&fields)?, &currency, &act).await,
+        Command::Delete { id } => budgets.delete(&id, &act).await,
+        Command::Reset { id } => budgets.reset(&id, &act).await,
+    };
+    print_json(&changed.map_err(one_error)?)
+}
+
+async fn list(args: &List, session: &Session) -> anyhow::Result<()> {
+    let mut filter = BudgetFilter { active: (!args.all).then_some(true), scope: Vec::new() };
+    for text in &args.scope {
+        let (name, value) = pair(text)?;
+        let value = if value == "*" { ScopeValue::Each } else { ScopeValue::Is(value.to_owned()) };
+        filter.scope.push((name.parse()?, value));
+    }
+    let budgets = session.store.budgets().list(&filter).await.map_err(one_error)?;
+    let row = |budget: &Budget| {
+        let hard = if budget.hard_limit { "hard" } else { "" };
+        let active = if budget.active { "" } else { "inactive" };
+        vec![
+            budget.id.clone(),
+            budget.name.clone(),
+            budget.scope.to_string(),
+            budget.period.period.to_string(),
+            budget.amount.to_string(),
+            budget.currency.clone(),
+            hard.to_owned(),
+            active.to_owned(),
+        ]
+    };
+    let columns = ["id", "name", "scope", "period", "amount", "currency", "limit", "state"];
+    print_rows(&columns, &budgets.iter().map(row).collect::<Vec<_>>(), &args.output)
+}
+
+/// `FIELD=VALUE` as a draft: `scope.team=search` is a part of `scope`; what looks like JSON is JSON, the rest is text.
+fn draft(fields: &[String]) -> anyhow::Result<BudgetDraft> {
+    let mut draft = Map::new();
+    for text in fields {
+        let (name, value) = pair(text)?;
+        if let Some(dimension) = name.strip_prefix("scope.") {
+            let scope = draft.entry("scope").or_insert_with(|| Value::Object(Map::new()));
+            let scope = scope.as_object_mut().context("scope is given both as a whole and in parts")?;
+            scope.insert(dimension.to_owned(), Value::String(value.to_owned()));
+            continue;
+        }
+        let is_json = value.starts_with(['{', '[']) || ["true", "false", "null"].contains(&value);
+        let value = if is_json {
+            serde_json::from_str(value).with_context(|| format!("{name} is no JSON"))?
+        } else {
+            Value::String(value.to_owned())
+        };
+        draft.insert(name.to_owned(), value);
+    }
+    Ok(BudgetDraft(draft))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn fields_become_a_draft() {
+        let fields = ["name=a=b", "scope.team=search", "scope.tags.env=prod", "thresholds=[50, 80]", "hard_limit=true"];
+        let draft = super::draft(&fields.map(str::to_owned)).unwrap();
+        assert_eq!(
+            serde_json::to_value(draft).unwrap(),
+            json!({"name": "a=b", "scope": {"team": "search", "tags.env": "prod"}, "thresholds": [50, 80], "hard_limit": true})
+        );
+        assert!(super::draft(&["name".to_owned()]).is_err());
+        assert!(super::draft(&["thresholds=[50".to_owned()]).is_err());
+    }
+}
