@@ -14,6 +14,7 @@ pub mod batch;
 pub mod budget;
 pub mod columns;
 pub mod committer;
+pub mod control;
 pub mod dead_letter;
 pub mod decode;
 pub mod dedupe;

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub book_reloads: IntCounterVec,
     pub checkpoint_failures: IntCounter,
     pub live: LiveMetrics,
+    pub alerts: IntCounterVec,
+    pub deliveries: IntCounterVec,
     unpriced_series: AtomicU64,
     cost: Mutex<Amount>,
 }
@@ -164,6 +166,18 @@ impl Metrics {
                 "spendstream_price_book_reloads_total",
                 "Price books taken or refused.",
                 &["outcome"],
+            )?,
+            alerts: counters(
+                r,
+                "spendstream_alerts_total",
+                "Alerts that budgets and detectors found: new ones, and those that were told before.",
+                &["kind", "outcome"],
+            )?,
+            deliveries: counters(
+                r,
+                "spendstream_deliveries_total",
+                "Attempts to deliver an alert, by what became of them.",
+                &["channel", "outcome"],
             )?,
             checkpoint_failures: counter(
                 r,

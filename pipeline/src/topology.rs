@@ -19,8 +19,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aggregate::live::{Feed, Live};
 use crate::aggregate::load::LakeLoader;
-use crate::aggregate::thread::{self, LiveThread, Nobody, ToLive};
+use crate::aggregate::thread::{self, LiveThread, ToLive};
 use crate::batch::Generation;
+use crate::control::{self, start::Ends};
 use crate::committer::{self, CommitLoop, Question, ToCommitter};
 use crate::dead_letter::DeadLetters;
 use crate::http;
@@ -67,6 +68,7 @@ pub struct Running {
     live: Live,
     live_thread: JoinHandle<()>,
     committer: tokio::task::JoinHandle<()>,
+    control: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -132,6 +134,7 @@ impl Running {
         tokio::task::spawn_blocking(move || live.join().map_err(|_| anyhow::anyhow!("the live totals panicked")))
             .await
             .context("waiting for the live totals")??;
+        self.control.await.context("waiting for the control store's tasks")?;
         self.server.abort();
         Ok(())
     }
@@ -155,10 +158,21 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic).map_err(client::refused)?;
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
-    // The last thing that can fail for a reason outside: before any thread runs.
-    let (address, server) = http::serve(config, &metrics, &status).await?;
-
+    let live = Live::new(&config.live);
+    let Ends { live: budgets, watchman, alerts } = control::start::prepare(config, &live, &book);
+    // The last things that can fail for a reason outside: before any thread runs.
+    let (address, server) = http::serve(config, &metrics, &status, &budgets).await?;
     let (stop, stopping) = watch::channel(false);
+    let wires = control::start::Wires {
+        live: budgets,
+        totals: live.clone(),
+        lake: lake.clone(),
+        alerts,
+        metrics: Arc::clone(&metrics),
+        stop: stopping.clone(),
+    };
+    let control = control::start::start(config, wires).await?;
+
     let (generation, generations) = watch::channel(Generation(0));
     let (fence, fenced) = watch::channel(None);
     let (cut_sender, cuts) = mpsc::channel::<ToCommitter>(CUTS);
@@ -166,9 +180,23 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let (row_sender, rows) = mpsc::channel::<ToWriter>(config.pipeline.queue_batches);
 
     let (live_sender, to_live) = mpsc::channel::<ToLive>(config.live.queue_batches);
-    let live = Live::new(&config.live);
-    let live_thread =
-        spawn_live(config, &live, &lake, &metrics, generations.clone(), live_sender.downgrade(), to_live)?;
+    let feed = LakeLoader {
+        lake: lake.clone(),
+        memory: config.live.load_memory_bytes,
+        runtime: Handle::current(),
+        out: live_sender.downgrade(),
+    };
+    let wires = thread::Wires {
+        view: live.view(),
+        plan: live.plans(),
+        generation: generations.clone(),
+        loader: Box::new(feed),
+        observer: Box::new(watchman),
+        metrics: Arc::clone(&metrics),
+    };
+    let live_thread = LiveThread::new(&config.live, wires);
+    let runtime = Handle::current();
+    let live_thread = spawn("live", move || live_thread.run(to_live, &runtime))?;
 
     watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(
@@ -203,7 +231,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let intake = Intake::new(kafka, config.clone(), wires);
     threads.push(spawn("intake", move || intake.run())?);
     watch_book(reloader, config, &metrics);
-    Ok(Running { address, metrics, status, stop, threads, live, live_thread, committer, server })
+    Ok(Running { address, metrics, status, stop, threads, live, live_thread, committer, control, server })
 }
 
 async fn open_book(config: &Config) -> anyhow::Result<(Reloader, CurrentBook)> {
@@ -259,30 +287,6 @@ fn spawn_workers(
         senders.push(sender);
     }
     Ok(senders)
-}
-
-fn spawn_live(
-    config: &Config,
-    live: &Live,
-    lake: &Lake,
-    metrics: &Arc<Metrics>,
-    generation: watch::Receiver<Generation>,
-    sender: mpsc::WeakSender<ToLive>,
-    inbox: mpsc::Receiver<ToLive>,
-) -> anyhow::Result<JoinHandle<()>> {
-    let runtime = Handle::current();
-    let loader =
-        LakeLoader { lake: lake.clone(), memory: config.live.load_memory_bytes, runtime: runtime.clone(), out: sender };
-    let wires = thread::Wires {
-        view: live.view(),
-        plan: live.plans(),
-        generation,
-        loader: Box::new(loader),
-        observer: Box::new(Nobody),
-        metrics: Arc::clone(metrics),
-    };
-    let thread = LiveThread::new(&config.live, wires);
-    spawn("live", move || thread.run(inbox, &runtime))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {

@@ -2,6 +2,7 @@
 //!
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
+mod alerts;
 mod decide;
 mod directory;
 mod live;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use alerts::AlertsConfig;
 pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
 pub use directory::{BudgetsConfig, DirectoryConfig};
 pub use live::LiveConfig;
@@ -37,6 +39,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub directory: DirectoryConfig,
     pub budgets: BudgetsConfig,
+    pub alerts: AlertsConfig,
     pub auth: AuthConfig,
     pub server: notify::ServerConfig,
     pub notify: notify::NotifyConfig,

@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use spendstream_schemas::config::Config;
 use tokio::net::TcpListener;
 
+use crate::budget::live::Live;
 use crate::metrics::Metrics;
 use crate::status::Status;
 use problem::problem;
@@ -38,6 +39,7 @@ pub async fn serve(
     config: &Config,
     metrics: &Arc<Metrics>,
     status: &Arc<Status>,
+    budgets: &Arc<Live>,
 ) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let listener = TcpListener::bind(&config.pipeline.listen)
         .await
@@ -49,7 +51,7 @@ pub async fn serve(
         events: Arc::new(events::Producer::new(config)?),
         max_request_bytes: config.pipeline.max_request_bytes,
     };
-    let router = router(shared);
+    let router = router(shared).merge(decide::router(budgets));
     let server = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the pipeline's HTTP server ended");

@@ -55,6 +55,7 @@ impl Config {
         pipeline(&self.pipeline)?;
         super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
         super::live::validate(&self.live)?;
+        super::alerts::validate(&self.alerts)?;
         query(&self.query)?;
         if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
             return fault(key, problem);

@@ -15,5 +15,6 @@ pub mod ledger;
 pub mod process;
 pub mod producer;
 pub mod reaper;
+pub mod receiver;
 pub mod topics;
 pub mod wait;
