@@ -104,7 +104,7 @@ fn event(number: u64, now: u128) -> String {
     .to_string()
 }
 
-/// What was told: kind, scope and threshold → how often under different ids.
+/// What was told: kind, scope and the amount that was reached → how often under different ids.
 fn delivered(receiver: &Receiver) -> BTreeMap<(String, String, String), usize> {
     let mut ids = BTreeMap::<_, std::collections::BTreeSet<String>>::new();
     for alert in receiver.alerts() {
@@ -122,14 +122,14 @@ fn scope(alert: &Value) -> String {
 fn expected() -> BTreeMap<(String, String, String), usize> {
     let row = |kind: &str, scope: &str, threshold: &str| ((kind.to_owned(), scope.to_owned(), threshold.to_owned()), 1);
     let mut all: BTreeMap<_, _> = [
-        row("threshold_warning", "team=search", "50"),
-        row("threshold_warning", "team=search", "80"),
-        row("threshold_warning", "team=search", "95"),
-        row("limit_reached", "team=search", "100"),
+        row("threshold_warning", "team=search", "0.5"),
+        row("threshold_warning", "team=search", "0.8"),
+        row("threshold_warning", "team=search", "0.95"),
+        row("limit_reached", "team=search", "1"),
     ]
     .into();
     // 25 calls of one cent are half of 50 cents.
-    all.extend((0..USERS).map(|user| row("threshold_warning", &format!("user=user-{user}"), "50")));
+    all.extend((0..USERS).map(|user| row("threshold_warning", &format!("user=user-{user}"), "0.25")));
     all
 }
 
