@@ -21,8 +21,8 @@ use crate::aggregate::live::{Feed, Live};
 use crate::aggregate::load::LakeLoader;
 use crate::aggregate::thread::{self, LiveThread, ToLive};
 use crate::batch::Generation;
-use crate::control::{self, start::Ends};
 use crate::committer::{self, CommitLoop, Question, ToCommitter};
+use crate::control::{self, start::Ends};
 use crate::dead_letter::DeadLetters;
 use crate::http;
 use crate::intake::client;
@@ -159,15 +159,16 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
     let live = Live::new(&config.live);
-    let Ends { live: budgets, watchman, alerts } = control::start::prepare(config, &live, &book);
+    let Ends { live: budgets, watchman, alerts, opened } = control::start::prepare(config, &live, &book);
     // The last things that can fail for a reason outside: before any thread runs.
-    let (address, server) = http::serve(config, &metrics, &status, &budgets).await?;
+    let (address, server) = http::serve(config, &metrics, &status, &budgets, &opened.subscribe()).await?;
     let (stop, stopping) = watch::channel(false);
     let wires = control::start::Wires {
         live: budgets,
         totals: live.clone(),
         lake: lake.clone(),
         alerts,
+        opened,
         metrics: Arc::clone(&metrics),
         stop: stopping.clone(),
     };

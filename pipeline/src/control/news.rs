@@ -39,7 +39,13 @@ pub struct News {
 
 impl News {
     #[must_use]
-    pub fn new(store: Store, routes: Arc<Routes>, guard: TimeDelta, metrics: Arc<Metrics>, wake: watch::Sender<u64>) -> Self {
+    pub fn new(
+        store: Store,
+        routes: Arc<Routes>,
+        guard: TimeDelta,
+        metrics: Arc<Metrics>,
+        wake: watch::Sender<u64>,
+    ) -> Self {
         Self { store, routes, guard, metrics, wake, guarded: VecDeque::new() }
     }
 

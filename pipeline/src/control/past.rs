@@ -53,7 +53,9 @@ impl Past {
             }
             match self.resets(at).await {
                 Ok(resets) => self.live.set_resets(Arc::new(resets)),
-                Err(error) => tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read")
+                }
             }
             tokio::select! {
                 told = changed.changed() => if told.is_err() { return },
@@ -86,7 +88,8 @@ impl Past {
                 for row in 0..batch.num_rows() {
                     let values: Vec<Option<&str>> = values.iter().map(|column| column[row].as_deref()).collect();
                     if costs.is_valid(row) && named(&book, entry, &values) {
-                        let amount = Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?;
+                        let amount =
+                            Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?;
                         sums.push((entry.cell(&values), amount));
                     }
                 }

@@ -74,7 +74,8 @@ impl Rules {
         if seen == Some(version) {
             return Ok(version);
         }
-        let budgets = self.store.budgets().list(&BudgetFilter { active: Some(true), ..BudgetFilter::default() }).await?;
+        let budgets =
+            self.store.budgets().list(&BudgetFilter { active: Some(true), ..BudgetFilter::default() }).await?;
         let blocks = self.store.blocks().active(now()).await?;
         let entries = self.store.directory().list().await?;
         let book = Book::new(budgets.into_iter().map(Arc::new));

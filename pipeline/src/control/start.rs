@@ -28,6 +28,8 @@ pub struct Ends {
     pub live: Arc<Live>,
     pub watchman: Watchman,
     pub alerts: mpsc::Receiver<Alert>,
+    /// Says when the store is open.
+    pub opened: watch::Sender<Option<Store>>,
 }
 
 /// The live side, without budgets yet.
@@ -38,7 +40,7 @@ pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
     let (sender, alerts) = mpsc::channel(config.alerts.queue);
     let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
     let watchman = Watchman::new(Arc::clone(&live), sender, config.alerts.remembered, lateness, super::now());
-    Ends { live, watchman, alerts }
+    Ends { live, watchman, alerts, opened: watch::channel(None).0 }
 }
 
 /// What the tasks work on.
@@ -47,6 +49,7 @@ pub struct Wires {
     pub totals: Totals,
     pub lake: Lake,
     pub alerts: mpsc::Receiver<Alert>,
+    pub opened: watch::Sender<Option<Store>>,
     pub metrics: Arc<Metrics>,
     pub stop: watch::Receiver<bool>,
 }
@@ -73,7 +76,9 @@ pub async fn start(config: &Config, wires: Wires) -> anyhow::Result<JoinHandle<(
             None => match super::open(&config.store.url, &mut stop).await {
                 Ok(Some(store)) => match ready(&config, store).await {
                     Ok(store) => store,
-                    Err(error) => return tracing::error!(error = %format!("{error:#}"), "there are no budgets and no alerts"),
+                    Err(error) => {
+                        return tracing::error!(error = %format!("{error:#}"), "there are no budgets and no alerts");
+                    }
                 },
                 Ok(None) => return,
                 Err(error) => return tracing::error!(%error, "there are no budgets and no alerts"),
@@ -91,7 +96,8 @@ async fn ready(config: &Config, store: Store) -> anyhow::Result<Store> {
 }
 
 async fn run(config: &Config, store: Store, precedence: Precedence, wires: Wires) {
-    let Wires { live, totals, lake, alerts, metrics, stop } = wires;
+    let Wires { live, totals, lake, alerts, opened, metrics, stop } = wires;
+    opened.send_replace(Some(store.clone()));
     let (changed, changes) = watch::channel(0);
     let (wake, woken) = watch::channel(0);
     let mut tasks = JoinSet::new();

@@ -1,5 +1,6 @@
 //! The pipeline's HTTP side: `/metrics`, `/healthz`, `/readyz`, and events over HTTP for who cannot speak Kafka.
 
+pub mod blocks;
 mod cloudevent;
 pub mod decide;
 mod events;
@@ -40,6 +41,7 @@ pub async fn serve(
     metrics: &Arc<Metrics>,
     status: &Arc<Status>,
     budgets: &Arc<Live>,
+    store: &blocks::Opened,
 ) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let listener = TcpListener::bind(&config.pipeline.listen)
         .await
@@ -51,7 +53,10 @@ pub async fn serve(
         events: Arc::new(events::Producer::new(config)?),
         max_request_bytes: config.pipeline.max_request_bytes,
     };
-    let router = router(shared).merge(decide::router(budgets));
+    let router = router(shared)
+        .merge(decide::router(budgets))
+        .merge(blocks::router(store))
+        .method_not_allowed_fallback(problem::wrong_method);
     let server = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the pipeline's HTTP server ended");

@@ -84,6 +84,12 @@ fn thresholds_are_told_once_whenever_the_process_dies() {
     assert_eq!((&normal["allow"], &normal["strategy"]), (&json!(false), &json!("block")), "{normal}");
     assert_eq!(normal["body"]["error"]["type"], json!("cost_limit_exceeded"), "{normal}");
     assert_eq!(critical["allow"], json!(true), "{critical}");
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 600;
+    let until = lake.rows(&format!("SELECT CAST(to_timestamp({until}) AS VARCHAR) AS until"));
+    let block = json!({ "scope": {"team": "other"}, "action": "block", "until": format!("{}Z", text(&until[0]["until"])), "reason": "loop" });
+    let (status, said) = http::post(&address, "/v1/blocks", "application/json", block.to_string().as_bytes()).unwrap();
+    assert_eq!(status, 201, "{said}");
+    wait::until("the stop is in force", || (ask(&address, "other", "normal")["allow"] == json!(false)).then_some(()));
     instance.stop();
     assert_eq!(delivered(&receiver), expected(), "a stop tells nothing new");
 }
@@ -143,8 +149,12 @@ fn assert_same_id_same_alert(receiver: &Receiver) {
 }
 
 fn decide(address: &str, priority: &str) -> Value {
+    ask(address, "search", priority)
+}
+
+fn ask(address: &str, team: &str, priority: &str) -> Value {
     let body = json!({
-        "team": "search", "user": "user-0", "provider": "openai", "model": "gpt-4o", "input_tokens": 4_000,
+        "team": team, "user": "user-0", "provider": "openai", "model": "gpt-4o", "input_tokens": 4_000,
         "output_tokens": 0, "priority": priority
     });
     wait::until("a decision on known totals", || {
