@@ -13,6 +13,7 @@ use spendstream_schemas::money::Amount;
 
 use crate::aggregate::metrics::LiveMetrics;
 use crate::batch::Tally;
+use crate::decode::reject::Reason;
 use crate::price::engine::Summary;
 
 /// Distinct (provider, model, reason) that get a series of their own.
@@ -25,6 +26,7 @@ pub struct Metrics {
     pub bytes: IntCounter,
     pub rows: IntCounter,
     pub rejected: IntCounterVec,
+    refused_items: IntCounterVec,
     pub duplicates: IntCounterVec,
     pub ignored: IntCounterVec,
     pub unpriced: IntCounterVec,
@@ -103,6 +105,12 @@ impl Metrics {
                 "Events decoded, not repeated, and priced or kept as unpriced.",
             )?,
             rejected: counters(r, "spendstream_rejected_total", "Items sent to the dead-letter topic.", &["reason"])?,
+            refused_items: counters(
+                r,
+                "spendstream_http_unreadable_total",
+                "Items posted over HTTP that cannot be read; the answer named them.",
+                &["reason"],
+            )?,
             duplicates: counters(
                 r,
                 "spendstream_duplicates_total",
@@ -220,6 +228,18 @@ impl Metrics {
             );
         }
         series.inc_by(rows);
+    }
+
+    /// Counts what was posted and cannot be read.
+    pub fn count_refused_items(&self, reasons: impl Iterator<Item = Reason>) {
+        for reason in reasons {
+            self.refused_items.with_label_values(&[reason.as_str()]).inc();
+        }
+    }
+
+    /// Posted items that could not be read, since the start.
+    pub fn refused_items(&self) -> u64 {
+        sum(&self.refused_items)
     }
 
     /// The sum of `cost` of all rows priced since the start.

@@ -45,6 +45,9 @@ pub enum QueryError {
     /// `lake.uri` or `lake.options` cannot be used.
     #[error("{0}")]
     Config(String),
+    /// A table of the control store cannot be read.
+    #[error("the control store (store.url) does not answer; tables of the lake can still be read")]
+    Store,
     /// A fault of ours.
     #[error("internal error: {0}")]
     Internal(String),
@@ -70,6 +73,10 @@ impl QueryError {
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
                 Self::Lake { uri: "in use".into(), detail: brief(&strip_prefixes(&detail)) }
             }
+            DataFusionError::External(inner) if inner.is::<spendstream_control::Error>() => {
+                tracing::warn!(error = %inner, "the control store does not answer a query");
+                Self::Store
+            }
             DataFusionError::External(inner) => match inner.downcast_ref::<DeltaTableError>() {
                 Some(error) => Self::Lake { uri: "in use".into(), detail: brief(&error.to_string()) },
                 None => Self::Internal(strip_prefixes(&detail)),
@@ -93,6 +100,7 @@ impl QueryError {
             Self::NoLake { .. } => "no_lake",
             Self::Lake { .. } => "lake",
             Self::Config(_) => "config",
+            Self::Store => "store_unavailable",
             Self::Internal(_) => "internal",
         }
     }

@@ -1,15 +1,19 @@
-//! SQL over the lake of spendstream, and what a call would cost.
+//! SQL over the lake of spendstream, how budgets stand, and what a call would cost.
 //!
 //! ```text
 //!  client ─▶ http ─▶ sql::guard (may it run?) ─▶ catalog (newest version) ─▶ sql::engine (limits) ─▶ format ─▶ client
+//!                ├─▶ budgets (control store + SQL → how each stands)
 //!                └─▶ estimate (tokens and text → money)
 //! ```
 //!
 //! In reading order: how it starts and stops ([`server`]), the addresses it answers ([`http`]), what a query can name
 //! ([`catalog`]), which statements may run and how ([`sql`]), on which threads ([`executor`]), how answers look ([`format`]),
-//! what a call would cost ([`estimate`], [`prices`]), what is counted ([`metrics`]) and what can go wrong ([`error`]). This crate never writes the lake.
+//! how budgets stand ([`budgets`]), where they are kept ([`control`]), how much spend has an owner ([`coverage`]), what a call would cost ([`estimate`], [`prices`]), what is counted ([`metrics`]) and what can go wrong ([`error`]). This crate never writes the lake.
 
+pub mod budgets;
 pub mod catalog;
+pub mod control;
+pub mod coverage;
 pub mod error;
 pub mod executor;
 pub mod format;

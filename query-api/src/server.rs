@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use spendstream_schemas::config::{AuthMode, Config};
 use spendstream_storage::price_book::SourceError;
 use thiserror::Error;
@@ -13,8 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::budgets::sums::Sums;
+use crate::control::ControlStore;
 use crate::error::QueryError;
-use crate::http::{self, App};
+use crate::http::{self, App, Clock};
 use crate::metrics::Metrics;
 use crate::prices::Prices;
 use crate::sql::engine::Engine;
@@ -43,11 +46,17 @@ pub enum StartError {
 }
 
 /// A query API that answers.
-#[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
+    app: Arc<App>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+    }
 }
 
 impl Running {
@@ -67,6 +76,7 @@ impl Running {
             Ok(Err(error)) => tracing::error!(%error, "the query API's task failed"),
             Err(_) => self.server.abort(),
         }
+        self.app.control.close().await;
     }
 }
 
@@ -80,13 +90,13 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         AuthMode::None if !address.ip().is_loopback() => return Err(StartError::Open(address)),
         AuthMode::None => {}
     }
-    let engine = Arc::new(Engine::open(config)?);
-    let app = Arc::new(App { engine, prices: Prices::open(config)?, metrics: Metrics::new()? });
+    let app = Arc::new(app(config, Arc::new(now))?);
+    let serving = Arc::clone(&app);
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
-        axum::serve(listener, http::router(app))
+        axum::serve(listener, http::router(serving))
             .with_graceful_shutdown(async {
                 // A dropped handle stops the server too.
                 let _ = stopped.await;
@@ -94,7 +104,27 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
             .await
     });
     tracing::info!(%addr, lake = %config.lake.uri, "the query API listens");
-    Ok(Running { addr, stop, server })
+    Ok(Running { addr, stop, server, app })
+}
+
+/// Everything that answers, before it listens.
+pub(crate) fn app(config: &Config, clock: Clock) -> Result<App, StartError> {
+    let control = Arc::new(ControlStore::new(&config.store.url));
+    Ok(App {
+        engine: Arc::new(Engine::open_with(config, &control)?),
+        prices: Prices::open(config)?,
+        metrics: Metrics::new()?,
+        control,
+        sums: Sums::default(),
+        directory: config.directory.clone(),
+        currency: config.lake.currency.clone(),
+        clock,
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge at which the clock is read")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
 }
 
 /// A literal address, or a name such as `localhost`.

@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::protocol::SaveMode;
 use rust_decimal::Decimal;
@@ -30,12 +30,37 @@ pub struct Row {
     pub date: &'static str,
     pub team: &'static str,
     pub cost: Option<&'static str>,
+    /// Noon of the date when absent.
+    pub time: Option<&'static str>,
+    pub user: Option<&'static str>,
+    pub organization: Option<&'static str>,
+    pub provider: Option<&'static str>,
+    /// The tag `env`.
+    pub env: Option<&'static str>,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+impl Row {
+    pub const BLANK: Self = Self {
+        id: "",
+        date: "2026-11-01",
+        team: "search",
+        cost: None,
+        time: None,
+        user: None,
+        organization: None,
+        provider: None,
+        env: None,
+        partition: 0,
+        offset: 0,
+    };
 }
 
 pub const THREE: [Row; 3] = [
-    Row { id: "a", date: "2026-11-01", team: "search", cost: Some("0.1") },
-    Row { id: "b", date: "2026-11-01", team: "search", cost: Some("0.2") },
-    Row { id: "c", date: "2026-11-02", team: "billing", cost: Some("0.000000000000003") },
+    Row { id: "a", date: "2026-11-01", team: "search", cost: Some("0.1"), ..Row::BLANK },
+    Row { id: "b", date: "2026-11-01", team: "search", cost: Some("0.2"), ..Row::BLANK },
+    Row { id: "c", date: "2026-11-02", team: "billing", cost: Some("0.000000000000003"), ..Row::BLANK },
 ];
 
 /// A folder that is gone after the test, and the configuration for it.
@@ -51,6 +76,7 @@ impl TestLake {
         let mut config = Config::default();
         config.lake.uri = format!("file://{}", folder.path().display());
         config.query.listen = "127.0.0.1:0".into();
+        config.store.url = format!("sqlite:{}/control.db", folder.path().display());
         Self { folder, config }
     }
 
@@ -106,10 +132,15 @@ fn days(date: &str) -> i32 {
 }
 
 fn column(field: &Field, rows: &[Row]) -> ArrayRef {
-    let noon = || rows.iter().map(|row| i64::from(days(row.date)) * 86_400_000_000 + 43_200_000_000);
+    let times = || rows.iter().map(micros);
     match (field.name().as_str(), field.data_type()) {
         ("event_id", _) => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.id))),
-        ("team", _) => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.team))),
+        ("team", _) => texts(rows, |row| Some(row.team)),
+        ("user_id", _) => texts(rows, |row| row.user),
+        ("organization", _) => texts(rows, |row| row.organization),
+        ("provider", _) => texts(rows, |row| row.provider),
+        ("source_partition", _) => Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.partition))),
+        ("source_offset", _) => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.offset))),
         ("model" | "model_id", _) => Arc::new(StringArray::from_iter_values(rows.iter().map(|_| "gpt-4o"))),
         ("date", _) => Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| days(row.date)))),
         ("cost", _) => {
@@ -120,9 +151,9 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
         }
         ("input_tokens", _) => Arc::new(Int64Array::from_iter_values(rows.iter().map(|_| 1_000))),
         (_, DataType::Timestamp(..)) => {
-            Arc::new(TimestampMicrosecondArray::from_iter_values(noon()).with_timezone("UTC"))
+            Arc::new(TimestampMicrosecondArray::from_iter_values(times()).with_timezone("UTC"))
         }
-        (_, DataType::Map(..)) => maps(field, rows.len()),
+        (_, DataType::Map(..)) => maps(field, rows),
         (_, DataType::List(_)) => {
             let element = Field::new("element", DataType::Utf8, true);
             let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
@@ -139,14 +170,25 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
     }
 }
 
-fn maps(field: &Field, rows: usize) -> ArrayRef {
+fn micros(row: &Row) -> i64 {
+    row.time.map_or_else(
+        || i64::from(days(row.date)) * 86_400_000_000 + 43_200_000_000,
+        |time| time.parse::<DateTime<Utc>>().unwrap().timestamp_micros(),
+    )
+}
+
+fn texts(rows: &[Row], text: impl Fn(&Row) -> Option<&'static str>) -> ArrayRef {
+    Arc::new(rows.iter().map(|row| text(row).filter(|text| !text.is_empty())).collect::<StringArray>())
+}
+
+fn maps(field: &Field, rows: &[Row]) -> ArrayRef {
     let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
     if field.name() == "quantities" {
         let values = Decimal128Builder::new()
             .with_precision_and_scale(table::usage::QUANTITY_PRECISION, table::usage::QUANTITY_SCALE)
             .unwrap();
         let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), values);
-        for _ in 0..rows {
+        for _ in rows {
             maps.keys().append_value("audio_second");
             maps.values().append_value(1_500_000_000);
             maps.append(true).unwrap();
@@ -154,10 +196,14 @@ fn maps(field: &Field, rows: usize) -> ArrayRef {
         return Arc::new(maps.finish());
     }
     let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
-    for _ in 0..rows {
+    for row in rows {
         if field.name() == "tags" {
             maps.keys().append_value("plan");
             maps.values().append_value("pro");
+            if let Some(env) = row.env {
+                maps.keys().append_value("env");
+                maps.values().append_value(env);
+            }
         }
         maps.append(true).unwrap();
     }

@@ -241,8 +241,23 @@ pub struct PipelineConfig {
     /// How long a stop may take to commit what is pending.
     #[serde(with = "millis")]
     pub shutdown_timeout: std::time::Duration,
-    /// Bytes of one HTTP request body; more is answered 413.
+    /// Bytes of one HTTP request body, unpacked; more is answered 413.
     pub max_request_bytes: usize,
+    /// Events of one HTTP request; more are answered 413.
+    pub max_request_items: usize,
+    /// Requests with events that are read and written at a time; further ones are answered 429.
+    pub max_requests_in_flight: usize,
+    /// How long a request's body may take to arrive; then 408.
+    #[serde(with = "millis")]
+    pub request_timeout: std::time::Duration,
+    /// How long Kafka may take to acknowledge what was posted; then 429, or 503 while no broker answers.
+    #[serde(with = "millis")]
+    pub acknowledge_timeout: std::time::Duration,
+    /// Bytes of posted events that may wait for Kafka; more are answered 429.
+    pub producer_queue_bytes: usize,
+    /// What `Retry-After` says with 429 and 503.
+    #[serde(with = "millis")]
+    pub retry_after: std::time::Duration,
 }
 
 impl Default for PipelineConfig {
@@ -258,6 +273,12 @@ impl Default for PipelineConfig {
             revoke_timeout: std::time::Duration::from_secs(5),
             shutdown_timeout: std::time::Duration::from_secs(30),
             max_request_bytes: 16 << 20,
+            max_request_items: 10_000,
+            max_requests_in_flight: 64,
+            request_timeout: std::time::Duration::from_secs(30),
+            acknowledge_timeout: std::time::Duration::from_secs(10),
+            producer_queue_bytes: 64 << 20,
+            retry_after: std::time::Duration::from_secs(1),
         }
     }
 }

@@ -16,6 +16,9 @@ pub struct Args {
     /// The lake to serve instead of `lake.uri`.
     #[arg(long, value_name = "URI")]
     lake: Option<String>,
+    /// Where budgets and alerts are kept, instead of `store.url`.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
 pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
@@ -24,6 +27,9 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     }
     if let Some(uri) = args.lake {
         config.lake.uri = uri;
+    }
+    if let Some(url) = args.store {
+        config.store.url = url;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
     runtime.block_on(async {

@@ -4,6 +4,7 @@
 //! kept until there is a newer one. Never loads rows and never writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::datasource::ViewTable;
@@ -17,6 +18,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use spendstream_schemas::lake_path;
 use spendstream_storage::brief;
 
+use super::control::Tables;
 use super::views::VIEWS;
 use crate::error::QueryError;
 
@@ -25,6 +27,8 @@ use crate::error::QueryError;
 pub struct Snapshot {
     /// The version of the Delta table `usage`.
     pub version: u64,
+    /// Ascending: a table that was made anew may have the same version, but never the same number.
+    pub number: u64,
     pub state: SessionState,
 }
 
@@ -54,6 +58,8 @@ pub struct Catalog {
     log_store: LogStoreRef,
     base: SessionState,
     newest: tokio::sync::Mutex<Newest>,
+    built: AtomicU64,
+    beside: Tables,
 }
 
 #[derive(Default)]
@@ -67,7 +73,20 @@ struct Newest {
 impl Catalog {
     /// `base` has the functions, options and memory pool; `uri` is for messages.
     pub fn new(uri: String, log_store: LogStoreRef, base: SessionState) -> Self {
-        Self { uri, log_store, base, newest: tokio::sync::Mutex::default() }
+        Self {
+            uri,
+            log_store,
+            base,
+            newest: tokio::sync::Mutex::default(),
+            built: AtomicU64::new(0),
+            beside: Vec::new(),
+        }
+    }
+
+    /// Tables that are not of the lake, beside its own.
+    #[must_use]
+    pub fn with_tables(self, beside: Tables) -> Self {
+        Self { beside, ..self }
     }
 
     /// Where the lake is, as configured.
@@ -169,6 +188,9 @@ impl Catalog {
 
         let schema = Arc::new(MemorySchemaProvider::new());
         schema.register_table(lake_path::USAGE_TABLE.into(), Arc::new(usage)).map_err(engine)?;
+        for (name, table) in &self.beside {
+            schema.register_table((*name).to_owned(), Arc::clone(table)).map_err(engine)?;
+        }
         let catalog = MemoryCatalogProvider::new();
         let names = &self.base.config_options().catalog;
         catalog.register_schema(&names.default_schema, Arc::clone(&schema) as _).map_err(engine)?;
@@ -184,7 +206,8 @@ impl Catalog {
                 SessionContext::new_with_state(state.clone()).state().create_logical_plan(sql).await.map_err(engine)?;
             schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql.into())))).map_err(engine)?;
         }
-        Ok(Snapshot { version, state })
+        let number = self.built.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Snapshot { version, number, state })
     }
 
     fn missing(&self) -> QueryError {

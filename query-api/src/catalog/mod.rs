@@ -1,8 +1,9 @@
-//! What a query can name: the lake's tables at one version, and views over them.
+//! What a query can name: the lake's tables at one version, views over them, and tables of the control store.
 //!
-//! In comes the lake, out comes a planning state for its newest version. Never writes, and never answers from an older
+//! In come the lake and the store, out comes a planning state for its newest version. Never writes, and never answers from an older
 //! version than the newest commit at the time of the call.
 
+pub mod control;
 mod lake;
 mod views;
 

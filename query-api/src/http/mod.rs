@@ -2,9 +2,15 @@
 //!
 //! Never writes the lake, never keeps a request, and answers health checks while queries run.
 
+mod alerts;
+mod budget_status;
+mod budgets;
+mod coverage;
 mod health;
 mod home;
 mod host;
+mod lists;
+mod parameters;
 mod prices;
 pub mod problem;
 mod sql;
@@ -17,8 +23,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::routing::{get, post};
+use chrono::{DateTime, Utc};
+use spendstream_schemas::config::DirectoryConfig;
+use spendstream_schemas::price_book::PriceBook;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::budgets::sums::Sums;
+use crate::control::ControlStore;
 use crate::metrics::Metrics;
 use crate::prices::Prices;
 use crate::sql::engine::Engine;
@@ -27,11 +38,34 @@ use problem::{ApiError, Problem};
 /// Bytes that a body may have beyond its statement: JSON's quotes and escapes.
 const BODY_SLACK: usize = 64 << 10;
 
+/// Reads the time.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
 /// What every handler sees.
 pub struct App {
     pub engine: Arc<Engine>,
     pub prices: Prices,
     pub metrics: Metrics,
+    pub control: Arc<ControlStore>,
+    /// Sums behind the states of budgets, kept per version of the lake.
+    pub sums: Sums,
+    pub directory: DirectoryConfig,
+    /// Of the lake's money.
+    pub currency: String,
+    pub clock: Clock,
+}
+
+impl App {
+    fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// The newest price book; reading its files would hold up other requests.
+    async fn book(self: &Arc<Self>) -> Result<Arc<PriceBook>, Problem> {
+        let app = Arc::clone(self);
+        let book = tokio::task::spawn_blocking(move || app.prices.newest()).await;
+        book.map_err(|error| ApiError::Internal(error.to_string()).into())
+    }
 }
 
 /// All addresses of the query API.
@@ -47,6 +81,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/sql", post(sql::post))
         .route("/v1/prices", get(prices::list))
         .route("/v1/estimate", post(prices::estimate))
+        .route("/v1/budgets", get(budgets::list).post(budgets::create))
+        .route("/v1/budgets/status", get(budget_status::all))
+        .route("/v1/budgets/{id}", get(budgets::get).patch(budgets::patch).delete(budgets::delete))
+        .route("/v1/budgets/{id}/reset", post(budgets::reset))
+        .route("/v1/budgets/{id}/status", get(budget_status::one))
+        .route("/v1/alerts", get(alerts::list))
+        .route("/v1/alerts/{id}", get(alerts::get))
+        .route("/v1/alerts/{id}/ack", post(alerts::acknowledge))
+        .route("/v1/alerts/{id}/snooze", post(alerts::snooze))
+        .route("/v1/blocks", get(lists::blocks))
+        .route("/v1/directory", get(lists::directory))
+        .route("/v1/audit", get(lists::audit))
+        .route("/v1/coverage", get(coverage::get))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body))
@@ -63,5 +110,11 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     ApiError::Method(format!("{} does not know {method}; /openapi.json says what it knows", uri.path())).into()
 }
 
+#[cfg(test)]
+mod budget_tests;
+#[cfg(test)]
+mod control_tests;
+#[cfg(test)]
+mod site;
 #[cfg(test)]
 mod tests;

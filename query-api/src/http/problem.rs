@@ -29,6 +29,12 @@ pub enum ApiError {
     /// 406: none of the forms of `Accept` can be made.
     #[error("{0}")]
     NotAcceptable(String),
+    /// 409: it was changed meanwhile, or the name is taken.
+    #[error("{0}")]
+    Conflict(String),
+    /// 412: it is not what `If-Match` says.
+    #[error("{0}")]
+    Precondition(String),
     /// 413: a longer statement or body than is allowed.
     #[error("{0}")]
     TooLarge(String),
@@ -38,6 +44,9 @@ pub enum ApiError {
     /// 422: the query went over its limit of rows or memory.
     #[error("{0}")]
     Limit(String),
+    /// 422: fields that cannot be accepted; one line each.
+    #[error("{}", .0.join("; "))]
+    Rejected(Vec<String>),
     /// 500: a fault of ours.
     #[error("{0}")]
     Internal(String),
@@ -60,9 +69,11 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Precondition(_) => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Limit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Limit(_) | Self::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -93,9 +104,12 @@ impl From<ApiError> for Problem {
             ApiError::NotFound(_) => "not_found",
             ApiError::Method(_) => "method_not_allowed",
             ApiError::NotAcceptable(_) => "not_acceptable",
+            ApiError::Conflict(_) => "conflict",
+            ApiError::Precondition(_) => "precondition_failed",
             ApiError::TooLarge(_) => "too_large",
             ApiError::MediaType(_) => "unsupported_media_type",
             ApiError::Limit(_) => "limit",
+            ApiError::Rejected(_) => "rejected",
             ApiError::Internal(_) => "internal",
             ApiError::Unavailable(_) => "unavailable",
             ApiError::Timeout(_) => "timeout",
@@ -139,7 +153,7 @@ impl From<QueryError> for Problem {
             QueryError::Shape(_) | QueryError::Sql(_) | QueryError::Execution(_) => ApiError::Invalid(detail),
             QueryError::TooManyRows { .. } | QueryError::Memory { .. } => ApiError::Limit(detail),
             QueryError::Timeout { .. } => ApiError::Timeout(detail),
-            QueryError::Busy { .. } | QueryError::NoLake { .. } => ApiError::Unavailable(detail),
+            QueryError::Busy { .. } | QueryError::NoLake { .. } | QueryError::Store => ApiError::Unavailable(detail),
             QueryError::Lake { .. } | QueryError::Config(_) => {
                 tracing::warn!(%detail, "the lake does not answer");
                 ApiError::Unavailable(detail)
@@ -153,15 +167,38 @@ impl From<QueryError> for Problem {
     }
 }
 
+impl From<spendstream_control::Error> for Problem {
+    fn from(error: spendstream_control::Error) -> Self {
+        use spendstream_control::Error;
+        match error {
+            Error::Away(detail) => {
+                tracing::warn!(%detail, "the control store does not answer");
+                let detail = "the control store (store.url) does not answer; SQL and reports of the lake still work";
+                Self { error: ApiError::Unavailable(detail.into()), kind: "store_unavailable" }
+            }
+            Error::Invalid(problems) => ApiError::Rejected(problems).into(),
+            Error::NotFound { .. } => ApiError::NotFound(error.to_string()).into(),
+            Error::Conflict(detail) => ApiError::Conflict(detail).into(),
+            Error::Unreadable(_) | Error::Refused(_) => {
+                tracing::error!(%error, "the control store failed");
+                ApiError::Internal("the control store failed; the server's log says more".into()).into()
+            }
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.error.status();
-        let body = json!({
+        let mut body = json!({
             "type": format!("urn:spendstream:problem:{}", self.kind),
             "title": status.canonical_reason().unwrap_or("error"),
             "status": status.as_u16(),
             "detail": self.error.to_string(),
         });
+        if let ApiError::Rejected(problems) = &self.error {
+            body["problems"] = problems.as_slice().into();
+        }
         let mut response = (status, body.to_string()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response

@@ -21,7 +21,9 @@ use spendstream_storage::Lake;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::catalog::control::{self, Tables};
 use crate::catalog::{Catalog, LakeStatus, Snapshot};
+use crate::control::ControlStore;
 use crate::error::{QueryError, one_line};
 use crate::executor::{Executor, QueryGuard};
 use crate::sql::stop::{Stop, stoppable};
@@ -45,19 +47,29 @@ impl Engine {
     /// When `lake.uri` or its options are wrong, or the machine gives no threads.
     pub fn open(config: &Config) -> Result<Self, QueryError> {
         let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
-        Self::over(lake.log_store(lake_path::USAGE_TABLE), config)
+        Self::over(lake.log_store(lake_path::USAGE_TABLE), config, Vec::new())
     }
 
-    /// Answers queries over the table `usage` in that store.
+    /// As [`Engine::open`], with the tables of the control store beside those of the lake.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(config: &Config, control: &Arc<ControlStore>) -> Result<Self, QueryError> {
+        let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
+        let beside = control::tables(control).map_err(|error| QueryError::from_engine(&error, 0))?;
+        Self::over(lake.log_store(lake_path::USAGE_TABLE), config, beside)
+    }
+
+    /// Answers queries over the table `usage` in that store, and over other tables beside it.
     ///
     /// # Errors
     /// When the machine gives no threads or no folder for temporary files.
-    pub fn over(log_store: LogStoreRef, config: &Config) -> Result<Self, QueryError> {
+    pub fn over(log_store: LogStoreRef, config: &Config, beside: Tables) -> Result<Self, QueryError> {
         let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
         let executor = Executor::start(config.query.concurrency)
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         Ok(Self {
-            catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base)),
+            catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base).with_tables(beside)),
             limits: config.query.clone(),
             permits: Arc::new(Semaphore::new(config.query.concurrency.max(1))),
             executor,
@@ -87,13 +99,40 @@ impl Engine {
     /// # Errors
     /// When it may not run, cannot be planned, or a limit was reached before its first row.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
+        self.start(sql, None).await
+    }
+
+    /// As [`Engine::query`], on a version that was fetched before, so that several statements see the same rows.
+    ///
+    /// # Errors
+    /// As [`Engine::query`].
+    pub async fn query_at(&self, snapshot: &Snapshot, sql: &str) -> Result<Answer, QueryError> {
+        self.start(sql, Some(snapshot.clone())).await
+    }
+
+    /// The newest version of the lake.
+    ///
+    /// # Errors
+    /// When there is no lake or it cannot be read.
+    pub async fn snapshot(&self) -> Result<Snapshot, QueryError> {
+        self.newest(Instant::now() + self.limits.timeout).await
+    }
+
+    async fn newest(&self, deadline: Instant) -> Result<Snapshot, QueryError> {
+        let catalog = Arc::clone(&self.catalog);
+        self.short(deadline, async move { catalog.newest().await }).await
+    }
+
+    async fn start(&self, sql: &str, at: Option<Snapshot>) -> Result<Answer, QueryError> {
         let deadline = Instant::now() + self.limits.timeout;
         let (text, max_bytes) = (sql.to_owned(), self.limits.max_statement_bytes);
         // What may not run is refused at once, however busy the queries are.
         self.short(deadline, async move { guard::parse(&text, max_bytes).map(drop) }).await?;
         let permit = self.place(deadline).await?;
-        let catalog = Arc::clone(&self.catalog);
-        let snapshot = self.short(deadline, async move { catalog.newest().await }).await?;
+        let snapshot = match at {
+            Some(snapshot) => snapshot,
+            None => self.newest(deadline).await?,
+        };
         let version = snapshot.version;
         let (head, planned) = oneshot::channel();
         let (rows, batches) = mpsc::channel(BATCHES_AHEAD);

@@ -142,7 +142,23 @@ fn pipeline(config: &PipelineConfig) -> Result<(), ConfigError> {
     at_least_one("pipeline.interner_values", config.interner_values)?;
     at_least_one("pipeline.interner_bytes", config.interner_bytes)?;
     at_least_one("pipeline.shutdown_timeout", config.shutdown_timeout.as_millis())?;
-    at_least_one("pipeline.max_request_bytes", config.max_request_bytes)
+    at_least_one("pipeline.max_request_bytes", config.max_request_bytes)?;
+    at_least_one("pipeline.max_request_items", config.max_request_items)?;
+    at_least_one("pipeline.max_requests_in_flight", config.max_requests_in_flight)?;
+    at_least_one("pipeline.request_timeout", config.request_timeout.as_millis())?;
+    at_least_one("pipeline.acknowledge_timeout", config.acknowledge_timeout.as_millis())?;
+    at_least_one("pipeline.retry_after", config.retry_after.as_millis())?;
+    let (queue, body) = (config.producer_queue_bytes, config.max_request_bytes);
+    // librdkafka takes 1 KiB to 2 GiB.
+    if queue < body || queue > 2 << 30 {
+        let problem = format!("is {queue}; write pipeline.max_request_bytes ({body}) to 2147483648 bytes");
+        return fault("pipeline.producer_queue_bytes", problem);
+    }
+    // It also counts messages, up to 100 000.
+    if config.max_request_items > 100_000 {
+        return fault("pipeline.max_request_items", "is more than 100000, which the producer's queue cannot hold");
+    }
+    Ok(())
 }
 
 fn query(config: &QueryConfig) -> Result<(), ConfigError> {
@@ -236,6 +252,8 @@ mod tests {
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
         check(|c| c.live.max_cells = 0, "live.max_cells must be more than zero");
+        check(|c| c.pipeline.producer_queue_bytes = 1 << 20, "pipeline.producer_queue_bytes is 1048576; write");
+        check(|c| c.pipeline.max_request_items = 100_001, "pipeline.max_request_items is more than 100000");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");
         check(|c| c.store.url = "./x.db".into(), "store.url is no store; write sqlite:./FILE");
         check(

@@ -14,7 +14,7 @@ const JSON: &str = "application/json";
 #[test]
 fn litellm_callbacks_are_taken_over_http() {
     need!(Kafka);
-    check("http-events", ("/v1/events", JSON, "litellm_generic_api.json"), (202, r#"{"accepted":6}"#), &litellm());
+    check("http-events", ("/v1/events", JSON, "litellm_generic_api.json"), (202, r#"{"accepted":6,"rejected":[]}"#), &litellm());
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_cloudevent_in_binary_mode_is_one_event_with_the_envelopes_id_source_and_tim
     let body = br#"{"provider":"openai","model":"gpt-4o","usage":{"prompt_tokens":1000,"completion_tokens":100}}"#;
     for _ in 0..2 {
         let answer = http::post_with(&address, "/v1/events", &headers, body).expect("the instance answers");
-        assert_eq!(answer, (202, r#"{"accepted":1}"#.to_owned()));
+        assert_eq!(answer, (202, r#"{"accepted":1,"rejected":[]}"#.to_owned()));
     }
     instance.wait_rows(&lake, 1);
     instance.stop();

@@ -1,0 +1,213 @@
+//! Which sums of the lake are needed. In come budgets and the time, out come as few statements as possible: budgets that
+//! watch the same dimensions over the same time share one. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use spendstream_schemas::budget::{Budget, Quarter, ResolvedScope, ScopeKey, ScopeValue, Span};
+
+/// Values that a statement names at most; with more, all are read.
+const MAX_VALUES: usize = 500;
+/// Bytes of values that a statement names at most.
+const MAX_VALUE_BYTES: usize = 32 << 10;
+
+/// A budget with the time that it counts now.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    pub budget: Budget,
+    pub span: Span,
+    /// The start of the span, or the reset in it.
+    pub from: DateTime<Utc>,
+}
+
+impl Counted {
+    #[must_use]
+    pub fn new(budget: Budget, now: DateTime<Utc>) -> Self {
+        let span = budget.period.span(Quarter::of(now));
+        let reset = budget.reset_at.filter(|reset| span.start() < *reset && *reset < span.end());
+        Self { from: reset.unwrap_or_else(|| span.start()), span, budget }
+    }
+
+    fn group(&self) -> Group {
+        (self.budget.scope.keys().cloned().collect(), self.from, self.span.end())
+    }
+}
+
+type Group = (Vec<ScopeKey>, DateTime<Utc>, DateTime<Utc>);
+
+/// Sums per cell of some dimensions over some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub keys: Vec<ScopeKey>,
+    pub from: DateTime<Utc>,
+    /// Exclusive.
+    pub until: DateTime<Utc>,
+    /// For each dimension the values of interest; `None`: all.
+    only: Vec<Option<BTreeSet<String>>>,
+}
+
+/// The looks that these budgets need, and which one each of them reads.
+#[must_use]
+pub fn looks(counted: &[Counted]) -> (Vec<Look>, Vec<usize>) {
+    let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
+    for (position, one) in counted.iter().enumerate() {
+        groups.entry(one.group()).or_default().push(position);
+    }
+    let mut of = vec![0; counted.len()];
+    let mut looks = Vec::with_capacity(groups.len());
+    for ((keys, from, until), members) in groups {
+        for member in &members {
+            of[*member] = looks.len();
+        }
+        let only = (0..keys.len()).map(|at| named(at, members.iter().map(|member| &counted[*member].budget))).collect();
+        looks.push(Look { keys, from, until, only });
+    }
+    (looks, of)
+}
+
+/// The values that all of these budgets name for the dimension at that position; `None` when one wants each, or too many.
+fn named<'b>(at: usize, budgets: impl Iterator<Item = &'b Budget>) -> Option<BTreeSet<String>> {
+    let (mut values, mut bytes) = (BTreeSet::new(), 0);
+    for budget in budgets {
+        match budget.scope.iter().nth(at) {
+            Some((_, ScopeValue::Is(value))) => {
+                if values.insert(value.clone()) {
+                    bytes += value.len();
+                }
+            }
+            _ => return None,
+        }
+        if values.len() > MAX_VALUES || bytes > MAX_VALUE_BYTES {
+            return None;
+        }
+    }
+    Some(values)
+}
+
+impl Look {
+    /// The statement: the dimensions in order, then `used`, `calls` and `unpriced_calls`.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        let columns: Vec<_> = self.keys.iter().map(column).collect();
+        let mut sql = "SELECT ".to_owned();
+        for (position, column) in columns.iter().enumerate() {
+            sql.push_str(&format!("{column} AS k{position}, "));
+        }
+        sql.push_str(
+            "sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS unpriced_calls FROM usage WHERE ",
+        );
+        sql.push_str(&during(self.from, self.until));
+        for (column, values) in columns.iter().zip(&self.only) {
+            if let Some(values) = values {
+                let list: Vec<_> = values.iter().map(|value| literal(value)).collect();
+                sql.push_str(&format!(" AND {column} IN ({})", list.join(", ")));
+            }
+        }
+        if !columns.is_empty() {
+            sql.push_str(&format!(" GROUP BY {}", columns.join(", ")));
+        }
+        sql
+    }
+}
+
+/// A statement that gives `used` of one cell, to show and to check by.
+#[must_use]
+pub fn cell_sql(scope: &ResolvedScope, from: DateTime<Utc>, until: DateTime<Utc>) -> String {
+    let mut sql = format!("SELECT coalesce(sum(cost), 0) AS used FROM usage WHERE {}", during(from, until));
+    for (key, value) in scope.iter() {
+        match value {
+            Some(value) => sql.push_str(&format!(" AND {} = {}", column(key), literal(value))),
+            None => sql.push_str(&format!(" AND {} IS NULL", column(key))),
+        }
+    }
+    sql
+}
+
+/// Rows of that time; the date is there so that other days are not even opened.
+#[must_use]
+pub fn during(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
+    let show = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let last = until - TimeDelta::microseconds(1);
+    format!(
+        "date >= DATE '{}' AND date <= DATE '{}' AND event_time >= TIMESTAMPTZ '{}' AND event_time < TIMESTAMPTZ '{}'",
+        from.date_naive(),
+        last.date_naive(),
+        show(from),
+        show(until)
+    )
+}
+
+/// How a statement names a dimension.
+#[must_use]
+pub fn column(key: &ScopeKey) -> String {
+    match key {
+        ScopeKey::Tag(name) => format!("tags[{}]", literal(name)),
+        _ => key.column().to_owned(),
+    }
+}
+
+/// A text as SQL writes it.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use serde_json::{Value, json};
+    use spendstream_schemas::budget::{Budget, BudgetDraft, Context};
+
+    use super::{Counted, looks};
+
+    fn budget(id: &str, scope: &Value, more: &Value) -> Budget {
+        let mut draft = json!({"name": id, "scope": scope, "period": "monthly", "amount": "10"});
+        draft.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let context = Context { id, currency: "USD", now: DateTime::UNIX_EPOCH };
+        serde_json::from_value::<BudgetDraft>(draft).unwrap().check(None, &context).unwrap()
+    }
+
+    fn check(budgets: Vec<Budget>, expected: &[&str]) {
+        let now: DateTime<Utc> = "2026-11-22T12:07:00Z".parse().unwrap();
+        let counted: Vec<_> = budgets.into_iter().map(|budget| Counted::new(budget, now)).collect();
+        let shown: Vec<_> = looks(&counted).0.iter().map(super::Look::sql).collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn budgets_of_the_same_dimensions_and_time_share_a_statement() {
+        let none = json!({});
+        check(
+            vec![
+                budget("a", &json!({"team": "o'neil"}), &none),
+                budget("b", &json!({"team": "ads"}), &none),
+                budget("c", &json!({"team": "ads", "tags.env": "*"}), &json!({"period": "PT1H"})),
+                budget("d", &json!({}), &json!({"period": "daily", "timezone": "Asia/Kolkata"})),
+            ],
+            &[
+                "SELECT sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS unpriced_calls FROM usage WHERE \
+                 date >= DATE '2026-11-21' AND date <= DATE '2026-11-22' AND event_time >= TIMESTAMPTZ \
+                 '2026-11-21T18:30:00Z' AND event_time < TIMESTAMPTZ '2026-11-22T18:30:00Z'",
+                "SELECT team AS k0, sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS unpriced_calls FROM \
+                 usage WHERE date >= DATE '2026-11-01' AND date <= DATE '2026-11-30' AND event_time >= TIMESTAMPTZ \
+                 '2026-11-01T00:00:00Z' AND event_time < TIMESTAMPTZ '2026-12-01T00:00:00Z' AND team IN ('ads', \
+                 'o''neil') GROUP BY team",
+                "SELECT team AS k0, tags['env'] AS k1, sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS \
+                 unpriced_calls FROM usage WHERE date >= DATE '2026-11-22' AND date <= DATE '2026-11-22' AND event_time \
+                 >= TIMESTAMPTZ '2026-11-22T11:15:00Z' AND event_time < TIMESTAMPTZ '2026-11-22T12:15:00Z' AND team IN \
+                 ('ads') GROUP BY team, tags['env']",
+            ],
+        );
+    }
+
+    #[test]
+    fn one_that_wants_each_value_reads_all() {
+        let none = json!({});
+        check(
+            vec![budget("a", &json!({"user": "ann"}), &none), budget("b", &json!({"user": "*"}), &none)],
+            &["SELECT user_id AS k0, sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS unpriced_calls \
+               FROM usage WHERE date >= DATE '2026-11-01' AND date <= DATE '2026-11-30' AND event_time >= TIMESTAMPTZ \
+               '2026-11-01T00:00:00Z' AND event_time < TIMESTAMPTZ '2026-12-01T00:00:00Z' GROUP BY user_id"],
+        );
+    }
+}

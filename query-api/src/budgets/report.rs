@@ -1,0 +1,82 @@
+//! Puts a report of budgets together: which are asked for comes in, how they stand at one version of the lake goes out.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use spendstream_control::Store;
+use spendstream_control::budgets::BudgetFilter;
+use spendstream_schemas::budget::Budget;
+use spendstream_schemas::directory::{Directory, Precedence};
+use spendstream_schemas::price_book::PriceBook;
+
+use super::freshness::Freshness;
+use super::look::{Counted, looks};
+use super::standing::{Standing, World, canonical, standings};
+use super::sums::Sums;
+use crate::error::QueryError;
+use crate::sql::engine::Engine;
+
+/// Freshness is read from these last days at least.
+const RECENT: TimeDelta = TimeDelta::days(2);
+
+/// What is reported.
+#[derive(Debug)]
+pub struct Report {
+    pub standings: Vec<Standing>,
+    pub freshness: Freshness,
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// What a report needs beside the lake.
+pub struct Inputs {
+    pub subjects: Vec<Budget>,
+    /// All active budgets.
+    pub others: Vec<Budget>,
+    pub directory: Directory,
+    pub book: Arc<PriceBook>,
+    pub now: DateTime<Utc>,
+    pub explain: bool,
+}
+
+/// The directory, if some budget's amount depends on it.
+///
+/// # Errors
+/// When the control store is away.
+pub async fn directory(store: &Store, budgets: &[Budget], words: &[String]) -> spendstream_control::Result<Directory> {
+    if budgets.iter().all(|budget| budget.amounts_by.is_none()) {
+        return Ok(Directory::default());
+    }
+    // The configuration was checked before.
+    let precedence = Precedence::new(words.iter().map(String::as_str)).unwrap_or_default();
+    Ok(Directory::new(store.directory().list().await?, &precedence))
+}
+
+/// All active budgets.
+///
+/// # Errors
+/// When the control store is away.
+pub async fn active(store: &Store) -> spendstream_control::Result<Vec<Budget>> {
+    store.budgets().list(&BudgetFilter { active: Some(true), ..BudgetFilter::default() }).await
+}
+
+/// How the subjects stand, in their order, all at the same version of the lake.
+///
+/// # Errors
+/// As any query.
+pub async fn report(engine: &Engine, sums: &Sums, inputs: Inputs) -> Result<Report, QueryError> {
+    let Inputs { subjects, others, directory, book, now, explain } = inputs;
+    let others: Vec<_> = others.into_iter().map(|budget| canonical(budget, &book)).collect();
+    let counted: Vec<_> = subjects.into_iter().map(|budget| Counted::new(canonical(budget, &book), now)).collect();
+    let (looks, of) = looks(&counted);
+    let snapshot = engine.snapshot().await?;
+    let mut cells = Vec::with_capacity(looks.len());
+    for look in &looks {
+        cells.push(sums.cells(engine, &snapshot, look).await?);
+    }
+    let since = counted.iter().map(|one| one.from).fold(now - RECENT, DateTime::min);
+    let freshness = sums.freshness(engine, &snapshot, since).await?;
+    let as_of = freshness.as_of(now);
+    let world = World { book: &book, directory: &directory, others: &others, now, as_of, explain };
+    let standings = counted.iter().zip(of).flat_map(|(one, look)| standings(one, &cells[look], &world)).collect();
+    Ok(Report { standings, freshness, as_of })
+}

@@ -1,0 +1,190 @@
+//! How each budget stands in each of its cells: sums of the lake, prices and the directory come in, states go out. Pure.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use spendstream_schemas::budget::{Budget, ResolvedScope, Scope, ScopeKey, ScopeValue, State, state};
+use spendstream_schemas::directory::Directory;
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::price_book::PriceBook;
+
+use super::look::{Counted, cell_sql};
+use super::sums::{Cells, Sum};
+
+/// One budget in one cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    pub budget_id: String,
+    pub name: String,
+    pub revision: i64,
+    /// The cell: a template has one per present value.
+    pub scope: ResolvedScope,
+    pub in_force: bool,
+    /// Of all money here: the lake's.
+    pub currency: String,
+    /// What the budget is written in; its amount is converted.
+    pub budget_currency: String,
+    pub calls: i64,
+    /// Calls whose cost is not known and not in `used`.
+    pub unpriced_calls: i64,
+    /// The start of the period, or the reset in it.
+    pub counted_from: DateTime<Utc>,
+    #[serde(flatten)]
+    pub state: Option<State>,
+    /// What was spent, where there is no state to say it.
+    #[serde(rename = "used", skip_serializing_if = "Option::is_none")]
+    pub used_alone: Option<String>,
+    /// Why there is no state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// The event time up to which events are counted.
+    pub as_of: Option<DateTime<Utc>>,
+    /// A statement that gives `used`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+}
+
+/// What budgets are judged by.
+pub struct World<'a> {
+    pub book: &'a PriceBook,
+    pub directory: &'a Directory,
+    /// All budgets: those that name a value stand in for its template.
+    pub others: &'a [Budget],
+    pub now: DateTime<Utc>,
+    pub as_of: Option<DateTime<Utc>>,
+    /// Whether to show the SQL behind.
+    pub explain: bool,
+}
+
+/// The budget with the price book's name of its provider, as the lake has it.
+#[must_use]
+pub fn canonical(budget: Budget, book: &PriceBook) -> Budget {
+    let pairs: Vec<_> = budget
+        .scope
+        .iter()
+        .map(|(key, value)| {
+            let text = match value {
+                ScopeValue::Is(text) if key.column() == "provider" => book.provider_id(text).unwrap_or(text),
+                ScopeValue::Is(text) => text,
+                ScopeValue::Each => "*",
+            };
+            (key.to_string(), text.to_owned())
+        })
+        .collect();
+    match Scope::new(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+        Ok(scope) => Budget { scope, ..budget },
+        Err(_) => budget,
+    }
+}
+
+/// How a budget stands: one state, or one per present value of a template that nothing stands in for.
+#[must_use]
+pub fn standings(counted: &Counted, cells: &Cells, world: &World<'_>) -> Vec<Standing> {
+    let budget = &counted.budget;
+    let keys: Vec<_> = budget.scope.keys().collect();
+    if !budget.scope.is_template() {
+        let values: Vec<_> = budget
+            .scope
+            .iter()
+            .map(|(_, value)| match value {
+                ScopeValue::Is(value) => Some(value.clone()),
+                ScopeValue::Each => None,
+            })
+            .collect();
+        let sum = cells.get(&values).copied().unwrap_or_default();
+        return vec![standing(counted, &keys, &values, sum, world)];
+    }
+    let replacing = Replacing::of(budget, world);
+    let fits = |values: &[Option<String>]| {
+        budget.scope.matches(budget.include_missing, value_of(&keys, values)) && !replacing.any(&keys, values)
+    };
+    cells
+        .iter()
+        .filter(|(values, _)| fits(values))
+        .map(|(values, sum)| standing(counted, &keys, values, *sum, world))
+        .collect()
+}
+
+fn value_of<'v>(keys: &'v [&ScopeKey], values: &'v [Option<String>]) -> impl Fn(&ScopeKey) -> Option<&'v str> {
+    move |key| keys.iter().zip(values).find(|(known, _)| **known == key).and_then(|(_, value)| value.as_deref())
+}
+
+/// Budgets that stand in for a template, by a value that they name where it says each.
+struct Replacing<'b>(HashMap<(&'b ScopeKey, &'b str), Vec<&'b Budget>>);
+
+impl<'b> Replacing<'b> {
+    fn of(template: &'b Budget, world: &World<'b>) -> Self {
+        let mut by_value: HashMap<_, Vec<_>> = HashMap::new();
+        let narrower = world
+            .others
+            .iter()
+            .filter(|other| !other.additive && other.in_force(world.now) && other.scope.narrows(&template.scope));
+        for other in narrower {
+            let named = other.scope.iter().zip(template.scope.iter()).find_map(|((key, mine), (_, theirs))| {
+                match (mine, theirs) {
+                    (ScopeValue::Is(value), ScopeValue::Each) => Some((key, value.as_str())),
+                    _ => None,
+                }
+            });
+            if let Some(named) = named {
+                by_value.entry(named).or_default().push(other);
+            }
+        }
+        Self(by_value)
+    }
+
+    fn any(&self, keys: &[&'b ScopeKey], values: &[Option<String>]) -> bool {
+        keys.iter().zip(values).any(|(key, value)| {
+            let named = value.as_deref().and_then(|value| self.0.get(&(*key, value)));
+            named.is_some_and(|others| {
+                others.iter().any(|other| other.scope.matches(other.include_missing, value_of(keys, values)))
+            })
+        })
+    }
+}
+
+fn standing(counted: &Counted, keys: &[&ScopeKey], values: &[Option<String>], sum: Sum, world: &World<'_>) -> Standing {
+    let budget = &counted.budget;
+    let scope = ResolvedScope::new(keys.iter().map(|key| (*key).clone()).zip(values.iter().cloned()));
+    let limit = limit(counted, keys, values, world);
+    let unavailable = limit.is_none().then(|| {
+        format!(
+            "there is no exchange rate from {} to {} in force; add one to rates.csv (prices.book)",
+            budget.currency,
+            world.book.currency()
+        )
+    });
+    Standing {
+        budget_id: budget.id.clone(),
+        name: budget.name.clone(),
+        revision: budget.revision,
+        in_force: budget.in_force(world.now),
+        currency: world.book.currency().to_owned(),
+        budget_currency: budget.currency.clone(),
+        calls: sum.calls,
+        unpriced_calls: sum.unpriced_calls,
+        counted_from: counted.from,
+        state: limit.map(|limit| state(budget, limit, sum.used, Amount::ZERO, counted.span, world.now)),
+        used_alone: unavailable.as_ref().map(|_| sum.used.to_string()),
+        unavailable,
+        as_of: world.as_of,
+        sql: world.explain.then(|| cell_sql(&scope, counted.from, counted.span.end())),
+        scope,
+    }
+}
+
+/// What may be spent, in the lake's currency, by the same rule as decisions: the rate is that of the period's start (of now
+/// for a rolling period), where rates begin later that of now.
+fn limit(counted: &Counted, keys: &[&ScopeKey], values: &[Option<String>], world: &World<'_>) -> Option<Amount> {
+    let budget = &counted.budget;
+    let figure = budget.amount_at(world.now, |name| {
+        let mut known = keys.iter().zip(values);
+        known.find_map(|(key, value)| world.directory.attribute(key, value.as_deref()?, name, world.now))
+    });
+    let now = world.now.timestamp_micros();
+    let at = if budget.period.is_rolling() { now } else { counted.span.start().timestamp_micros() };
+    let convert = |at| world.book.convert(figure, &budget.currency, at);
+    // More than zero, whatever the rate: nothing can be divided by it.
+    convert(at).or_else(|| convert(now)).filter(|limit| !limit.is_zero())
+}

@@ -1,0 +1,141 @@
+//! `/v1/budgets`: in come drafts, out come budgets with their `ETag`. Changes are checked and audited by the control store.
+//!
+//! `If-Match` takes the `ETag` of what was read, or its revision. A deleted budget stays, inactive.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use spendstream_control::budgets::BudgetFilter;
+use spendstream_control::{Act, Store};
+use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeKey, ScopeValue};
+
+use super::App;
+use super::parameters::{Given, Parameters, actor, invalid, json as body_json};
+use super::problem::{ApiError, Problem};
+
+const EXAMPLE: &str = "{\"name\": \"search team\", \"scope\": {\"team\": \"search\"}, \"period\": \"monthly\", \
+                       \"amount\": \"100.00\"}";
+
+pub(super) async fn list(State(app): State<Arc<App>>, given: Given) -> Result<Json<Value>, Problem> {
+    let mut parameters = Parameters::new(given)?;
+    let (limit, after) = (parameters.limit()?, parameters.take("after"));
+    let active = parameters.take_as("active", "true")?;
+    let filter = BudgetFilter { active, scope: named(parameters.scope()?) };
+    let budgets = app.control.get().await?.budgets().list(&filter).await?;
+    let start = match &after {
+        None => 0,
+        Some(id) => {
+            1 + budgets
+                .iter()
+                .position(|budget| budget.id == *id)
+                .ok_or_else(|| invalid(format!("after={id} is none of these budgets; use `next` of the page before")))?
+        }
+    };
+    let (page, next) = super::parameters::page(budgets, start, limit);
+    let next = next.and_then(|_| page.last().map(|budget| budget.id.clone()));
+    Ok(Json(json!({"budgets": page, "next": next})))
+}
+
+/// Values as scopes name them.
+pub(super) fn named(pairs: Vec<(ScopeKey, String)>) -> Vec<(ScopeKey, ScopeValue)> {
+    let value = |text: String| if text == "*" { ScopeValue::Each } else { ScopeValue::Is(text) };
+    pairs.into_iter().map(|(key, text)| (key, value(text))).collect()
+}
+
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let act = Act { who: actor(&headers)?, now: app.now() };
+    let draft: BudgetDraft = body_json(body, EXAMPLE)?;
+    let budget = app.control.get().await?.budgets().create(&draft, &app.currency, &act).await?;
+    let location = format!("/v1/budgets/{}", budget.id);
+    let mut response = (StatusCode::CREATED, show(&budget)).into_response();
+    // An id of ours is always a header's text.
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    Ok(show(&app.control.get().await?.budgets().get(&id).await?))
+}
+
+pub(super) async fn patch(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let act = Act { who: actor(&headers)?, now: app.now() };
+    let draft: BudgetDraft = body_json(body, "{\"amount\": \"200.00\"}")?;
+    let store = app.control.get().await?;
+    let _turn = app.control.turn().await;
+    unchanged(&store, &id, &headers).await?;
+    Ok(show(&store.budgets().update(&id, &draft, &app.currency, &act).await?))
+}
+
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let act = Act { who: actor(&headers)?, now: app.now() };
+    let store = app.control.get().await?;
+    let _turn = app.control.turn().await;
+    unchanged(&store, &id, &headers).await?;
+    Ok(show(&store.budgets().delete(&id, &act).await?))
+}
+
+pub(super) async fn reset(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let act = Act { who: actor(&headers)?, now: app.now() };
+    let store = app.control.get().await?;
+    let _turn = app.control.turn().await;
+    unchanged(&store, &id, &headers).await?;
+    Ok(show(&store.budgets().reset(&id, &act).await?))
+}
+
+/// Refuses when the budget is not what `If-Match` says.
+async fn unchanged(store: &Store, id: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    let budget = store.budgets().get(id).await?;
+    if wanted.to_str().is_ok_and(|wanted| is_match(wanted, &budget)) {
+        return Ok(());
+    }
+    Err(ApiError::Precondition(format!(
+        "budget '{id}' was changed meanwhile: it is at revision {}, ETag {}; read it again and repeat the change",
+        budget.revision,
+        tag(&budget)
+    ))
+    .into())
+}
+
+fn is_match(wanted: &str, budget: &Budget) -> bool {
+    let (tag, revision) = (tag(budget), budget.revision.to_string());
+    wanted.split(',').map(str::trim).any(|one| one == "*" || one == tag || one.trim_matches('"') == revision)
+}
+
+/// The revision, and when it was changed: a new name or owner is no new revision.
+fn tag(budget: &Budget) -> String {
+    format!("\"{}-{}\"", budget.revision, budget.updated_at.timestamp_micros())
+}
+
+fn show(budget: &Budget) -> Response {
+    let mut response = Json(budget).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&tag(budget)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}

@@ -1,0 +1,109 @@
+//! What stands after the `?`, and who asks: in come texts, out come values or one clear line. Names that nobody takes are
+//! dimensions of a scope, or mistakes.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::http::HeaderMap;
+use serde::de::DeserializeOwned;
+use spendstream_schemas::budget::ScopeKey;
+
+use super::problem::{ApiError, Problem};
+
+/// Who changes something, until keys say it.
+const ACTOR: &str = "x-spendstream-actor";
+const MAX_ACTOR: usize = 200;
+/// Entries of a page.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+pub(super) type Given = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+/// Parameters that are not taken yet.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    pub fn new(given: Given) -> Result<Self, Problem> {
+        let Query(pairs) = given?;
+        for (position, (name, _)) in pairs.iter().enumerate() {
+            if pairs[..position].iter().any(|(other, _)| other == name) {
+                return Err(invalid(format!("the parameter '{name}' is there twice")));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        let position = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(position).1)
+    }
+
+    /// `example` is a value that would be right.
+    pub fn take_as<T: FromStr<Err: Display>>(&mut self, name: &str, example: &str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        let wrong = |error| invalid(format!("{name}={text} cannot be read ({error}); write {name}={example}"));
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    /// How many entries the page has at most.
+    pub fn limit(&mut self) -> Result<usize, Problem> {
+        let limit = self.take_as::<usize>("limit", "100")?.unwrap_or(PAGE);
+        if (1..=MAX_PAGE).contains(&limit) {
+            Ok(limit)
+        } else {
+            Err(invalid(format!("limit={limit} is out of range; a page has 1 to {MAX_PAGE} entries")))
+        }
+    }
+
+    /// `explain=sql`.
+    pub fn explain(&mut self) -> Result<bool, Problem> {
+        match self.take("explain").as_deref() {
+            None => Ok(false),
+            Some("sql") => Ok(true),
+            Some(other) => Err(invalid(format!("explain={other} is not known; write explain=sql"))),
+        }
+    }
+
+    /// The rest: dimensions with their values.
+    pub fn scope(self) -> Result<Vec<(ScopeKey, String)>, Problem> {
+        let key =
+            |name: &str| name.parse::<ScopeKey>().map_err(|error| invalid(format!("a parameter is wrong: {error}")));
+        self.0.into_iter().map(|(name, value)| Ok((key(&name)?, value))).collect()
+    }
+
+    /// Nothing may be left.
+    pub fn end(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(invalid(format!("there is no parameter '{name}' here; /openapi.json lists them"))),
+        }
+    }
+}
+
+/// A part of a list that is at hand as a whole: `after` entries were seen before. The second is where the next page begins.
+pub(super) fn page<T>(entries: Vec<T>, after: usize, limit: usize) -> (Vec<T>, Option<usize>) {
+    let end = after.saturating_add(limit);
+    let next = (entries.len() > end).then_some(end);
+    (entries.into_iter().skip(after).take(limit).collect(), next)
+}
+
+/// The name in the audit log.
+pub(super) fn actor(headers: &HeaderMap) -> Result<&str, Problem> {
+    let Some(value) = headers.get(ACTOR) else { return Ok("http") };
+    match value.to_str().map(str::trim) {
+        Ok(name) if !name.is_empty() && name.len() <= MAX_ACTOR => Ok(name),
+        _ => Err(invalid(format!("the header {ACTOR} is no name of 1 to {MAX_ACTOR} ASCII letters"))),
+    }
+}
+
+/// A JSON body; `example` is one that would be right.
+pub(super) fn json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, example: &str) -> Result<T, Problem> {
+    serde_json::from_slice(&body?).map_err(|error| invalid(format!("the body is not like {example}: {error}")))
+}
+
+pub(super) fn invalid(detail: String) -> Problem {
+    ApiError::Invalid(detail).into()
+}
