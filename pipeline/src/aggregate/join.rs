@@ -29,6 +29,12 @@ pub struct Snapshot {
     pub offsets: Vec<(Arc<SourcePartition>, i64)>,
 }
 
+impl Snapshot {
+    fn offset(&self, source: &SourcePartition) -> Option<i64> {
+        self.offsets.iter().find(|(known, _)| **known == *source).map(|(_, offset)| *offset)
+    }
+}
+
 /// A sum that was not what the lake says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -40,6 +46,10 @@ pub struct Difference {
     pub live: Sums,
     /// By the lake and the batches beyond it; held now.
     pub lake: Sums,
+    /// The partition's next offset at the version of the lake that was read.
+    pub committed: i64,
+    /// The next offset that both sums reach: the lake's was completed with the batches from `committed` on.
+    pub reached: i64,
 }
 
 /// What a comparison of one watch with the lake found. It is repaired already.
@@ -138,7 +148,9 @@ impl Totals {
                 && let Some(source) = self.sources.get(no as usize)
             {
                 let (values, source) = (self.values(id, cell), Arc::clone(source));
-                report.examples.push(Difference { values, bucket, source, live: held, lake });
+                let reached = beyond.reached.get(&no).copied().unwrap_or_default();
+                let committed = snapshot.offset(&source).unwrap_or_default();
+                report.examples.push(Difference { values, bucket, source, live: held, lake, committed, reached });
             }
         };
         let mut compared = 0;
@@ -171,7 +183,7 @@ impl Totals {
 
     /// Spoils a sum, so that a test can see it found.
     #[cfg(test)]
-    pub(super) fn spoil(&mut self, id: WatchId, values: &[Option<&str>], bucket: Quarter, by: i128) {
+    pub(crate) fn spoil(&mut self, id: WatchId, values: &[Option<&str>], bucket: Quarter, by: i128) {
         let key = super::key::of(values);
         let state = self.watches.get_mut(&id).unwrap();
         let cell = self.cells[&state.watch.set].find(super::key::hash(&key), &key).unwrap();

@@ -34,4 +34,4 @@ pub mod totals;
 pub mod watermark;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

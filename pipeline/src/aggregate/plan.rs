@@ -65,6 +65,15 @@ impl Bucketing {
     }
 }
 
+/// `daily periods of UTC`, `weekly periods of Europe/Berlin from 2026-01-05`, `quarter-hours`.
+impl fmt::Display for Bucketing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Calendar(rule) = self else { return out.write_str("quarter-hours") };
+        write!(out, "{} periods of {}", rule.period, rule.timezone)?;
+        rule.starts_on.map_or(Ok(()), |day| write!(out, " from {day}"))
+    }
+}
+
 /// A watched set; its number is never given to another set while the process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SetId(pub u64);

@@ -132,6 +132,6 @@ impl LiveThread {
                 "live totals were not what the lake says; they are repaired. Please report this"
             );
         }
-        self.observer.reconciled(report);
+        self.observer.reconciled(&self.view.read(), report);
     }
 }

@@ -64,7 +64,7 @@ pub trait Observer: Send {
     /// Events arrived that somebody waited for; their cost is in the totals.
     fn arrived(&mut self, _events: &[EventKey]) {}
     /// A watch was compared with the lake; what differed is repaired.
-    fn reconciled(&mut self, _report: &Reconciled) {}
+    fn reconciled(&mut self, _totals: &Totals, _report: &Reconciled) {}
     /// About four times a second. `now`: microseconds since the epoch.
     fn tick(&mut self, _totals: &Totals, _now: i64) {}
 }

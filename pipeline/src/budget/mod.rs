@@ -9,7 +9,8 @@
 //! percentages without floats
 //! ([`percent`]), and how they stand ([`standing`]), who asks ([`subject`]), what a call would cost ([`cost`], [`history`]) and what would cost less ([`models`]); what
 //! is promised ([`holds`]), request rates ([`rate`]) and emergency stops ([`stops`]); the decision ([`decide`]) and its words
-//! ([`words`]); thresholds ([`crossing`], [`notice`]); all of it for one process
+//! ([`words`]); thresholds ([`crossing`], [`notice`]); what else live
+//! totals tell ([`unpriced`], [`reconciliation`]); all of it for one process
 //! ([`live`], [`observer`]), and what is written down ([`journal`]).
 //! Everything but [`live`] and [`observer`] is pure: no clock, no lock, no IO.
 
@@ -29,9 +30,11 @@ mod notice;
 pub mod observer;
 pub mod percent;
 pub mod rate;
+pub mod reconciliation;
 pub mod standing;
 pub mod stops;
 pub mod subject;
+pub mod unpriced;
 mod words;
 
 #[cfg(test)]

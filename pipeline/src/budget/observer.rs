@@ -1,5 +1,6 @@
-//! Watches live totals for budgets. In: what the live thread says has changed; out: alerts to a bounded channel, arrived events to the
-//! holds. It decides nothing itself ([`super::crossing`]) and never waits: what the channel cannot take is found again at a later look.
+//! Watches live totals for budgets, usage without a price, and sums that were not what the lake says. In: what the live thread says has
+//! changed; out: alerts to a bounded channel, arrived events to the holds. It decides nothing itself ([`super::crossing`],
+//! [`super::unpriced`], [`super::reconciliation`]) and never waits: what the channel cannot take is found again at a later look.
 //!
 //! Cells are looked at when they change; all cells of a watch when it was read anew or budgets have changed; and once a minute those
 //! of watches whose figures move by time alone (forecasts, rolling windows), one watch per tick.
@@ -15,19 +16,34 @@ use tokio::sync::mpsc;
 use super::book::Book;
 use super::crossing::{Crossings, Sight, Sum};
 use super::live::Live;
+use super::reconciliation;
+use super::unpriced::{self, Moment, Unpriced};
 use crate::aggregate::awaited::EventKey;
-use crate::aggregate::plan::{Bucketing, WatchId};
+use crate::aggregate::join::Reconciled;
+use crate::aggregate::plan::{Bucketing, Request, WatchId};
 use crate::aggregate::read::Spend;
 use crate::aggregate::thread::Observer;
 use crate::aggregate::totals::{Totals, Touch};
 
 /// How often figures that move by time alone are looked at.
 const ROUND: TimeDelta = TimeDelta::minutes(1);
+/// Alerts about repaired sums that wait for room in the channel: what is repaired is not found again. The log has them all.
+const MOST_UNSENT: usize = 100;
+
+/// What is watched beside the budgets' sums.
+#[must_use]
+pub fn own_requests() -> Vec<Request> {
+    vec![unpriced::request()]
+}
 
 /// See the module.
 pub struct Watchman {
     live: Arc<Live>,
     crossings: Crossings,
+    unpriced: Unpriced,
+    /// All of the usage is to be looked at for missing prices.
+    is_unpriced_due: bool,
+    unsent: VecDeque<Alert>,
     lateness: TimeDelta,
     out: mpsc::Sender<Alert>,
     /// Of the last tick: sums that change between two ticks are judged at the earlier one.
@@ -47,9 +63,20 @@ impl Watchman {
         lateness: TimeDelta,
         now: DateTime<Utc>,
     ) -> Self {
-        let crossings = Crossings::new(remembered);
         let book = live.book();
-        Self { live, crossings, lateness, out, now, book, waiting: VecDeque::new(), next_round: now }
+        Self {
+            live,
+            crossings: Crossings::new(remembered),
+            unpriced: Unpriced::new(remembered),
+            is_unpriced_due: false,
+            unsent: VecDeque::new(),
+            lateness,
+            out,
+            now,
+            book,
+            waiting: VecDeque::new(),
+            next_round: now,
+        }
     }
 
     fn sight<T>(&mut self, totals: &Totals, look: impl FnOnce(&mut Crossings, &Sight<'_>) -> T) -> T {
@@ -64,10 +91,35 @@ impl Watchman {
             if self.out.try_send(alert).is_err() {
                 // The store decides what is news: asking for everything again loses nothing.
                 self.crossings.forget();
-                self.waiting.extend(self.book.watches());
+                self.unpriced.forget();
+                self.look_at_all();
                 return;
             }
         }
+    }
+
+    fn send_repaired(&mut self) {
+        while let Some(alert) = self.unsent.pop_front() {
+            if let Err(refused) = self.out.try_send(alert) {
+                self.unsent.push_front(refused.into_inner());
+                return;
+            }
+        }
+    }
+
+    fn look_at_all(&mut self) {
+        self.waiting = self.book.watches().collect();
+        self.is_unpriced_due = true;
+    }
+
+    fn moment(&self, totals: &Totals) -> Moment {
+        Moment { now: self.now, event_time: newest(totals, self.now) }
+    }
+
+    fn look_at_unpriced(&mut self, totals: &Totals) {
+        self.is_unpriced_due = false;
+        let found = self.unpriced.look(totals, self.moment(totals));
+        self.send(found);
     }
 
     /// Every cell of a watch in the period that runs.
@@ -102,10 +154,24 @@ impl Observer for Watchman {
             judged.collect()
         });
         self.send(alerts);
+        let found = self.unpriced.touched(totals, touched, self.moment(totals));
+        self.send(found);
     }
 
     fn loaded(&mut self, totals: &Totals, watch: WatchId) {
         self.look_at(totals, watch);
+        if self.unpriced.watch(totals.plan()) == Some(watch) {
+            self.look_at_unpriced(totals);
+        }
+    }
+
+    fn reconciled(&mut self, totals: &Totals, report: &Reconciled) {
+        let Some(watch) = totals.plan().watch(report.watch) else { return };
+        let currency = self.sight(totals, |_, sight| sight.ground.rates.prices.currency().to_owned());
+        if self.unsent.len() < MOST_UNSENT {
+            self.unsent.extend(reconciliation::alert(report, watch, &currency, self.now));
+        }
+        self.send_repaired();
     }
 
     fn arrived(&mut self, events: &[EventKey]) {
@@ -117,13 +183,16 @@ impl Observer for Watchman {
         let newest = self.live.book();
         if !Arc::ptr_eq(&newest, &self.book) {
             self.book = newest;
-            self.waiting = self.book.watches().collect();
+            self.look_at_all();
         } else if self.now >= self.next_round && self.waiting.is_empty() {
             self.next_round = self.now + ROUND;
             self.waiting = self.book.moving_watches().collect();
         }
+        self.send_repaired();
         if let Some(watch) = self.waiting.pop_front() {
             self.look_at(totals, watch);
+        } else if self.is_unpriced_due {
+            self.look_at_unpriced(totals);
         }
     }
 }
@@ -142,3 +211,7 @@ fn running(bucketing: &Bucketing, now: Quarter) -> Span {
 fn newest(totals: &Totals, now: DateTime<Utc>) -> DateTime<Utc> {
     totals.as_of().newest.and_then(DateTime::from_timestamp_micros).map_or(now, |newest| newest.min(now))
 }
+
+#[cfg(test)]
+#[path = "observer_tests.rs"]
+mod tests;

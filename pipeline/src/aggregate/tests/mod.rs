@@ -5,4 +5,4 @@ mod memory;
 mod pipeline;
 mod properties;
 mod reconcile;
-mod rig;
+pub(crate) mod rig;

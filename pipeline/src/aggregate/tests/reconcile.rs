@@ -34,6 +34,7 @@ async fn a_spoiled_sum_is_found_named_and_repaired() {
     assert_eq!((&found.values, found.bucket), (&vec![Some("u3".to_owned())], bucket));
     assert_eq!(found.live.cost, found.lake.cost + 1);
     assert_eq!(found.source.partition, 0);
+    assert_eq!((found.committed, found.reached), (20, 30));
     assert_eq!(rig.live_sums(watch, day(NOW)), right);
     rig.commit().await;
     assert_eq!(rig.live_sums(watch, day(NOW)), rig.lake_sums(&["user_id"], day(NOW)).await);

@@ -97,7 +97,7 @@ impl Observer for Told {
         self.loaded.lock().push(watch);
     }
 
-    fn reconciled(&mut self, report: &Reconciled) {
+    fn reconciled(&mut self, _totals: &Totals, report: &Reconciled) {
         self.reports.lock().push(report.clone());
     }
 }
