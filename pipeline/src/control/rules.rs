@@ -19,6 +19,7 @@ use crate::aggregate::live::Live as Totals;
 use crate::budget::book::Book;
 use crate::budget::limit::Attributes;
 use crate::budget::live::Live;
+use crate::budget::observer::own_requests;
 use crate::budget::stops::{Action, Stop, Stops};
 
 /// How often the store is asked whether something changed: a stop must be in force within a second.
@@ -79,7 +80,9 @@ impl Rules {
         let blocks = self.store.blocks().active(now()).await?;
         let entries = self.store.directory().list().await?;
         let book = Book::new(budgets.into_iter().map(Arc::new));
-        let plan = self.totals.watch(&book.requests());
+        let mut requests = book.requests();
+        requests.extend(own_requests());
+        let plan = self.totals.watch(&requests);
         let (number, stops) = (book.entries().len(), blocks.len());
         self.live.set_attributes(Arc::new(Directory::new(entries, &self.precedence)));
         self.live.set_book(Arc::new(book.bound(&plan)));

@@ -22,7 +22,7 @@ pub struct AlertsConfig {
 
 impl Default for AlertsConfig {
     fn default() -> Self {
-        Self { repeat_guard: Duration::from_secs(3_600), queue: 1_000, remembered: 200_000 }
+        Self { repeat_guard: Duration::from_hours(1), queue: 1_000, remembered: 200_000 }
     }
 }
 

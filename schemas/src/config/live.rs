@@ -33,9 +33,9 @@ pub struct LiveConfig {
 impl Default for LiveConfig {
     fn default() -> Self {
         Self {
-            allowed_lateness: Duration::from_secs(3_600),
-            idle_timeout: Duration::from_secs(60),
-            reconcile_interval: Duration::from_secs(300),
+            allowed_lateness: Duration::from_hours(1),
+            idle_timeout: Duration::from_mins(1),
+            reconcile_interval: Duration::from_mins(5),
             max_cells: 2_000_000,
             max_held_groups: 4_000_000,
             queue_batches: 32,
