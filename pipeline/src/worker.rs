@@ -1,6 +1,6 @@
-//! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`].
+//! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`], and sums for the live totals.
 //!
-//! It decodes, drops repeats, prices and builds Arrow rows; it never does IO. Order within a partition is kept, because a
+//! It decodes, drops repeats, prices, sums up and builds Arrow rows; it never does IO. Order within a partition is kept, because a
 //! partition belongs to one worker.
 
 mod kept;
@@ -14,6 +14,9 @@ use spendstream_schemas::config::Config;
 use spendstream_schemas::usage_event::UsageRow;
 use tokio::sync::mpsc;
 
+use crate::aggregate::group::Groups;
+use crate::aggregate::live::Feed;
+use crate::aggregate::thread::ToLive;
 use crate::batch::{DeadLetter, Generation, PricedBatch, RawBatch, RawMessage, Tally};
 use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
@@ -23,7 +26,7 @@ use crate::dedupe::fingerprint::{Fingerprint, span_key};
 use crate::dedupe::horizon::{Horizon, Verdict};
 use crate::flush::FlushToken;
 use crate::metrics::Metrics;
-use crate::price::engine::{Engine, Lineage};
+use crate::price::engine::{Engine, Lineage, Watching};
 use crate::price::reload::CurrentBook;
 
 /// What a worker is told.
@@ -53,14 +56,21 @@ pub struct Worker {
     horizons: HashMap<i32, (Generation, Horizon)>,
     metrics: Arc<Metrics>,
     out: mpsc::Sender<ToWriter>,
+    live: Feed,
 }
 
 impl Worker {
     #[must_use]
-    pub fn new(config: &Config, book: CurrentBook, metrics: Arc<Metrics>, out: mpsc::Sender<ToWriter>) -> Self {
+    pub fn new(
+        config: &Config,
+        book: CurrentBook,
+        metrics: Arc<Metrics>,
+        out: mpsc::Sender<ToWriter>,
+        live: Feed,
+    ) -> Self {
         let engine =
             Engine::new(Arc::clone(&book.borrow()), config.pipeline.interner_values, config.pipeline.interner_bytes);
-        Self { decoder: Decoder::new(&config.decode), engine, book, horizons: HashMap::new(), metrics, out }
+        Self { decoder: Decoder::new(&config.decode), engine, book, horizons: HashMap::new(), metrics, out, live }
     }
 
     /// Works until the channel before or behind it closes.
@@ -73,7 +83,14 @@ impl Worker {
                 }
                 ToWorker::Flush(token) => self.out.blocking_send(ToWriter::Flush(token)),
                 ToWorker::Batch(raw) => match self.process(&raw) {
-                    Ok(Some(priced)) => self.out.blocking_send(ToWriter::Batch(Box::new(priced))),
+                    Ok(Some((priced, groups))) => {
+                        // The sums first: their commit must not be heard of before them.
+                        if self.live.out.blocking_send(ToLive::Groups(Arc::new(groups))).is_err() {
+                            tracing::error!("the live totals ended; the pipeline ends");
+                            return;
+                        }
+                        self.out.blocking_send(ToWriter::Batch(Box::new(priced)))
+                    }
                     Ok(None) => Ok(()),
                     Err(error) => {
                         // Consistent columns are never refused. If they are, ending is safe: nothing after them is committed.
@@ -89,7 +106,7 @@ impl Worker {
     }
 
     /// Decodes and prices one batch; `None` when its partition was assigned anew since it was read.
-    fn process(&mut self, raw: &RawBatch) -> Result<Option<PricedBatch>, ArrowError> {
+    fn process(&mut self, raw: &RawBatch) -> Result<Option<(PricedBatch, Groups)>, ArrowError> {
         let Some((generation, horizon)) = self.horizons.get_mut(&raw.source.partition) else { return Ok(None) };
         if *generation != raw.generation {
             return Ok(None);
@@ -123,9 +140,21 @@ impl Worker {
         let mut tally = tally;
         tally.last_timestamp_ms = raw.messages.last().and_then(|message| message.timestamp_ms);
         let lineage = Lineage { source: &raw.source, ingest_micros: now_micros() };
-        let (rows, summary) = self.engine.price(columns, lineage)?;
+        let plan = Arc::clone(&self.live.plan.borrow());
+        let watching = Watching { plan: &plan, awaited: &self.live.awaited };
+        let (rows, summary, watched) = self.engine.price_watched(columns, lineage, watching)?;
         self.metrics.count_batch(&tally, &summary);
-        Ok(Some(PricedBatch {
+        let groups = Groups {
+            source: Arc::clone(&raw.source),
+            generation: raw.generation,
+            range: raw.range,
+            plan,
+            rows: tally.rows,
+            newest_micros: watched.newest_micros,
+            sets: watched.sets,
+            arrived: watched.arrived,
+        };
+        let priced = PricedBatch {
             source: Arc::clone(&raw.source),
             generation: raw.generation,
             range: raw.range,
@@ -134,7 +163,8 @@ impl Worker {
             dead_letters,
             book: Arc::clone(self.engine.book()),
             cost: summary.cost,
-        }))
+        };
+        Ok(Some((priced, groups)))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod process;
 pub mod producer;
 pub mod reaper;
+pub mod receiver;
 pub mod topics;
 pub mod upstream;
 pub mod wait;
