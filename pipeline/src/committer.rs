@@ -17,6 +17,7 @@ use spendstream_schemas::price_book::PriceBook;
 use spendstream_storage::Lake;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::aggregate::thread::ToLive;
 use crate::batch::{DeadLetter, Generation, LakeCommit};
 use crate::dead_letter::DeadLetters;
 use crate::dedupe::horizon::Horizon;
@@ -78,6 +79,7 @@ pub struct Wires {
     pub fenced: watch::Sender<Option<Generation>>,
     pub status: Arc<Status>,
     pub metrics: Arc<Metrics>,
+    pub live: mpsc::Sender<ToLive>,
     /// Offsets watched for repeats.
     pub horizon: i64,
 }
@@ -201,6 +203,7 @@ impl CommitLoop {
                 tracing::debug!(%error, "an offset for the group");
             }
         }
+        let told = ToLive::committed(&cut.commit.progress);
         let committed = match self.committer.commit(cut.commit).await {
             Ok(committed) => committed,
             Err(CommitError::Fenced { partition, expected, found }) => {
@@ -217,6 +220,9 @@ impl CommitLoop {
                 return std::future::pending().await;
             }
         };
+        if self.wires.live.send(told).await.is_err() {
+            tracing::debug!("the live totals are gone");
+        }
         let metrics = &self.wires.metrics;
         metrics.commits.inc();
         metrics.committed_rows.inc_by(committed.rows);

@@ -6,12 +6,15 @@
 //! ```
 //!
 //! [`batch`] holds the types between stages; [`intake`] polls Kafka; [`worker`] is one decode thread ([`decode`],
-//! [`columns`], [`dedupe`], [`price`]); [`writer`] encodes and cuts commits; [`committer`] makes them durable ([`lake`],
+//! [`columns`], [`dedupe`], [`price`], sums by [`aggregate`]); [`writer`] encodes and cuts commits; [`committer`] makes them durable ([`lake`],
 //! [`dead_letter`]); [`topology`] wires all of it; [`http`] and [`metrics`] show it. [`detect`] judges series of spend.
 
+pub mod aggregate;
 pub mod batch;
+pub mod budget;
 pub mod columns;
 pub mod committer;
+pub mod control;
 pub mod dead_letter;
 pub mod decode;
 pub mod dedupe;

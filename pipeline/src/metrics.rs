@@ -11,6 +11,7 @@ use prometheus::{
 };
 use spendstream_schemas::money::Amount;
 
+use crate::aggregate::metrics::LiveMetrics;
 use crate::batch::Tally;
 use crate::decode::reject::Reason;
 use crate::price::engine::Summary;
@@ -44,23 +45,37 @@ pub struct Metrics {
     pub paused: IntCounter,
     pub book_reloads: IntCounterVec,
     pub checkpoint_failures: IntCounter,
+    pub live: LiveMetrics,
+    pub alerts: IntCounterVec,
+    pub deliveries: IntCounterVec,
     unpriced_series: AtomicU64,
     cost: Mutex<Amount>,
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+pub(crate) fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
     let metric = IntCounter::with_opts(Opts::new(name, help))?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+pub(crate) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
     let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+pub(crate) fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    let metric = IntGauge::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+pub(crate) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
     let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
@@ -81,8 +96,6 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         let seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-        let assigned = IntGauge::new("spendstream_partitions_assigned", "Source partitions this process consumes.")?;
-        registry.register(Box::new(assigned.clone()))?;
         Ok(Self {
             messages: counter(r, "spendstream_messages_total", "Kafka messages read.")?,
             bytes: counter(r, "spendstream_message_bytes_total", "Payload bytes of Kafka messages read.")?,
@@ -138,7 +151,7 @@ impl Metrics {
                 &["partition"],
             )?,
             queue_depth: gauges(r, "spendstream_queue_batches", "Batches that wait before a stage.", &["stage"])?,
-            assigned,
+            assigned: gauge(r, "spendstream_partitions_assigned", "Source partitions this process consumes.")?,
             stopped: gauges(
                 r,
                 "spendstream_partition_stopped",
@@ -162,11 +175,24 @@ impl Metrics {
                 "Price books taken or refused.",
                 &["outcome"],
             )?,
+            alerts: counters(
+                r,
+                "spendstream_alerts_total",
+                "Alerts that budgets and detectors found: new ones, and those that were told before.",
+                &["kind", "outcome"],
+            )?,
+            deliveries: counters(
+                r,
+                "spendstream_deliveries_total",
+                "Attempts to deliver an alert, by what became of them.",
+                &["channel", "outcome"],
+            )?,
             checkpoint_failures: counter(
                 r,
                 "spendstream_checkpoint_failures_total",
                 "Delta checkpoints that failed; the next one is tried anyway.",
             )?,
+            live: LiveMetrics::new(r)?,
             unpriced_series: AtomicU64::new(0),
             cost: Mutex::new(Amount::ZERO),
             registry,

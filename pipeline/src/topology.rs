@@ -1,7 +1,8 @@
 //! All wiring: which thread runs what, which channel joins them and how much it holds, in which order things start and stop.
 //!
-//! intake (thread) → workers (threads) → writer (thread) → committer (task). A stop flushes from the front; closing a channel
-//! ends what is behind it. Every channel is bounded, so a slow lake slows the intake and Kafka keeps the rest.
+//! intake (thread) → workers (threads) → writer (thread) → committer (task). Workers and committer also feed the live totals
+//! (thread). A stop flushes from the front; closing a channel ends what is behind it; the live totals end last, when workers and
+//! committer are gone. Every channel is bounded, so a slow lake slows the intake and Kafka keeps the rest.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,8 +17,12 @@ use spendstream_storage::Lake;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use crate::aggregate::live::{Feed, Live};
+use crate::aggregate::load::LakeLoader;
+use crate::aggregate::thread::{self, LiveThread, ToLive};
 use crate::batch::Generation;
 use crate::committer::{self, CommitLoop, Question, ToCommitter};
+use crate::control::{self, start::Ends};
 use crate::dead_letter::DeadLetters;
 use crate::http;
 use crate::intake::client;
@@ -60,7 +65,10 @@ pub struct Running {
     status: Arc<Status>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    live: Live,
+    live_thread: JoinHandle<()>,
     committer: tokio::task::JoinHandle<()>,
+    control: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -69,6 +77,12 @@ impl Running {
     #[must_use]
     pub fn listen_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What was spent by whatever is watched, a moment after it was read.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     #[must_use]
@@ -96,7 +110,9 @@ impl Running {
     /// True once a stage ended by itself, which it only does on a fault.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished) || self.committer.is_finished()
+        self.threads.iter().any(JoinHandle::is_finished)
+            || self.committer.is_finished()
+            || self.live_thread.is_finished()
     }
 
     /// Commits what was read, bounded by `pipeline.shutdown_timeout`, and ends.
@@ -114,6 +130,11 @@ impl Running {
         .await
         .context("waiting for the pipeline's threads")??;
         self.committer.await.context("waiting for the committer")?;
+        let live = self.live_thread;
+        tokio::task::spawn_blocking(move || live.join().map_err(|_| anyhow::anyhow!("the live totals panicked")))
+            .await
+            .context("waiting for the live totals")??;
+        self.control.await.context("waiting for the control store's tasks")?;
         self.server.abort();
         Ok(())
     }
@@ -137,15 +158,46 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic).map_err(client::refused)?;
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
-    // The last thing that can fail for a reason outside: before any thread runs.
-    let (address, server) = http::serve(config, &metrics, &status).await?;
-
+    let live = Live::new(&config.live);
+    let Ends { live: budgets, watchman, alerts, opened } = control::start::prepare(config, &live, &book);
+    // The last things that can fail for a reason outside: before any thread runs.
+    let (address, server) = http::serve(config, &metrics, &status, &budgets, &opened.subscribe()).await?;
     let (stop, stopping) = watch::channel(false);
+    let wires = control::start::Wires {
+        live: budgets,
+        totals: live.clone(),
+        lake: lake.clone(),
+        alerts,
+        opened,
+        metrics: Arc::clone(&metrics),
+        stop: stopping.clone(),
+    };
+    let control = control::start::start(config, wires).await?;
+
     let (generation, generations) = watch::channel(Generation(0));
     let (fence, fenced) = watch::channel(None);
     let (cut_sender, cuts) = mpsc::channel::<ToCommitter>(CUTS);
     let (question_sender, questions) = mpsc::channel::<Question>(QUESTIONS);
     let (row_sender, rows) = mpsc::channel::<ToWriter>(config.pipeline.queue_batches);
+
+    let (live_sender, to_live) = mpsc::channel::<ToLive>(config.live.queue_batches);
+    let feed = LakeLoader {
+        lake: lake.clone(),
+        memory: config.live.load_memory_bytes,
+        runtime: Handle::current(),
+        out: live_sender.downgrade(),
+    };
+    let wires = thread::Wires {
+        view: live.view(),
+        plan: live.plans(),
+        generation: generations.clone(),
+        loader: Box::new(feed),
+        observer: Box::new(watchman),
+        metrics: Arc::clone(&metrics),
+    };
+    let live_thread = LiveThread::new(&config.live, wires);
+    let runtime = Handle::current();
+    let live_thread = spawn("live", move || live_thread.run(to_live, &runtime))?;
 
     watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(
@@ -159,13 +211,14 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             fenced: fence,
             status: Arc::clone(&status),
             metrics: Arc::clone(&metrics),
+            live: live_sender.clone(),
             horizon: config.decode.duplicate_horizon,
         },
     );
     let committer = tokio::spawn(commit_loop.run(cuts, questions));
     let writer = Writer::new(&config.lake, Handle::current(), generations, cut_sender);
     let mut threads = vec![spawn("writer", move || writer.run(rows))?];
-    let workers = spawn_workers(config, &book, &metrics, row_sender, &mut threads)?;
+    let workers = spawn_workers(config, &book, &metrics, (row_sender, live.feed(live_sender)), &mut threads)?;
     let wires = consumer::Wires {
         workers,
         questions: question_sender,
@@ -179,7 +232,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let intake = Intake::new(kafka, config.clone(), wires);
     threads.push(spawn("intake", move || intake.run())?);
     watch_book(reloader, config, &metrics);
-    Ok(Running { address, metrics, status, stop, threads, committer, server })
+    Ok(Running { address, metrics, status, stop, threads, live, live_thread, committer, control, server })
 }
 
 async fn open_book(config: &Config) -> anyhow::Result<(Reloader, CurrentBook)> {
@@ -219,7 +272,7 @@ fn spawn_workers(
     config: &Config,
     book: &CurrentBook,
     metrics: &Arc<Metrics>,
-    out: mpsc::Sender<ToWriter>,
+    (out, feed): (mpsc::Sender<ToWriter>, Feed),
     threads: &mut Vec<JoinHandle<()>>,
 ) -> anyhow::Result<Vec<mpsc::Sender<ToWorker>>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -230,7 +283,7 @@ fn spawn_workers(
     let mut senders = Vec::with_capacity(count);
     for number in 0..count {
         let (sender, inbox) = mpsc::channel(config.pipeline.queue_batches);
-        let worker = Worker::new(config, book.clone(), Arc::clone(metrics), out.clone());
+        let worker = Worker::new(config, book.clone(), Arc::clone(metrics), out.clone(), feed.clone());
         threads.push(spawn(&format!("decode-{number}"), move || worker.run(inbox))?);
         senders.push(sender);
     }

@@ -1,7 +1,9 @@
-//! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`].
+//! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`], and sums for the live totals.
 //!
-//! It decodes, drops repeats, prices and builds Arrow rows; it never does IO. Order within a partition is kept, because a
+//! It decodes, drops repeats, prices, sums up and builds Arrow rows; it never does IO. Order within a partition is kept, because a
 //! partition belongs to one worker.
+
+mod kept;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,16 +14,19 @@ use spendstream_schemas::config::Config;
 use spendstream_schemas::usage_event::UsageRow;
 use tokio::sync::mpsc;
 
-use crate::batch::{DeadLetter, Generation, Headers, PricedBatch, RawBatch, RawMessage, Tally};
+use crate::aggregate::group::Groups;
+use crate::aggregate::live::Feed;
+use crate::aggregate::thread::ToLive;
+use crate::batch::{DeadLetter, Generation, PricedBatch, RawBatch, RawMessage, Tally};
 use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
 use crate::decode::{Decoder, Ignored, Sink};
-use crate::dedupe::fingerprint::Fingerprint;
+use crate::dedupe::fingerprint::{Fingerprint, span_key};
 use crate::dedupe::horizon::{Horizon, Verdict};
 use crate::flush::FlushToken;
 use crate::metrics::Metrics;
-use crate::price::engine::{Engine, Lineage};
+use crate::price::engine::{Engine, Lineage, Watching};
 use crate::price::reload::CurrentBook;
 
 /// What a worker is told.
@@ -51,14 +56,21 @@ pub struct Worker {
     horizons: HashMap<i32, (Generation, Horizon)>,
     metrics: Arc<Metrics>,
     out: mpsc::Sender<ToWriter>,
+    live: Feed,
 }
 
 impl Worker {
     #[must_use]
-    pub fn new(config: &Config, book: CurrentBook, metrics: Arc<Metrics>, out: mpsc::Sender<ToWriter>) -> Self {
+    pub fn new(
+        config: &Config,
+        book: CurrentBook,
+        metrics: Arc<Metrics>,
+        out: mpsc::Sender<ToWriter>,
+        live: Feed,
+    ) -> Self {
         let engine =
             Engine::new(Arc::clone(&book.borrow()), config.pipeline.interner_values, config.pipeline.interner_bytes);
-        Self { decoder: Decoder::new(&config.decode), engine, book, horizons: HashMap::new(), metrics, out }
+        Self { decoder: Decoder::new(&config.decode), engine, book, horizons: HashMap::new(), metrics, out, live }
     }
 
     /// Works until the channel before or behind it closes.
@@ -71,7 +83,14 @@ impl Worker {
                 }
                 ToWorker::Flush(token) => self.out.blocking_send(ToWriter::Flush(token)),
                 ToWorker::Batch(raw) => match self.process(&raw) {
-                    Ok(Some(priced)) => self.out.blocking_send(ToWriter::Batch(Box::new(priced))),
+                    Ok(Some((priced, groups))) => {
+                        // The sums first: their commit must not be heard of before them.
+                        if self.live.out.blocking_send(ToLive::Groups(Arc::new(groups))).is_err() {
+                            tracing::error!("the live totals ended; the pipeline ends");
+                            return;
+                        }
+                        self.out.blocking_send(ToWriter::Batch(Box::new(priced)))
+                    }
                     Ok(None) => Ok(()),
                     Err(error) => {
                         // Consistent columns are never refused. If they are, ending is safe: nothing after them is committed.
@@ -87,7 +106,7 @@ impl Worker {
     }
 
     /// Decodes and prices one batch; `None` when its partition was assigned anew since it was read.
-    fn process(&mut self, raw: &RawBatch) -> Result<Option<PricedBatch>, ArrowError> {
+    fn process(&mut self, raw: &RawBatch) -> Result<Option<(PricedBatch, Groups)>, ArrowError> {
         let Some((generation, horizon)) = self.horizons.get_mut(&raw.source.partition) else { return Ok(None) };
         if *generation != raw.generation {
             return Ok(None);
@@ -121,9 +140,21 @@ impl Worker {
         let mut tally = tally;
         tally.last_timestamp_ms = raw.messages.last().and_then(|message| message.timestamp_ms);
         let lineage = Lineage { source: &raw.source, ingest_micros: now_micros() };
-        let (rows, summary) = self.engine.price(columns, lineage)?;
+        let plan = Arc::clone(&self.live.plan.borrow());
+        let watching = Watching { plan: &plan, awaited: &self.live.awaited };
+        let (rows, summary, watched) = self.engine.price_watched(columns, lineage, watching)?;
         self.metrics.count_batch(&tally, &summary);
-        Ok(Some(PricedBatch {
+        let groups = Groups {
+            source: Arc::clone(&raw.source),
+            generation: raw.generation,
+            range: raw.range,
+            plan,
+            rows: tally.rows,
+            newest_micros: watched.newest_micros,
+            sets: watched.sets,
+            arrived: watched.arrived,
+        };
+        let priced = PricedBatch {
             source: Arc::clone(&raw.source),
             generation: raw.generation,
             range: raw.range,
@@ -132,7 +163,8 @@ impl Worker {
             dead_letters,
             book: Arc::clone(self.engine.book()),
             cost: summary.cost,
-        }))
+        };
+        Ok(Some((priced, groups)))
     }
 }
 
@@ -192,12 +224,12 @@ impl Sink for Collect<'_, '_> {
         self.tally.rejected += 1;
         self.metrics.rejected.with_label_values(&[reject.reason.as_str()]).inc();
         let message = self.message;
-        let key = message.and_then(|message| message.key).map(|key| kept_key(key, reject.payload.as_deref()));
+        let key = message.and_then(|message| message.key).map(|key| kept::key(key, reject.payload.as_deref()));
         self.dead_letters.push(DeadLetter {
             offset: self.offset,
             index,
             key,
-            headers: message.and_then(|message| message.headers).map(kept_headers).unwrap_or_default(),
+            headers: message.and_then(|message| message.headers).map(kept::headers).unwrap_or_default(),
             payload: reject
                 .payload
                 .unwrap_or_else(|| message.map(|message| message.payload.to_vec()).unwrap_or_default()),
@@ -218,22 +250,10 @@ impl Sink for Collect<'_, '_> {
         self.tally.ignored += 1;
         self.metrics.ignored.with_label_values(&[kind]).inc();
     }
-}
 
-/// A key that was taken out of the payload (it looked like a secret) is not kept in the clear beside it either; its hash
-/// still sends repeats to one partition.
-fn kept_key(key: &[u8], stripped: Option<&[u8]>) -> Vec<u8> {
-    let shown = stripped.is_none_or(|payload| payload.windows(key.len().max(1)).any(|window| window == key));
-    if shown { key.to_vec() } else { format!("{:032x}", xxhash_rust::xxh3::xxh3_128(key)).into_bytes() }
-}
-
-/// Headers that say what the payload is. Others may hold anything, a key among it.
-fn kept_headers(headers: &Headers) -> Vec<(String, Vec<u8>)> {
-    let kept = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        name == "content-type" || name.starts_with("ce_")
-    };
-    headers.0.iter().filter(|(name, _)| kept(name)).cloned().collect()
+    fn link(&mut self, trace_id: &str, span_id: &str, parent_id: &str) {
+        self.horizon.link(self.offset, span_key(trace_id, span_id), span_key(trace_id, parent_id));
+    }
 }
 
 fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {

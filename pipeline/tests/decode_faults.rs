@@ -69,7 +69,7 @@ fn lifetimes_never_exceed_the_writes() {
 #[test]
 fn no_column_and_no_label_holds_a_key() {
     let decoded = event(
-        r#""usage":{"input_tokens":1},"status":"error","error_type":"Incorrect API key provided: sk-proj-SECRET","user":"u?api_key=SECRET","app":"AIzaSECRET","endpoint":"https://h/v1?key=SECRET","team":"risk-management","project":"BEARER SECRET","prompt_hash":"a prompt with SECRET words","response_id":"sk_SECRET","api_key_id":"ya29.SECRET","tags":{"h":"authorization: Bearer SECRET","sk-SECRET":"v","r8_SECRET":"w","ok":"v"}"#,
+        r#""usage":{"input_tokens":1},"status":"error","error_type":"Incorrect API key provided: sk-proj-SECRET-ab12CD34ef56GH78","user":"u?api_key=SECRET","app":"AIzaSECRET-ab12CD34ef56GH78","endpoint":"https://h/v1?key=SECRET-ab12CD34ef56GH78","team":"risk-management","project":"BEARER SECRET-ab12CD34ef56GH78","prompt_hash":"a prompt with SECRET words","response_id":"sk_SECRET-ab12CD34ef56GH78","api_key_id":"ya29.SECRET-ab12CD34ef56GH78","tags":{"h":"authorization: Bearer SECRET-ab12CD34ef56GH78","sk-SECRET-ab12CD34ef56GH78":"v","r8_SECRET-ab12CD34ef56GH78":"w","ok":"v"}"#,
     );
     let row = decoded.row();
     assert!(!format!("{row:?}").contains("SECRET"), "{row:?}");
@@ -81,9 +81,34 @@ fn no_column_and_no_label_holds_a_key() {
     let tags: Vec<(&str, &str)> = row.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(tags, [("[removed]", "v"), ("h", "[removed]"), ("ok", "v")]);
     let escaped = event(
-        r#""usage":{"input_tokens":1},"team":"\u0073k-SECRET","model":"sk-SECRET","error_type":"RateLimitError""#,
+        r#""usage":{"input_tokens":1},"team":"\u0073k-SECRET-ab12CD34ef56GH78","model":"sk-SECRET-ab12CD34ef56GH78","error_type":"RateLimitError""#,
     );
     check(escaped.row(), "team=[removed] model=[removed] error_type=RateLimitError");
+}
+
+#[test]
+fn customers_whose_names_begin_like_keys_stay_apart() {
+    let of = |organization: &str, source: &str| {
+        event(&format!(r#""usage":{{"input_tokens":1}},"organization":"{organization}","source":"{source}""#))
+    };
+    check(of("sk-telecom", "s?tenant_key=aaa").row(), "organization=sk-telecom event_source=s?tenant_key=aaa");
+    let key = |tail: &str| format!("sk-proj-{tail}-ab12CD34ef56GH78");
+    let (one, two) = (of(&key("a"), &key("c")), of(&key("b"), &key("d")));
+    let masked = ["organization", "event_source"].map(|column| (one.row().text(column), two.row().text(column)));
+    for (one, two) in masked {
+        assert!(one.starts_with("sha256:") && two.starts_with("sha256:"), "{one} {two}");
+        assert_ne!(one, two);
+    }
+}
+
+#[test]
+fn a_label_called_a_key_loses_what_looks_like_one_and_keeps_a_name() {
+    let decoded = event(
+        r#""usage":{"input_tokens":1},"tags":{"api_key":"9f86d081884c7d659a2f","auth-token":"mobile-app","n":"https://u:pass@h"}"#,
+    );
+    let tags: Vec<(&str, &str)> =
+        decoded.row().tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(tags, [("api_key", "[removed]"), ("auth-token", "mobile-app"), ("n", "[removed]")]);
 }
 
 fn litellm(rest: &str) -> support::Decoded {
@@ -94,7 +119,7 @@ fn litellm(rest: &str) -> support::Decoded {
 
 #[test]
 fn a_failed_attempt_and_its_retry_are_two_calls() {
-    let failed = litellm(r#""id":"call-1","status":"failure","request_tags":["sk-SECRET","a"]"#);
+    let failed = litellm(r#""id":"call-1","status":"failure","request_tags":["sk-SECRET-ab12CD34ef56GH78","a"]"#);
     check(failed.row(), "event_id=call-1#failure status=error");
     assert_eq!(failed.row().tags.keys().collect::<Vec<_>>(), ["[removed]", "a"]);
     check(litellm(r#""id":"chatcmpl-1","status":"success""#).row(), "event_id=call-1 status=ok");

@@ -36,6 +36,22 @@ fn not_json() {
 }
 
 #[test]
+fn a_text_cut_within_a_character_spoils_no_event() {
+    let cut = r#""litellm_call_id":"call-1","call_type":"acompletion","custom_llm_provider":"openai","model":"gpt-4o","endTime":1795370399.5,"prompt_tokens":10,"completion_tokens":5,"messages":[{"content":"SECRET \ud83d"}]"#;
+    let decoded = decode(format!("{{{cut}}}"));
+    support::check(decoded.row(), "event_id=call-1 input_tokens=10 output_tokens=5");
+    // In a text that is kept it stays as its escape, on either way through.
+    support::check(
+        event(r#""usage":{"input_tokens":1},"note":"\ud83d","team":"a\ud83d""#).row(),
+        r"event_id=e1 team=a\ud83d",
+    );
+    let broken = decode(format!("{{{cut},}}"));
+    assert!(broken.reject().1.contains("key must be a string at line 1 column 208"), "{}", broken.reject().1);
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    assert!(decode(deep).reject().1.contains("nested too deeply"));
+}
+
+#[test]
 fn one_bad_line_is_rejected_alone() {
     let good = format!("{{{HEAD},\"usage\":{{\"input_tokens\":1}}}}");
     let decoded = decode(format!("{good}\nnot json\n{good}\n"));

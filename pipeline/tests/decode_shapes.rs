@@ -254,6 +254,20 @@ fn openmeter_and_lago_by_their_usual_names() {
         decode(lago).row(),
         "event_id=t-1 event_source=sub-1 customer=sub-1 organization=org feature=llm team=search time=1795366800250000 input_tokens=10 output_tokens=4 payload_kind=lago",
     );
+    let cached = |properties: &str| {
+        decode(format!(
+            r#"{{"external_subscription_id":"sub-1","transaction_id":"t-1","code":"llm","timestamp":1795366800,"properties":{{"model":"gpt-4o","provider":"openai",{properties}}}}}"#
+        ))
+    };
+    for properties in [
+        r#""input_tokens":1000,"output_tokens":100,"cached_tokens":500"#,
+        r#""input_tokens":"1000","output_tokens":"100","cached_tokens":"500""#,
+    ] {
+        check(
+            cached(properties).row(),
+            "input_tokens=1000 uncached_input_tokens=500 cache_read_tokens=500 output_tokens=100",
+        );
+    }
 }
 
 #[test]
@@ -274,6 +288,20 @@ fn gateways() {
         "event_id=k-1 model=gpt-4-0613 provider_sent=openai app=chat input_tokens=89 output_tokens=84 cost=0.00123 notes=response_cache_hit",
     );
     assert_eq!((decoded.row().cache_hit, decoded.row().latency_ms), (Some(true), Some(2500)));
+    let two = r#"{"request_id":"k-2","started_at":1795370390123,"ai":{"ai-request-transformer":{"usage":{"prompt_tokens":50,"completion_tokens":5,"total_tokens":55},
+        "meta":{"response_model":"gpt-4o-mini","provider_name":"openai","llm_latency":1.5},"cache":{"cache_status":"Hit"}},"ai-proxy":{"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"cost":0.0035},
+        "meta":{"response_model":"claude-sonnet-4-5","provider_name":"anthropic"},"cache":{"cache_status":"Miss"}}}}"#;
+    let decoded = decode(two);
+    assert_eq!((decoded.rows.len(), decoded.rows[0].latency_ms, decoded.rows[1].latency_ms), (2, Some(2), None));
+    check(
+        &decoded.rows[0],
+        "event_id=k-2 provider_sent=openai model=gpt-4o-mini input_tokens=50 output_tokens=5 cost= notes=response_cache_hit",
+    );
+    check(
+        &decoded.rows[1],
+        "event_id=k-2#1 provider_sent=anthropic model=claude-sonnet-4-5 input_tokens=1000 output_tokens=100 cost=0.0035 notes=",
+    );
+    assert_eq!((decoded.rows[0].cache_hit, decoded.rows[1].cache_hit), (Some(true), Some(false)));
     let portkey = r#"{"id":"pk-1","created_at":"2026-11-22T17:00:00Z","is_success":true,"ai_org":"openai","ai_model":"gpt-4o","req_units":10,"res_units":5,"total_units":15,
         "cost":1.25,"cost_currency":"USD","response_status_code":200,"response_time":900,"cache_status":"MISS","trace_id":"tr","virtual_key":"vk-name","metadata":{"team":"search","x":"y"}}"#;
     let decoded = decode(portkey);
@@ -323,11 +351,40 @@ fn other_signals_and_tombstones_are_nobodys_cost() {
     assert_eq!(decode(r#"{"resourceLogs":[]}"#).ignored, [(0, Ignored::NoUsage)]);
     assert_eq!(decode(r#"{"resourceSpans":[]}"#).ignored, [(0, Ignored::NoUsage)]);
     assert_eq!(decode("").ignored, [(0, Ignored::Tombstone)]);
+    // An event stays one whatever empty lists it carries; two things in one item are told.
+    let event = |rest: &str| {
+        decode(format!(
+            r#"{{"id":"e1","time":1795370399000,"provider":"openai","model":"m","usage":{{"input_tokens":7}},{rest}}}"#
+        ))
+    };
+    for rest in [r#""resourceSpans":[]"#, r#""resourceLogs":[]"#, r#""resourceMetrics":[{}],"resourceSpans":null"#] {
+        check(event(rest).row(), "event_id=e1 input_tokens=7");
+    }
+    assert_eq!(
+        event(r#""resourceSpans":[{}]"#).reject(),
+        ("unknown_shape", "the item holds 'usage' and 'resourceSpans', which are different calls; send each alone")
+    );
+}
+
+#[test]
+fn committed_tiers_in_any_spelling() {
+    for (tier, committed) in [
+        ("provisioned-throughput", true),
+        ("Provisioned Throughput", true),
+        ("PROVISIONED_THROUGHPUT", true),
+        ("provisioned-throughput-x", false),
+        ("stan_dard", false),
+    ] {
+        let event = format!(
+            r#"{{"id":"e1","time":1795370399000,"provider":"openai","model":"m","service_tier":"{tier}","usage":{{"input_tokens":7}}}}"#
+        );
+        check(decode(event).row(), &format!("committed={committed}"));
+    }
 }
 
 #[test]
 fn a_key_is_never_kept_and_a_failure_without_usage_is() {
-    let event = r#"{"id":"e1","time":1795370399000,"provider":"p","model":"m","usage":{},"status":"error","api_key_id":"sk-SECRET-KEY"}"#;
+    let event = r#"{"id":"e1","time":1795370399000,"provider":"p","model":"m","usage":{},"status":"error","api_key_id":"sk-SECRET-ab12CD34ef56GH78"}"#;
     let decoded = decode(event);
     check(decoded.row(), "status=error notes=no_usage input_tokens=0");
     assert!(decoded.row().text("api_key_id").starts_with("sha256:"));

@@ -8,8 +8,21 @@
 
 mod support;
 
-use spendstream_pipeline::decode::Ignored;
-use support::{check, decode};
+use spendstream_pipeline::batch::RawMessage;
+use spendstream_pipeline::columns::events::{EventColumns, Staged};
+use spendstream_pipeline::decode::reject::Reject;
+use spendstream_pipeline::decode::{Decoder, Ignored, Sink};
+use spendstream_pipeline::dedupe::fingerprint::{Fingerprint, span_key};
+use spendstream_pipeline::dedupe::horizon::{Horizon, Verdict};
+use spendstream_pipeline::dedupe::rebuild;
+use spendstream_pipeline::price::engine::{Engine, Lineage};
+use spendstream_schemas::config::DecodeConfig;
+use spendstream_schemas::count::Count;
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::price_book::PriceBook;
+use spendstream_schemas::usage_event::UsageRow;
+use support::{NOW_MS, check, decode};
 
 fn span(id: &str, parent: &str, attributes: &str) -> String {
     let attributes: Vec<String> = attributes
@@ -30,11 +43,123 @@ fn span(id: &str, parent: &str, attributes: &str) -> String {
     )
 }
 
-fn spans(spans: &[String]) -> support::Decoded {
-    decode(format!(
+fn message(spans: &[String]) -> String {
+    format!(
         r#"{{"resourceSpans":[{{"resource":{{"attributes":[]}},"scopeSpans":[{{"scope":{{"name":"x"}},"spans":[{}]}}]}}]}}"#,
         spans.join(",")
-    ))
+    )
+}
+
+fn spans(spans: &[String]) -> support::Decoded {
+    decode(message(spans))
+}
+
+/// Decodes and judges message by message, as a worker does.
+struct Ledger {
+    horizon: Horizon,
+    engine: Engine,
+    columns: EventColumns,
+    offset: i64,
+    charged: Vec<String>,
+    rejected: usize,
+}
+
+impl Sink for Ledger {
+    fn row(&mut self, index: u32, row: &UsageRow<'_>) {
+        let staged = Staged::stage(row, &mut self.engine.interner).unwrap();
+        if self.horizon.judge(self.offset, &Fingerprint::live(row, &staged)) == Verdict::New {
+            self.columns.push(self.offset, index, row, &staged, &mut self.engine.interner);
+            let id = row.texts.get(Text::SpanId).unwrap().trim_start_matches('0');
+            self.charged.push(format!("{id}:{}/{}", row.counts.get(Count::Input), row.counts.get(Count::Output)));
+        }
+    }
+    fn reject(&mut self, _index: u32, _reject: Reject) {
+        self.rejected += 1;
+    }
+    fn ignore(&mut self, _index: u32, _why: Ignored) {}
+    fn link(&mut self, trace_id: &str, span_id: &str, parent_id: &str) {
+        self.horizon.link(self.offset, span_key(trace_id, span_id), span_key(trace_id, parent_id));
+    }
+}
+
+impl Ledger {
+    fn new() -> Self {
+        let engine = Engine::new(PriceBook::builtin().unwrap(), 10_000, 1 << 20);
+        let (horizon, columns) = (Horizon::new(100), EventColumns::new());
+        Self { horizon, engine, columns, offset: 0, charged: Vec::new(), rejected: 0 }
+    }
+
+    fn take(&mut self, spans: &[String]) {
+        let payload = message(spans);
+        let message = RawMessage { payload: payload.as_bytes(), key: None, headers: None, timestamp_ms: Some(NOW_MS) };
+        Decoder::new(&DecodeConfig::default()).decode(&message, self);
+        self.offset += 1;
+    }
+
+    /// What was charged until now, as it is read back from the lake.
+    fn written(&mut self) -> Vec<(i64, i32, Fingerprint)> {
+        let source = SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 0 };
+        let columns = std::mem::replace(&mut self.columns, EventColumns::new());
+        let (batches, _) = self.engine.price(columns, Lineage { source: &source, ingest_micros: 0 }).unwrap();
+        batches.iter().flat_map(|(_, batch)| rebuild::fingerprints(batch).unwrap()).collect()
+    }
+}
+
+/// What is charged when each of `messages` holds some of the spans, without and with a restart after each.
+#[track_caller]
+fn in_messages(messages: &[&[String]], expected: &[&str]) {
+    for restarts in [false, true] {
+        let (mut ledger, mut lake) = (Ledger::new(), Vec::new());
+        for spans in messages {
+            ledger.take(spans);
+            if restarts {
+                lake.extend(ledger.written());
+                lake.sort_by_key(|(offset, index, _)| (*offset, *index));
+                ledger.horizon = Horizon::new(100);
+                for (offset, _, fingerprint) in &lake {
+                    ledger.horizon.remember(*offset, fingerprint);
+                }
+            }
+        }
+        assert_eq!(ledger.charged, expected, "restarts: {restarts}");
+        assert_eq!(ledger.rejected, 0);
+    }
+}
+
+/// What is charged when one message holds all of the spans, whatever their order.
+#[track_caller]
+fn in_one_message(spans: &[String], expected: &[&str]) {
+    let expected: Vec<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+    for turn in 0..spans.len() {
+        let mut spans = spans.to_vec();
+        spans.rotate_left(turn);
+        for _ in 0..2 {
+            spans.reverse();
+            let mut ledger = Ledger::new();
+            ledger.take(&spans);
+            ledger.charged.sort_unstable();
+            assert_eq!((ledger.charged.as_slice(), ledger.rejected), (expected.as_slice(), 0));
+        }
+    }
+}
+
+fn id(number: u8) -> String {
+    if number == 0 { String::new() } else { format!("{number:016x}") }
+}
+
+/// A chat span of gpt-4o with more attributes; 0 is no parent.
+fn chat(number: u8, parent: u8, more: &str) -> String {
+    let more = format!("gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=gpt-4o {more}");
+    span(&id(number), &id(parent), &more)
+}
+
+fn counted(number: u8, parent: u8, input: i64, output: i64) -> String {
+    chat(number, parent, &format!("gen_ai.usage.input_tokens={input} gen_ai.usage.output_tokens={output}"))
+}
+
+fn embedding(number: u8, parent: u8) -> String {
+    let attributes = "gen_ai.operation.name=embeddings gen_ai.provider.name=openai gen_ai.request.model=text-embedding-3-small gen_ai.usage.input_tokens=10";
+    span(&id(number), &id(parent), attributes)
 }
 
 #[test]
@@ -93,4 +218,128 @@ fn a_span_that_is_wrong_is_rejected_with_known_attributes_only() {
     assert_eq!(decoded.reject(), ("negative_count", "'gen_ai.usage.input_tokens' is -1; a count is never negative"));
     assert!(!decoded.kept().contains("SECRET"));
     assert_eq!(decode(decoded.kept().replace("\"-1\"", "\"1\"")).row().text("span_id"), "0000000000000001");
+}
+
+#[test]
+fn a_failed_attempt_without_counts_does_not_hide_the_span_around_it() {
+    let (outer, failed) = (counted(1, 0, 1_000, 100), chat(2, 1, "error.type=timeout"));
+    in_one_message(&[outer.clone(), failed.clone()], &["1:1000/100"]);
+    in_messages(&[&[outer.clone()], &[failed.clone()]], &["1:1000/100"]);
+    // The failed one is in the ledger when the outer one comes, and costs nothing.
+    in_messages(&[&[failed], &[outer]], &["2:0/0", "1:1000/100"]);
+}
+
+#[test]
+fn an_inner_span_with_fewer_counts_does_not_replace_the_outer_one() {
+    let outer = counted(1, 0, 1_000, 100);
+    let output = chat(2, 1, "gen_ai.usage.output_tokens=100");
+    for inner in [counted(2, 1, 0, 0), output.clone()] {
+        in_one_message(&[outer.clone(), inner.clone()], &["1:1000/100"]);
+        in_messages(&[&[outer.clone()], &[inner]], &["1:1000/100"]);
+    }
+    in_messages(&[&[counted(2, 1, 0, 0)], &[outer.clone()]], &["2:0/0", "1:1000/100"]);
+    // Documented: what was charged stays, so 100 output tokens are twice in the ledger.
+    in_messages(&[&[output.clone()], &[outer]], &["2:0/100", "1:1000/100"]);
+    // Of different kinds, neither is in the other.
+    let input = chat(1, 0, "gen_ai.usage.input_tokens=1000");
+    in_one_message(&[input.clone(), output.clone()], &["1:1000/0", "2:0/100"]);
+    in_messages(&[&[output.clone()], &[input.clone()]], &["2:0/100", "1:1000/0"]);
+    in_messages(&[&[input], &[output]], &["1:1000/0", "2:0/100"]);
+}
+
+#[test]
+fn a_call_of_another_model_inside_a_call_is_charged_beside_it() {
+    let (outer, inner) = (counted(1, 0, 5_000, 500), embedding(2, 1));
+    in_one_message(&[outer.clone(), inner.clone()], &["1:5000/500", "2:10/0"]);
+    in_messages(&[&[outer.clone()], &[inner.clone()]], &["1:5000/500", "2:10/0"]);
+    in_messages(&[&[inner], &[outer]], &["2:10/0", "1:5000/500"]);
+}
+
+#[test]
+fn other_names_of_one_model_are_one_call() {
+    let counts = "gen_ai.usage.input_tokens=1000 gen_ai.usage.output_tokens=100";
+    let outer = counted(1, 0, 1_000, 100);
+    let dated = chat(2, 1, &format!("gen_ai.response.model=gpt-4o-2024-08-06 {counts}"));
+    let deployed = chat(2, 1, &format!("gen_ai.response.model=our-deployment {counts}"));
+    let more = "gen_ai.response.model=our-deployment gen_ai.response.id=r1 gen_ai.usage.input_tokens=1000 gen_ai.usage.output_tokens=90";
+    let response = [chat(1, 0, &format!("gen_ai.response.id=r1 {counts}")), chat(2, 1, more)];
+    for (outer, inner) in [(outer.clone(), dated), (outer, deployed)] {
+        in_one_message(&[outer.clone(), inner.clone()], &["2:1000/100"]);
+        in_messages(&[&[inner.clone()], &[outer.clone()]], &["2:1000/100"]);
+        in_messages(&[&[outer], &[inner]], &["1:1000/100"]);
+    }
+    in_one_message(&response, &["2:1000/90"]);
+    in_messages(&[&response[1..], &response[..1]], &["2:1000/90"]);
+}
+
+#[test]
+fn a_span_that_sums_up_several_calls_is_not_charged_beside_them() {
+    let (sum, one, two) = (counted(1, 0, 3_000, 300), counted(2, 1, 1_000, 100), counted(3, 1, 2_000, 200));
+    in_one_message(&[sum.clone(), one.clone(), two.clone()], &["2:1000/100", "3:2000/200"]);
+    in_messages(&[&[one.clone()], &[two.clone()], &[sum.clone()]], &["2:1000/100", "3:2000/200"]);
+    in_messages(&[&[one.clone()], &[sum.clone()], &[two.clone()]], &["2:1000/100", "3:2000/200"]);
+    in_messages(&[&[one.clone(), sum.clone()], &[two.clone()]], &["2:1000/100", "3:2000/200"]);
+    in_messages(&[&[sum], &[one], &[two]], &["1:3000/300"]);
+}
+
+#[test]
+fn spans_between_others_link_them() {
+    let (outer, middle, inner) = (counted(1, 0, 10, 1), counted(2, 1, 10, 1), counted(4, 3, 10, 1));
+    let free = span(&id(3), &id(2), "http.method=POST");
+    in_one_message(&[outer.clone(), middle.clone(), free.clone(), inner.clone()], &["4:10/1"]);
+    // Live; a restart forgets what was not charged.
+    let mut ledger = Ledger::new();
+    ledger.take(&[inner, free, middle]);
+    ledger.take(&[outer]);
+    assert_eq!(ledger.charged, ["4:10/1"]);
+}
+
+#[test]
+fn of_spans_in_a_circle_one_is_charged() {
+    let itself = counted(1, 1, 10, 1);
+    in_one_message(&[itself.clone()], &["1:10/1"]);
+    in_messages(&[&[itself.clone()], &[itself]], &["1:10/1"]);
+    let (one, two, three) = (counted(1, 2, 10, 1), counted(2, 1, 10, 1), counted(3, 2, 10, 1));
+    // The circle is cut above the first, so the innermost is the last.
+    in_one_message(&[one.clone(), two.clone()], &["2:10/1"]);
+    in_one_message(&[one.clone(), two.clone(), three.clone()], &["3:10/1"]);
+    in_messages(&[&[one.clone()], &[two.clone()]], &["1:10/1"]);
+    // Live; a restart forgets the second, which was not charged.
+    let mut ledger = Ledger::new();
+    for span in [one, two, three] {
+        ledger.take(&[span]);
+    }
+    assert_eq!(ledger.charged, ["1:10/1"]);
+    let other_model = [counted(1, 2, 10, 1), embedding(2, 1)];
+    in_one_message(&other_model, &["1:10/1", "2:10/0"]);
+}
+
+#[test]
+fn one_response_id_of_two_calls_is_two_calls() {
+    let in_trace = |trace: char, id: &str, more: &str, counts: (i64, i64)| {
+        let more = format!(
+            "gen_ai.response.id=chatcmpl-417 {more} gen_ai.usage.input_tokens={} gen_ai.usage.output_tokens={}",
+            counts.0, counts.1
+        );
+        let attributes =
+            format!("gen_ai.operation.name=chat gen_ai.provider.name=ollama gen_ai.request.model=llama3 {more}");
+        span(id, "", &attributes).replace("000000000a\"", &format!("000000000{trace}\""))
+    };
+    let one = in_trace('a', "0000000000000001", "organization=acme", (1_000, 100));
+    for (other, charged) in [
+        (in_trace('b', "0000000000000002", "organization=globex", (1_000, 100)), "2:1000/100"),
+        (
+            in_trace('b', "0000000000000002", "organization=acme gen_ai.response.model=gpt-4o", (1_000, 100)),
+            "2:1000/100",
+        ),
+        (in_trace('b', "0000000000000002", "organization=acme", (2_000, 900)), "2:2000/900"),
+    ] {
+        in_one_message(&[one.clone(), other.clone()], &["1:1000/100", charged]);
+        in_messages(&[&[one.clone()], &[other.clone()]], &["1:1000/100", charged]);
+        in_messages(&[&[other], &[one.clone()]], &[charged, "1:1000/100"]);
+    }
+    let again = in_trace('b', "0000000000000002", "organization=acme", (1_000, 100));
+    in_messages(&[&[one.clone(), again.clone()]], &["1:1000/100"]);
+    in_messages(&[&[one.clone()], &[again.clone()]], &["1:1000/100"]);
+    in_messages(&[&[again], &[one]], &["2:1000/100"]);
 }

@@ -11,9 +11,12 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use spendstream_schemas::price_book::{PriceBook, Question, Usage};
 use support::usages::{Reader, Recorded, all, as_expected, differences};
+use support::{Row, check, decode};
 
 /// (provider, flavour, the figure that differs, how many, why ours is right). `*` stands for every provider not named before.
 const EXCEPTIONS: [(&str, &str, &str, usize, &str); 9] = [
@@ -149,4 +152,99 @@ fn the_notice_names_every_folder_of_data() {
         assert!(notice.contains(&format!("\n{folder}/  ")), "NOTICE says nothing of {folder}/");
         assert!(root.join(&folder).join("README.md").is_file(), "{folder}/ has no README.md with its source");
     }
+}
+
+/// The cost by the book that ships, or why there is none.
+fn cost(row: &Row) -> Result<String, String> {
+    let question = Question {
+        provider: Some(row.text("provider_sent")),
+        model: Some(row.text("model")),
+        operation: Some(row.text("operation")),
+        ..Question::default()
+    };
+    let quantities: Vec<_> =
+        row.quantities.iter().map(|(meter, amount)| (Cow::Borrowed(meter.as_str()), *amount)).collect();
+    let usage = Usage {
+        counts: &row.counts,
+        quantities: &quantities,
+        committed: row.committed,
+        cache_hit: row.cache_hit == Some(true),
+    };
+    let plan = PriceBook::builtin().unwrap().resolve(&question).map_err(|unpriced| unpriced.reason())?;
+    plan.price(row.time_micros, &usage)
+        .map(|priced| priced.cost.to_string())
+        .map_err(|unpriced| unpriced.reason().into_owned())
+}
+
+fn gpt(usage: &str) -> Row {
+    let event = format!(r#"{{"id":"e1","time":1795370399000,"provider":"openai","model":"gpt-4o","usage":{usage}}}"#);
+    decode(event).row().clone()
+}
+
+#[test]
+fn requests_are_counted_where_no_price_is_by_the_request() {
+    let row = gpt(r#"{"input_tokens":10,"output_tokens":5,"requests":1}"#);
+    check(&row, "request=1 input_tokens=10 output_tokens=5");
+    assert_eq!(cost(&row).as_deref(), Ok("0.000075"));
+    assert_eq!(cost(&gpt(r#"{"requests":1}"#)), Err("no_price_for_meter:request".to_owned()));
+}
+
+#[test]
+fn a_total_that_leaves_out_the_cache_proves_that_the_input_holds_it() {
+    let head = r#"{"input_tokens":1000,"output_tokens":100,"cache_read_input_tokens":600"#;
+    let detailed = gpt(&format!(r#"{head},"total_tokens":1100,"input_tokens_details":{{"cached_tokens":600}}}}"#));
+    check(
+        &detailed,
+        "input_tokens=1000 uncached_input_tokens=400 cache_read_tokens=600 output_tokens=100 notes= quality=exact",
+    );
+    assert_eq!(cost(&detailed).as_deref(), Ok("0.00275"));
+    let summed = gpt(&format!(r#"{head},"total_tokens":1100}}"#));
+    check(&summed, "uncached_input_tokens=400 notes=input_convention_corrected quality=estimated");
+    assert_eq!(cost(&summed).as_deref(), Ok("0.00275"));
+    // Without a total, or with one that counts the cache on top, the name is Anthropic's and so is what it means.
+    for total in ["", r#","total_tokens":1700"#] {
+        let apart = gpt(&format!("{head}{total}}}"));
+        check(&apart, "input_tokens=1600 uncached_input_tokens=1000 cache_read_tokens=600 notes= quality=exact");
+        assert_eq!(cost(&apart).as_deref(), Ok("0.00425"));
+    }
+}
+
+#[test]
+fn two_names_of_one_count_are_one_count() {
+    let same =
+        gpt(r#"{"input_tokens":10,"web_searches":3,"web_search":3,"web_search_requests":3,"requests":2,"request":2}"#);
+    check(&same, "web_searches=3 request=2 web_search_requests=absent");
+    for (usage, detail) in [
+        (
+            r#"{"input_tokens":10,"web_searches":2,"web_search":3}"#,
+            "'web_searches' is 2 and 'web_search' is 3, but both name one count; send one of them",
+        ),
+        (
+            r#"{"input_tokens":10,"cache_read":4,"cache_read_tokens":0}"#,
+            "'cache_read' is 4 and 'cache_read_tokens' is 0, but both name one count; send one of them",
+        ),
+    ] {
+        let event =
+            format!(r#"{{"id":"e1","time":1795370399000,"provider":"openai","model":"gpt-4o","usage":{usage}}}"#);
+        assert_eq!(decode(event).reject(), ("wrong_type", detail));
+    }
+}
+
+#[test]
+fn paid_speech_that_was_not_counted_is_not_free() {
+    let speech = |rest: &str| {
+        decode(format!(
+            r#"{{"litellm_call_id":"call-1","call_type":"aspeech","custom_llm_provider":"openai","model":"tts-1","endTime":1795370399.5,"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,{rest}}}"#
+        ))
+    };
+    let paid = speech(r#""status":"success","response_cost":0.0035"#);
+    check(
+        paid.row(),
+        "request=1 input_tokens=0 cost=0.0035 notes=tokens_unexplained quality=estimated operation=audio",
+    );
+    assert_eq!(cost(paid.row()), Err("no_price_for_meter:request".to_owned()));
+    let free = speech(r#""status":"success","response_cost":0"#);
+    check(free.row(), "request=absent notes= quality=exact");
+    let cached = speech(r#""status":"success","response_cost":0.0035,"cache_hit":true"#);
+    check(cached.row(), "request=absent notes=response_cache_hit");
 }

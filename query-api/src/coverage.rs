@@ -10,7 +10,7 @@ use serde::Serialize;
 use spendstream_schemas::budget::ScopeKey;
 use spendstream_schemas::money::Amount;
 
-use crate::budgets::look::{column, during, literal};
+use crate::budgets::look::{column, during, literal, literals};
 use crate::budgets::sums::{integers, money, rows};
 use crate::catalog::Snapshot;
 use crate::error::QueryError;
@@ -77,20 +77,21 @@ impl Rule {
     /// Cost and calls, then for each dimension the cost and the calls that carry it.
     #[must_use]
     pub fn sql(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> String {
-        let mut sql = "SELECT sum(cost) AS cost, count(*) AS calls".to_owned();
-        for (position, key) in self.dimensions.iter().enumerate() {
-            let column = column(key);
-            let cost = format!("sum(CASE WHEN {column} IS NOT NULL THEN cost END) AS cost{position}");
-            sql.push_str(&format!(", {cost}, count({column}) AS calls{position}"));
-        }
-        sql.push_str(&format!(" FROM usage WHERE {}", during(from, until)));
-        let others: Vec<_> = self.others.iter().map(|name| literal(name)).collect();
-        if self.organization != ANY {
-            sql.push_str(&format!(" AND organization = {}", literal(&self.organization)));
-        } else if !others.is_empty() {
-            sql.push_str(&format!(" AND (organization IS NULL OR organization NOT IN ({}))", others.join(", ")));
-        }
-        sql
+        let shares = self.dimensions.iter().map(column).enumerate().map(|(at, column)| {
+            format!(", sum(CASE WHEN {column} IS NOT NULL THEN cost END) AS cost{at}, count({column}) AS calls{at}")
+        });
+        let whose = if self.organization != ANY {
+            format!(" AND organization = {}", literal(&self.organization))
+        } else if self.others.is_empty() {
+            String::new()
+        } else {
+            format!(" AND (organization IS NULL OR organization NOT IN ({}))", literals(&self.others))
+        };
+        format!(
+            "SELECT sum(cost) AS cost, count(*) AS calls{} FROM usage WHERE {}{whose}",
+            shares.collect::<String>(),
+            during(from, until)
+        )
     }
 
     /// Runs it.

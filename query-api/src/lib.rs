@@ -15,7 +15,6 @@ pub mod catalog;
 pub mod control;
 pub mod coverage;
 pub mod error;
-pub mod estimate;
 pub mod executor;
 pub mod format;
 pub mod http;
@@ -29,4 +28,5 @@ mod testing;
 
 pub use error::QueryError;
 pub use server::{Running, StartError, start};
+pub use spendstream_schemas::estimate;
 pub use sql::engine::{Answer, Engine};

@@ -27,10 +27,12 @@ RANK = {"genai-prices": 0, "litellm": 1, "model-prices": 2, "metergraph-core": 3
 # Rule 2: one id per provider, whatever a source calls it.
 PROVIDERS = {"azure_ai": "azure", "github-copilot": "github_copilot", "voyageai": "voyage", "moonshot": "moonshotai",
              "dashscope": "alibaba", "bigmodel": "zhipuai", "lambda_ai": "lambda", "openai-decisions": "openai_decisions",
-             "text-completion-codestral": "mistral", "text-completion-inception": "inception"}
+             "text-completion-codestral": "codestral", "text-completion-inception": "inception"}
+# Free endpoints that a source lists under the provider whose models they serve: what is paid for there is no price here.
+ENDPOINTS = {("mistral", "codestral/"): "codestral"}
 # Prefixes that a source puts before the ids of a provider.
 PREFIXES = {"google": ["gemini"], "google_vertex": ["vertex_ai", "vertex_ai_beta"], "together": ["together_ai"],
-            "fireworks": ["fireworks_ai", "accounts/fireworks/models"], "mistral": ["codestral", "text-completion-codestral"],
+            "fireworks": ["fireworks_ai", "accounts/fireworks/models"], "codestral": ["text-completion-codestral"],
             "azure": ["azure_ai"], "aws_bedrock": ["bedrock", "bedrock_mantle", "bedrock_converse"], "moonshotai": ["moonshot"],
             "alibaba": ["dashscope"], "zhipuai": ["bigmodel"], "github_copilot": ["github_copilot"], "meta": ["meta_llama"],
             "lambda": ["lambda_ai"], "voyage": ["voyage"], "cohere": ["cohere_chat"]}
@@ -111,6 +113,7 @@ def clean(row, refused):
     source = row["source"]
     name = source.split()[0]
     provider = PROVIDERS.get(row["provider"], row["provider"])
+    provider = ENDPOINTS.get((provider, re.sub("(?<=/).*", "", row["model"])), provider)
     if name == "metergraph-core" and provider not in METERGRAPH:
         return None
     model, region = clean_model(provider, row["model"])
@@ -136,10 +139,42 @@ def clean(row, refused):
 
 def overlaps(one, two):
     key = ("tier_min_tokens", "schedule")
-    if any(one[k] != two[k] for k in key):
-        return False
+    return all(one[k] == two[k] for k in key) and overlaps_in_time(one, two)
+
+
+def overlaps_in_time(one, two):
     before = lambda a, b: a["effective_until"] and b["effective_from"] and a["effective_until"] <= b["effective_from"]
     return not before(one, two) and not before(two, one)
+
+
+def priced(rows):
+    """Rule 6a: a zero is often a price that nobody has entered. It gives way to a price above zero that another source, or
+    the same source under another spelling, has at the same time for the same provider, model, meter, tier and region."""
+    key = lambda row: (row["provider"], row["model"].lower(), row["meter"], row["service_tier"], row["region"])
+    paid = collections.defaultdict(list)
+    for row in rows:
+        if row["price"]:
+            paid[key(row)].append(row)
+    told_by = lambda row: (row["source"], row["spelled"])
+    for row in rows:
+        if row["price"] or not any(told_by(row) != told_by(other) and overlaps_in_time(row, other) for other in paid[key(row)]):
+            yield row
+
+
+def picture_tiers(rows):
+    """Rule 6c: some sources know one price of output where others tell pictures from text. A source whose only standard price
+    of output is what another says of pictures means pictures: so do its prices of output in other tiers."""
+    pictures, outputs = collections.defaultdict(set), collections.defaultdict(list)
+    for row in rows:
+        model = (row["provider"], row["model"].lower(), row["region"])
+        if row["meter"] == "image_out" and not row["service_tier"]:
+            pictures[model].add(row["price"] / row["per"])
+        elif row["meter"] == "output" and not row["tier_min_tokens"] and not row["schedule"]:
+            outputs[model, row["rank"]].append(row)
+    for (model, _), told in outputs.items():
+        standard = {row["price"] / row["per"] for row in told if not row["service_tier"]}
+        if len(standard) == 1 and standard <= pictures[model]:
+            yield from (dict(row, meter="image_out") for row in told if row["service_tier"])
 
 
 def merge(rows):
@@ -151,20 +186,68 @@ def merge(rows):
         group = keys[key][row["rank"]]
         if not any(overlaps(row, other) for other in group):
             group.append(row)
-    for sources in keys.values():
-        start = None  # before this the book has no price yet; None: nothing chosen at all
-        for rank in sorted(sources):
-            if start == "":
-                break
-            for row in sources[rank]:
-                if start is not None:
-                    if row["effective_from"] >= start:
-                        continue
-                    if not row["effective_until"] or row["effective_until"] > start:
-                        row = dict(row, effective_until=start)
-                yield row
-            first = min(row["effective_from"] for row in sources[rank])
-            start = first if start is None else min(start, first)
+    for key, sources in keys.items():
+        kept = chosen(sources, sorted(sources))
+        if not any(row["tier_min_tokens"] for row in kept):
+            kept = with_steps(kept, key, sources, keys)
+        yield from kept
+
+
+def chosen(sources, order):
+    kept = []
+    start = None  # before this the book has no price yet; None: nothing chosen at all
+    for rank in order:
+        if start == "":
+            break
+        for row in sources[rank]:
+            if start is not None:
+                if row["effective_from"] >= start:
+                    continue
+                if not row["effective_until"] or row["effective_until"] > start:
+                    row = dict(row, effective_until=start)
+            kept.append(row)
+        first = min(row["effective_from"] for row in sources[rank])
+        start = first if start is None else min(start, first)
+    return kept
+
+
+def with_steps(kept, key, sources, keys):
+    """Rule 6b: the most trusted source often knows one price where the next knows a second one for large prompts. That step
+    is kept beside the trusted price where both sources agree on the price for small prompts. Where they contradict, the step
+    is that of the same source's other regions with the trusted price for small prompts, if those agree with each other; else
+    the source with the step tells all of the meter. No price is scaled, and none is taken from a time that has passed
+    unless the prices for small prompts agree."""
+    for rank in sorted(sources):
+        pairs = steps_of(sources[rank])
+        if not pairs:
+            continue
+        steps = [both for step, base in pairs for row in kept for both in beside(step, base, row)]
+        if steps:
+            return kept + steps
+        if any(not step["effective_until"] for step, _ in pairs):
+            elsewhere = [steps_of(other[rank]) for place, other in keys.items() if place[:4] == key[:4] and rank in other]
+            found = [[both for step, base in pairs for row in kept for both in beside(step, base, row)] for pairs in elsewhere]
+            told = [[(row["tier_min_tokens"], row["price"] / row["per"], row["schedule"]) for row in steps] for steps in found if steps]
+            if told and all(one == told[0] for one in told):
+                return kept + [dict(row, region=key[4]) for row in next(steps for steps in found if steps)]
+            return chosen(sources, [rank] + [other for other in sorted(sources) if other != rank])
+    return kept
+
+
+def steps_of(rows):
+    """Pairs of a price for large prompts and the same source's price for small ones at the same time."""
+    return [(step, base) for step in rows if step["tier_min_tokens"] for base in rows
+            if not base["tier_min_tokens"] and base["schedule"] == step["schedule"] and overlaps_in_time(step, base)
+            and step["price"] * base["per"] != base["price"] * step["per"]]
+
+
+def beside(step, base, row):
+    """The step for as long as the price of the row and its own price for small prompts are in force and equal."""
+    equal = row["price"] * base["per"] == base["price"] * row["per"]
+    if equal and row["schedule"] == base["schedule"] and overlaps_in_time(row, step) and overlaps_in_time(row, base):
+        untils = [part["effective_until"] for part in (step, base, row) if part["effective_until"]]
+        yield dict(step, effective_from=max(part["effective_from"] for part in (step, base, row)),
+                   effective_until=min(untils, default=""))
 
 
 def join_unchanged(models):
@@ -187,26 +270,41 @@ def join_unchanged(models):
 
 def base_price(rows):
     """What a model's text tokens cost now, for comparing two ids."""
-    now = {}
-    for row in rows:
-        plain = not (row["service_tier"] or row["region"] or row["tier_min_tokens"] or row["schedule"] or row["effective_until"])
-        if plain and row["meter"] in ("input", "output", "cache_read"):
-            now[row["meter"]] = Decimal(row["price"]) / row["per"]
-    return now
+    plain = lambda row: not any(row[k] for k in ("service_tier", "region", "tier_min_tokens", "schedule", "effective_until"))
+    return {row["meter"]: row["price"] / row["per"] for row in rows if plain(row)}
+
+
+def contains(rows, one):
+    """Whether the rows hold the price of this one, in the same tier, region, schedule and size, for all its time."""
+    same = ("meter", "service_tier", "region", "schedule", "tier_min_tokens")
+    equal = [row for row in rows if all(row[k] == one[k] for k in same) and row["price"] * one["per"] == one["price"] * row["per"]]
+    at = one["effective_from"]
+    for row in sorted(equal, key=lambda row: row["effective_from"]):
+        if row["effective_from"] > at:
+            return False
+        if not row["effective_until"] or one["effective_until"] and row["effective_until"] >= one["effective_until"]:
+            return True
+        at = max(at, row["effective_until"])
+    return False
 
 
 def fold_dated(models):
-    """Rule 7: a dated id that a less trusted source adds beside an undated one of the same price is another name for it."""
+    """Rule 7: a dated id that a less trusted source adds beside an undated one is another name for it when all its prices are
+    among those of the undated one: every meter, tier, region, schedule and size, for all their time. Else it is a model, which
+    takes over what it says nothing of (a tier, web searches) where its text costs what the undated one's does."""
     aliases = {}
     for provider, model in sorted(models):
         stem = DATE.sub("", model)
         if stem == model or (provider, stem) not in models:
             continue
         dated, plain = models[provider, model], models[provider, stem]
-        one, other = base_price(dated), base_price(plain)
         worse = min(row["rank"] for row in dated) > min(row["rank"] for row in plain)
-        if worse and one.get("input") == other.get("input") and one.get("output", 0) == other.get("output", 0):
+        if worse and all(contains(plain, row) for row in dated):
             aliases[provider, model] = stem
+        elif worse and all(base_price(dated).get(meter) == base_price(plain).get(meter) for meter in ("input", "output")):
+            key = lambda row: (re.sub("_(low|high)$", "", row["meter"]), row["service_tier"], row["region"])
+            own = {key(row) for row in dated}
+            dated += [dict(row, model=model, source=f"rule: as {stem}") for row in plain if key(row) not in own]
     for provider, model in aliases:
         del models[provider, model]
     return aliases
@@ -274,7 +372,8 @@ def main(path):
             if cleaned:
                 rows.append(cleaned)
     models = collections.defaultdict(list)
-    for row in merge(rows):
+    known = list(priced(rows))
+    for row in merge(known + list(picture_tiers(known))):
         models[row["provider"], row["model"]].append(row)
     for row in rows:
         spelled[row["provider"], row["model"]].add(row["spelled"])
@@ -285,9 +384,9 @@ def main(path):
     for key in list(models):
         if by_lower[key[0], key[1].lower()] != key:
             del models[key]
+    drop_equal_searches(models)
     aliases = fold_dated(models)
     by_hand(models, aliases)
-    drop_equal_searches(models)
     complete(models)
     tools_everywhere(models)
     join_unchanged(models)

@@ -2,7 +2,10 @@
 //!
 //! Every field is a key of `spendstream.sample.toml`, which documents it with its unit, default and what happens at a limit.
 
+mod alerts;
+mod decide;
 mod directory;
+mod live;
 mod mapping;
 pub mod notify;
 mod notify_check;
@@ -14,7 +17,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use alerts::AlertsConfig;
+pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
 pub use directory::{BudgetsConfig, DirectoryConfig};
+pub use live::LiveConfig;
 pub use store::StoreConfig;
 pub use validate::ConfigError;
 
@@ -27,10 +33,13 @@ pub struct Config {
     pub decode: DecodeConfig,
     pub prices: PricesConfig,
     pub pipeline: PipelineConfig,
+    pub decide: DecideConfig,
+    pub live: LiveConfig,
     pub query: QueryConfig,
     pub store: StoreConfig,
     pub directory: DirectoryConfig,
     pub budgets: BudgetsConfig,
+    pub alerts: AlertsConfig,
     pub auth: AuthConfig,
     pub server: notify::ServerConfig,
     pub notify: notify::NotifyConfig,

@@ -1,16 +1,18 @@
 //! The words that the crates of spendstream share. No IO, no clock, no async: values in, values out.
 //!
 //! In reading order: what identifies things ([`ids`]), exact amounts ([`money`]), what an event can say
-//! ([`dimension`], [`count`], [`usage_event`]), what it costs ([`price_book`]), how it lies in the lake
-//! ([`table`], [`lake_path`]), what watches it ([`budget`], [`alert`]), whose it is ([`directory`])
-//! and what an operator can configure ([`config`]).
+//! ([`dimension`], [`count`], [`usage_event`]), what it costs ([`price_book`], and before it runs [`estimate`]), how it lies in
+//! the lake ([`table`], [`lake_path`]), what watches it ([`budget`], [`alert`]), whether it may run ([`decision`]), whose it is
+//! ([`directory`]) and what an operator can configure ([`config`]).
 
 pub mod alert;
 pub mod budget;
 pub mod config;
 pub mod count;
+pub mod decision;
 pub mod dimension;
 pub mod directory;
+pub mod estimate;
 pub mod ids;
 pub mod lake_path;
 pub mod meter;

@@ -374,6 +374,12 @@ fn a_fee_per_request_is_paid_once_per_call_that_used_something() {
     check(fee(THOUSAND, &[]), "0.006");
     check(fee(THOUSAND, &[("requests", "3")]), "0.016");
     check(fee(&[], &[]), "0");
+    // Where no price is by the call, calls are a count beside others, and no reason to have no price.
+    for name in ["request", "requests"] {
+        check(Call { counts: THOUSAND, quantities: &[(name, "3")], ..CALL }, "0.002");
+        check(Call { quantities: &[(name, "1"), ("seconds", "0.5")], ..CALL }, "0.00005");
+        unpriced(Call { quantities: &[(name, "1")], ..CALL }, &format!("no_price_for_meter:{name}"));
+    }
 }
 
 #[test]

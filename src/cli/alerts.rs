@@ -1,8 +1,11 @@
-//! `spendstream alerts …`: the history of alerts, acknowledging and snoozing them.
+//! `spendstream alerts …`: the history of alerts and of their deliveries, acknowledging and snoozing them, trying a channel.
 
 use std::process::ExitCode;
 
+use anyhow::{Context, Error, anyhow};
+use chrono::DateTime;
 use spendstream_control::alerts::{AlertFilter, StoredAlert, Subject};
+use spendstream_notify::desk::{Desk, test_alert};
 use spendstream_schemas::alert::{Kind, Level};
 use spendstream_schemas::config::Config;
 
@@ -10,11 +13,24 @@ use super::control::{
     Output, Session, one_error, pair, print_json, print_rows, show_time, time_or_duration, with_store,
 };
 
+/// Deliveries of one alert that are shown.
+const MOST_DELIVERIES: u32 = 1_000;
+
 /// Subcommands of `spendstream alerts`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// List alerts, newest first.
     List(List),
+    /// Show one alert with every delivery of it.
+    Show { id: String },
+    /// Show what a channel of the configuration would send; with --send, send it.
+    Test {
+        /// The channel's name.
+        channel: String,
+        /// Send a test alert, which says that it is one.
+        #[arg(long)]
+        send: bool,
+    },
     /// Say that an alert was seen.
     Ack {
         id: String,
@@ -60,12 +76,36 @@ pub struct List {
 }
 
 pub fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
-    with_store(&config, |session| act(command, session))
+    match command {
+        // Needs no store: a channel is tried before anything else runs.
+        Command::Test { channel, send } => super::runtime()?.block_on(test(&config, &channel, send)),
+        command => with_store(&config, |session| act(command, session)),
+    }
+}
+
+async fn test(config: &Config, channel: &str, send: bool) -> anyhow::Result<ExitCode> {
+    let variables = |name: &str| std::env::var(name).ok();
+    let desk = Desk::new(&config.notify, &config.server.public_url, &variables).map_err(Error::msg)?;
+    let now = DateTime::from_timestamp_micros(super::now_micros()).context("the clock is out of range")?;
+    if send {
+        let sent = desk.send_test(channel, now).await;
+        sent.map_err(|failure| anyhow!("'{channel}' did not take the test alert: {}", failure.reason))?;
+        println!("'{channel}' took the test alert");
+    } else {
+        println!("{}", desk.preview(channel, &test_alert(now), now).map_err(Error::msg)?);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn act(command: Command, session: Session) -> anyhow::Result<()> {
     match command {
         Command::List(args) => list(args, &session).await,
+        Command::Show { id } => {
+            let alert = session.store.alerts().get(&id).await.map_err(one_error)?;
+            let deliveries = session.store.notifications().list(Some(&id), None, MOST_DELIVERIES).await;
+            print_json(&serde_json::json!({ "alert": alert, "deliveries": deliveries.map_err(one_error)? }))
+        }
+        Command::Test { .. } => Ok(()),
         Command::Ack { id, note } => {
             let seen = session.store.alerts().acknowledge(&id, note.as_deref(), &session.act()).await;
             print_json(&seen.map_err(one_error)?)

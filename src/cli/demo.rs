@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use spendstream_pipeline::lake::status::clusters;
 use spendstream_pipeline::{Running as Pipeline, Stats};
 use spendstream_query_api::Engine;
-use spendstream_schemas::config::{Config, KafkaConfig, LakeConfig, millis};
+use spendstream_schemas::config::{Config, KafkaConfig, LakeConfig, StoreConfig, millis};
 use spendstream_storage::Lake;
 
 use crate::demo::broker::Broker;
@@ -143,6 +143,7 @@ fn configure(config: Config, args: &Args, folder: &Path, broker: &str, run: &str
             commit_interval: Duration::from_secs(1),
             ..LakeConfig::default()
         },
+        store: StoreConfig { url: format!("sqlite:{}", folder.join("control.db").display()) },
         ..config
     };
     config.query.listen = args.listen.clone().unwrap_or_else(|| free_or_any("127.0.0.1:8080"));

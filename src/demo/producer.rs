@@ -72,6 +72,8 @@ impl Running {
     pub fn start(broker: &str, topic: &str, traffic: Traffic) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker).set("linger.ms", "5").set("compression.codec", "lz4");
+        // As Java's producers, and those of this program that write to a real topic.
+        config.set("partitioner", "murmur2_random");
         let client = config.create_with_context(Deliveries::default()).context("producer of the demo")?;
         let (stop, stopped) = sync_channel(1);
         let committed = Arc::new(AtomicU64::new(0));

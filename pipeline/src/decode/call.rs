@@ -100,9 +100,12 @@ impl<'n> Call<'n> {
         row.reported_cost =
             self.row.reported_cost.map(|cost| ReportedCost { amount: cost.amount, currency: owned(cost.currency) });
         let extra = |extra: Extra<'n>| Extra {
+            provider: extra.provider.map(owned),
             model: extra.model.map(owned),
             parts: extra.parts.into_owned(),
             notes: extra.notes,
+            reported_usd: extra.reported_usd,
+            cache_hit: extra.cache_hit,
         };
         let extra = self.extra.into_iter().map(extra).collect();
         Call { row, time_micros: self.time_micros, parts: self.parts.into_owned(), extra }
@@ -170,9 +173,6 @@ impl<'n> Call<'n> {
             texts.set(Text::Status, "ok");
         }
         self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment);
-        if self.row.cache_hit == Some(true) {
-            self.row.notes.insert(Note::ResponseCacheHit);
-        }
         Ok(())
     }
 }
@@ -183,7 +183,12 @@ fn owned<'o>(text: Cow<'_, str>) -> Cow<'o, str> {
 
 /// Service tiers that run on capacity which is paid for otherwise.
 fn is_commitment(tier: &str) -> bool {
-    ["scale", "reserved", "provisioned", "provisioned_throughput"].iter().any(|known| tier.eq_ignore_ascii_case(known))
+    // `provisioned-throughput` is the same word.
+    let same =
+        |sent: u8, known: u8| sent.eq_ignore_ascii_case(&known) || (known == b'_' && matches!(sent, b'-' | b' '));
+    ["scale", "reserved", "provisioned", "provisioned_throughput"].iter().any(|known| {
+        known.len() == tier.len() && tier.bytes().zip(known.bytes()).all(|(sent, known)| same(sent, known))
+    })
 }
 
 /// Puts checked counts into a row.
@@ -193,6 +198,9 @@ fn charge<'n>(row: &mut UsageRow<'n>, parts: Parts<'n>) -> Result<(), Fault> {
     row.quantities = checked.quantities;
     row.notes = row.notes.union(checked.notes);
     row.quality = row.quality.max(checked.quality);
+    if row.cache_hit == Some(true) {
+        row.notes.insert(Note::ResponseCacheHit);
+    }
     if row.texts.get(Text::Status) == Some("error") && row.counts.is_zero() && row.quantities.is_empty() {
         row.notes.insert(Note::NoUsage);
     }
@@ -204,12 +212,14 @@ fn beside<'n>(call: &UsageRow<'n>, extra: &Extra<'n>, number: usize) -> UsageRow
     let mut row = call.clone();
     let id = format!("{}#{number}", row.texts.get(Text::EventId).unwrap_or_default());
     row.texts.set(Text::EventId, id);
+    row.texts.set_if_some(Text::ProviderSent, extra.provider.clone());
     row.texts.set_if_some(Text::Model, extra.model.clone());
     secret::clean(&mut row);
     // The response and its reported cost belong to the first row; counted once, they stay true in sums.
     row.texts.set(Text::ResponseId, "");
-    row.reported_cost = None;
+    row.reported_cost = extra.reported_usd.map(|amount| ReportedCost { amount, currency: Cow::Borrowed("USD") });
     row.latency_ms = None;
+    row.cache_hit = extra.cache_hit.or(row.cache_hit);
     row.notes = row.notes.union(extra.notes);
     row
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use spendstream_schemas::dimension::Text;
 
 use super::call::{Call, Context};
-use super::items::{Item, Out, boxed, finish, read};
+use super::items::{Item, Out, boxed, finish, many, read};
 use super::json::Node;
 use super::reject::{Fault, Reason};
 use super::time::{Unit, micros, rfc3339};
@@ -128,11 +128,7 @@ pub(super) fn binary(envelope: &Envelope<'_>, payload: &[u8], context: Context<'
     };
     match &node {
         // One envelope cannot name many events: each must say its own id.
-        Node::Array(nodes) => {
-            for node in nodes {
-                finish(read(node, context), node, context, out);
-            }
-        }
+        Node::Array(nodes) => many(nodes, context, out),
         node => finish(inside(node, envelope, context), node, context, out),
     }
 }

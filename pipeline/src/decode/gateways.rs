@@ -2,10 +2,14 @@
 //!
 //! Their users rename fields freely; a configured mapping comes first.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::ReportedCost;
 
+use super::body::Extra;
 use super::call::Call;
 use super::field::{cost_of, count_of, first_count, loose_text};
 use super::json::Node;
@@ -13,29 +17,25 @@ use super::parts::Parts;
 use super::reject::Fault;
 use super::time::{Unit, micros};
 
-/// Kong's log: `ai.<plugin>.usage` and `.meta`.
+/// Kong's log: `ai.<plugin>.usage` and `.meta`. Every plugin that asked a model is charged, the first as the call itself.
 ///
 /// # Errors
 /// When a count or time is not one.
 pub(super) fn kong<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     let Some(ai) = node.get("ai") else { return Ok(None) };
-    let plugins = ai.members().iter().map(|(_, plugin)| plugin);
-    let Some(plugin) = plugins.chain([ai]).find(|plugin| plugin.has_object("usage")) else { return Ok(None) };
-    let (Some(usage), meta) = (plugin.get("usage"), plugin.get("meta")) else { return Ok(None) };
+    let plugins = asked(ai);
+    let Some(first) = plugins.first() else { return Ok(None) };
+    let mut runs = plugins.iter().map(|plugin| run(plugin, ai)).collect::<Result<Vec<_>, _>>()?.into_iter();
     let mut call = Call::of_kind("kong");
-    call.parts = Parts {
-        input: first_count(usage, &["prompt_tokens", "prompt_token", "input_tokens"])?,
-        output: first_count(usage, &["completion_tokens", "completion_token", "output_tokens"])?,
-        total: first_count(usage, &["total_tokens", "total_token"])?,
-        ..Parts::default()
-    };
-    call.row.reported_cost = usage.get("cost").and_then(cost_of).map(usd);
     let texts = &mut call.row.texts;
-    if let Some(meta) = meta {
-        texts.set_if_some(Text::ProviderSent, meta.text_of("provider_name"));
-        texts.set_if_some(Text::Model, meta.text_of("response_model").or_else(|| meta.text_of("request_model")));
-        call.row.latency_ms = count_of(meta, "llm_latency")?;
+    if let Some(run) = runs.next() {
+        texts.set_if_some(Text::ProviderSent, run.provider);
+        texts.set_if_some(Text::Model, run.model);
+        call.row.reported_cost = run.reported_usd.map(usd);
+        call.row.cache_hit = run.cache_hit;
+        call.parts = run.parts;
     }
+    call.extra = runs.collect();
     let request = node.get("request");
     let id = node
         .text_of("request_id")
@@ -45,15 +45,47 @@ pub(super) fn kong<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     texts.set_if_some(Text::Endpoint, node.path("route.name").and_then(Node::text));
     texts.set_if_some(Text::App, node.path("service.name").and_then(Node::text));
     texts.set_if_some(Text::Customer, node.path("consumer.username").and_then(Node::text));
-    let cached = plugin
-        .path("cache.cache_status")
-        .and_then(Node::text)
-        .or_else(|| ai.path("cache.cache_status").and_then(Node::text));
-    call.row.cache_hit = cached.map(|status| status.eq_ignore_ascii_case("hit"));
+    // Milliseconds, in some versions with a fraction.
+    let latency = first.path("meta.llm_latency").and_then(cost_of).and_then(|millis| millis.round().to_i64());
+    call.row.latency_ms = latency;
     if let Some(time) = node.get("started_at").or_else(|| node.get("time")) {
         call.time_micros = Some(micros(time, "started_at", Unit::Any)?);
     }
     Ok(Some(call))
+}
+
+/// The plugins that used a model, each once; older versions write usage without a plugin's name.
+fn asked<'n, 'j>(ai: &'n Node<'j>) -> Vec<&'n Node<'j>> {
+    let mut asked: Vec<&Node<'j>> = Vec::new();
+    for (name, _) in ai.members() {
+        // Through `get`, so that the last of repeated names counts.
+        if let Some(plugin) = ai.get(name).filter(|plugin| plugin.has_object("usage"))
+            && !asked.contains(&plugin)
+        {
+            asked.push(plugin);
+        }
+    }
+    if asked.is_empty() && ai.has_object("usage") {
+        asked.push(ai);
+    }
+    asked
+}
+
+fn run<'n>(plugin: &'n Node<'_>, ai: &'n Node<'_>) -> Result<Extra<'n>, Fault> {
+    let mut run = Extra::default();
+    if let Some(usage) = plugin.get("usage") {
+        run.parts.input = first_count(usage, &["prompt_tokens", "prompt_token", "input_tokens"])?;
+        run.parts.output = first_count(usage, &["completion_tokens", "completion_token", "output_tokens"])?;
+        run.parts.total = first_count(usage, &["total_tokens", "total_token"])?;
+        run.reported_usd = usage.get("cost").and_then(cost_of);
+    }
+    if let Some(meta) = plugin.get("meta") {
+        run.provider = meta.text_of("provider_name").map(Cow::Borrowed);
+        run.model = meta.text_of("response_model").or_else(|| meta.text_of("request_model")).map(Cow::Borrowed);
+    }
+    let cached = [plugin, ai].into_iter().find_map(|holder| holder.path("cache.cache_status")?.text());
+    run.cache_hit = cached.map(|status| status.eq_ignore_ascii_case("hit"));
+    Ok(run)
 }
 
 /// Portkey's log export: one flat object; cost in US cents.

@@ -7,6 +7,7 @@ use super::body::{self, Hint};
 use super::call::{Call, Context};
 use super::json::Node;
 use super::reject::{Fault, Reason, Reject};
+use super::stream::{self, Role};
 use super::{Ignored, Sink, cloudevents, event, gateways, invocation_log, litellm, mapping, metering, otlp, strip};
 use crate::batch::RawMessage;
 
@@ -51,6 +52,10 @@ impl<'s> Out<'s> {
         let index = self.number();
         self.sink.ignore(index, why);
     }
+
+    pub fn link(&mut self, trace_id: &str, span_id: &str, parent_id: &str) {
+        self.sink.link(trace_id, span_id, parent_id);
+    }
 }
 
 /// Decodes any message, whatever it holds.
@@ -74,14 +79,24 @@ pub(super) fn decode(message: &RawMessage<'_>, context: Context<'_>, sink: &mut 
     }
 }
 
-fn many(nodes: &[Node<'_>], context: Context<'_>, out: &mut Out<'_>) {
+/// The items of an array.
+pub(super) fn many(nodes: &[Node<'_>], context: Context<'_>, out: &mut Out<'_>) {
     if nodes.len() > context.limits.max_rows_per_message {
         let fault = too_many(nodes.len(), context);
         let kept = nodes.iter().map(strip::json).collect::<Vec<_>>();
         return out.reject(fault.keeping(Some(strip::array(&kept))));
     }
-    for node in nodes {
-        one(node, context, out);
+    let items: Vec<Option<&Node<'_>>> = nodes.iter().map(Some).collect();
+    for (node, role) in nodes.iter().zip(stream::roles(&items)) {
+        in_role(node, &role, context, out);
+    }
+}
+
+fn in_role(node: &Node<'_>, role: &Role<'_>, context: Context<'_>, out: &mut Out<'_>) {
+    match role {
+        Role::Whole => one(node, context, out),
+        Role::Chunk => out.ignore(Ignored::NoUsage),
+        Role::Joined(whole) => one(whole, context, out),
     }
 }
 
@@ -105,9 +120,11 @@ fn lines(text: &str, context: Context<'_>, out: &mut Out<'_>) {
             lines.iter().filter_map(|line| Node::parse(line).ok()).map(|node| strip::json(&node)).collect();
         return out.reject(too_many(lines.len(), context).keeping(Some(kept.join(b"\n".as_slice()))));
     }
-    for line in lines {
-        if let Ok(node) = Node::parse(line) {
-            one(&node, context, out);
+    let nodes: Vec<Option<Node<'_>>> = lines.iter().map(|line| Node::parse(line).ok()).collect();
+    let items: Vec<Option<&Node<'_>>> = nodes.iter().map(Option::as_ref).collect();
+    for ((line, node), role) in lines.into_iter().zip(&items).zip(stream::roles(&items)) {
+        if let Some(node) = node {
+            in_role(node, &role, context, out);
         } else {
             let fault = Fault::new(Reason::NotJson, format!("a line is not JSON: {}", syntax_error(line)));
             out.reject(fault.keeping(Some(line.as_bytes().to_vec())));
@@ -126,7 +143,7 @@ fn not_json(payload: &[u8], why: &str) -> Reject {
 fn syntax_error(text: &str) -> String {
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Err(error) => error.to_string(),
-        Ok(_) => "nested too deeply".to_owned(),
+        Ok(_) => Node::parse(text).err().map_or("expected a value", |error| error.what).to_owned(),
     }
 }
 
@@ -162,11 +179,8 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
     if !node.is_object() {
         return Err(unknown(&format!("{} is no event", node.kind())));
     }
-    if has("resourceSpans") {
-        return Ok(Item::Spans);
-    }
-    if has("resourceLogs") || has("resourceMetrics") {
-        return Ok(Item::Ignored(Ignored::NoUsage));
+    if let Some(item) = signal(node)? {
+        return Ok(item);
     }
     if event::is_complete(node) {
         return event::read(node).map(boxed);
@@ -191,6 +205,22 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
         return event::read(node).map(boxed);
     }
     Err(unknown("no known envelope or usage was recognised"))
+}
+
+/// Signals of OTLP; an item that counts usage itself is none, whatever empty lists it carries.
+fn signal<'n>(node: &Node<'_>) -> Result<Option<Item<'n>>, Fault> {
+    let counts = ["usage", "usageMetadata"].iter().any(|key| node.get(key).is_some());
+    match node.get("resourceSpans") {
+        Some(spans) if counts && !spans.items().is_empty() => {
+            let detail = "the item holds 'usage' and 'resourceSpans', which are different calls; send each alone";
+            Err(Fault::new(Reason::UnknownShape, detail))
+        }
+        Some(_) if !counts => Ok(Some(Item::Spans)),
+        None if !counts && (node.get("resourceLogs").is_some() || node.get("resourceMetrics").is_some()) => {
+            Ok(Some(Item::Ignored(Ignored::NoUsage)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The envelopes of gateways and metering services, which tell themselves apart by their own names.

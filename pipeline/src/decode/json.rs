@@ -1,7 +1,8 @@
 //! A JSON tree that borrows from the message and keeps numbers as their text. Bytes in, [`Node`] out; used off the hot path.
 //!
 //! `serde_json::Value` would turn `0.0025200000000000005` into a float and copy every string; money must be read from the text.
-//! Of repeated keys the last one counts and null is the same as absent, as in the typed fast path.
+//! Of repeated keys the last one counts and null is the same as absent, as in the typed fast path. Half of a surrogate pair, which
+//! a text cut in the middle of a character ends with, stays as its escape: it spoils no event, and two such texts stay different.
 
 use std::borrow::Cow;
 
@@ -262,7 +263,7 @@ impl<'a> Parser<'a> {
                     let mut unescaped = owned.take().unwrap_or_default();
                     unescaped.push_str(&text[from..self.at]);
                     self.at += 1;
-                    unescaped.push(self.escape()?);
+                    self.escape(&mut unescaped)?;
                     from = self.at;
                     owned = Some(unescaped);
                 }
@@ -272,10 +273,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Syntax> {
+    fn escape(&mut self, into: &mut String) -> Result<(), Syntax> {
         let Some(byte) = self.peek() else { return self.fail("a text that never ends") };
         self.at += 1;
-        Ok(match byte {
+        into.push(match byte {
             b'"' => '"',
             b'\\' => '\\',
             b'/' => '/',
@@ -284,9 +285,10 @@ impl<'a> Parser<'a> {
             b'n' => '\n',
             b'r' => '\r',
             b't' => '\t',
-            b'u' => return self.unicode(),
+            b'u' => return self.unicode(into),
             _ => return self.fail("an unknown escape"),
-        })
+        });
+        Ok(())
     }
 
     fn hex4(&mut self) -> Result<u32, Syntax> {
@@ -302,24 +304,24 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn unicode(&mut self) -> Result<char, Syntax> {
-        let high = self.hex4()?;
-        let code = if (0xd800..0xdc00).contains(&high) {
-            if !(self.eat(b'\\') && self.eat(b'u')) {
-                return self.fail("half of a surrogate pair");
+    fn unicode(&mut self, into: &mut String) -> Result<(), Syntax> {
+        let mut code = self.hex4()?;
+        let after = self.at;
+        if (0xd800..0xdc00).contains(&code) && self.eat(b'\\') && self.eat(b'u') {
+            match self.hex4() {
+                Ok(low) if (0xdc00..0xe000).contains(&low) => {
+                    code = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+                }
+                _ => self.at = after,
             }
-            let low = self.hex4()?;
-            if !(0xdc00..0xe000).contains(&low) {
-                return self.fail("half of a surrogate pair");
-            }
-            0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)
         } else {
-            high
-        };
-        match char::from_u32(code) {
-            Some(character) => Ok(character),
-            None => self.fail("half of a surrogate pair"),
+            self.at = after;
         }
+        match char::from_u32(code) {
+            Some(character) => into.push(character),
+            None => into.extend(["\\u", &format!("{code:04x}")]),
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! LiteLLM's `StandardLoggingPayload`. Token details are in `metadata.usage_object`; content, errors and keys are never looked at.
 
+use rust_decimal::Decimal;
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::meter::REQUEST;
+use spendstream_schemas::note::{CostQuality, Note};
 use spendstream_schemas::usage_event::ReportedCost;
 
 use super::body::{self, Hint, Reading};
@@ -67,7 +70,18 @@ pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     reading.operation = None;
     reading.reported_usd = None;
     call.take(reading);
+    if cost.is_some_and(|cost| !cost.is_zero()) && call.row.cache_hit != Some(true) && counted_nothing(&call.parts) {
+        // Something was paid for that LiteLLM does not count (characters of speech): without a count it would look free.
+        call.parts.add_quantity(REQUEST, Decimal::ONE);
+        call.row.notes.insert(Note::TokensUnexplained);
+        call.row.quality = CostQuality::Estimated;
+    }
     Ok(Some(call))
+}
+
+fn counted_nothing(parts: &Parts<'_>) -> bool {
+    let tokens = [parts.input, parts.output].into_iter().flatten().any(|count| count != 0);
+    !tokens && parts.web_searches == 0 && parts.quantities.is_empty()
 }
 
 fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {

@@ -6,7 +6,7 @@ use spendstream_schemas::config::{DecodeConfig, MappingConfig};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::ReportedCost;
 
-use super::body::{self, Hint, add_plain};
+use super::body::{self, Hint, Told, add_plain};
 use super::call::Call;
 use super::field::{cost_of, count, loose_text};
 use super::json::Node;
@@ -43,7 +43,7 @@ impl<'n> Value<'n, '_> {
 /// # Errors
 /// The first mapped value that is not what its field needs.
 pub(super) fn read<'n>(mapping: &'n MappingConfig, node: &'n Node<'_>) -> Result<Call<'n>, Fault> {
-    let mut call = Call::of_kind(mapping.name.as_str());
+    let (mut call, mut told) = (Call::of_kind(mapping.name.as_str()), Told::default());
     for (field, path) in &mapping.fields {
         let value = match path.strip_prefix('=') {
             Some(constant) => Value::Constant(constant),
@@ -52,13 +52,13 @@ pub(super) fn read<'n>(mapping: &'n MappingConfig, node: &'n Node<'_>) -> Result
                 None => continue,
             },
         };
-        apply(&mut call, field, &value, &mapping.fields, node)?;
+        apply((&mut call, &mut told), field, &value, &mapping.fields, node)?;
     }
     Ok(call)
 }
 
 fn apply<'n>(
-    call: &mut Call<'n>,
+    (call, told): (&mut Call<'n>, &mut Told<'n>),
     field: &'n str,
     value: &Value<'n, '_>,
     fields: &'n std::collections::BTreeMap<String, String>,
@@ -99,14 +99,21 @@ fn apply<'n>(
             }
         }
         (meter, Value::Node(Node::Text(digits))) => {
-            add_plain(&mut call.parts, meter, &Node::Number(digits))?;
+            counted(call, told, meter, &Node::Number(digits))?;
         }
         (meter, Value::Node(node)) => {
-            add_plain(&mut call.parts, meter, node)?;
+            counted(call, told, meter, node)?;
         }
         (meter, Value::Constant(digits)) => {
-            add_plain(&mut call.parts, meter, &Node::Number(digits))?;
+            counted(call, told, meter, &Node::Number(digits))?;
         }
+    }
+    Ok(())
+}
+
+fn counted<'n>(call: &mut Call<'n>, told: &mut Told<'n>, meter: &'n str, value: &Node<'_>) -> Result<(), Fault> {
+    if told.first(meter, value)? {
+        add_plain(&mut call.parts, meter, value)?;
     }
     Ok(())
 }

@@ -74,7 +74,10 @@ fn free<'n>(properties: &'n Node<'_>, kind: &'static str) -> Result<Call<'n>, Fa
     }
     let hint = Hint { model: properties.text_of("model"), ..Hint::default() };
     let texts_only = properties.members().iter().all(|(_, value)| !matches!(value, Node::Number(_) | Node::Object(_)));
-    if !texts_only && let Some(reading) = body::read(properties, hint)? {
+    if !texts_only && let Some(mut reading) = body::read(properties, hint)? {
+        if reading.parts.cache_read == 0 {
+            reading.parts.cache_read = cached(properties)?;
+        }
         let tokens = properties.get("tokens").or_else(|| properties.get("total_tokens"));
         if reading.parts.input.is_some() || reading.parts.output.is_some() || tokens.is_none() {
             call.take(reading);
@@ -85,6 +88,12 @@ fn free<'n>(properties: &'n Node<'_>, kind: &'static str) -> Result<Call<'n>, Fa
     Ok(call)
 }
 
+/// Input that was read from a cache, by the names of free properties; it is within the input.
+fn cached(properties: &Node<'_>) -> Result<i64, Fault> {
+    let found = ["cache_read_tokens", "cached_tokens"].iter().find_map(|key| Some((key, properties.get(key)?)));
+    found.map_or(Ok(0), |(key, value)| loose_count(value, key))
+}
+
 fn counts<'n>(properties: &Node<'_>) -> Result<Parts<'n>, Fault> {
     let first = |keys: &[&str]| -> Result<Option<i64>, Fault> {
         let found = keys.iter().find_map(|key| properties.get(key).map(|value| (*key, value)));
@@ -93,7 +102,7 @@ fn counts<'n>(properties: &Node<'_>) -> Result<Parts<'n>, Fault> {
     let mut parts = Parts {
         input: first(&["input_tokens", "prompt_tokens", "input"])?,
         output: first(&["output_tokens", "completion_tokens", "output"])?,
-        cache_read: first(&["cache_read_tokens", "cached_tokens"])?.unwrap_or(0),
+        cache_read: cached(properties)?,
         ..Parts::default()
     };
     if parts.input.is_none() && parts.output.is_none() {

@@ -19,7 +19,8 @@ mod metering;
 mod otlp;
 mod parts;
 pub mod reject;
-mod secret;
+pub(crate) mod secret;
+mod stream;
 mod strip;
 mod time;
 
@@ -42,7 +43,7 @@ pub enum Ignored {
     NotBillable,
     /// Of nested spans in one message, an outer one.
     NestedSpan,
-    /// Another signal or event kind that carries no usage.
+    /// Another signal or event kind that carries no usage, or a chunk of a stream whose end counts it.
     NoUsage,
 }
 
@@ -51,6 +52,9 @@ pub trait Sink {
     fn row(&mut self, index: u32, row: &UsageRow<'_>);
     fn reject(&mut self, index: u32, reject: Reject);
     fn ignore(&mut self, index: u32, why: Ignored);
+    /// A span that is ignored (told by [`Self::ignore`] as well) but stands between others, by its ids: hexadecimal, the
+    /// parent's empty at the root. Comes before the rows of its message.
+    fn link(&mut self, _trace_id: &str, _span_id: &str, _parent_id: &str) {}
 }
 
 /// Decodes messages; made once per thread from the configuration.

@@ -6,11 +6,13 @@
 mod lists;
 mod named;
 
+use std::borrow::Cow;
+
 use spendstream_schemas::config::MappingConfig;
 
 use super::json::Node;
 use super::reject::Reason;
-use super::secret::{REMOVED, looks_secret};
+use super::secret::{REMOVED, is_secret_label, looks_secret, masked};
 use lists::{HOLDERS, is_figure, is_name};
 
 /// A longer text names nothing.
@@ -82,6 +84,8 @@ enum Under {
     /// The producer's own short labels.
     Labels,
     Label,
+    /// A label that is a key: only that it was there.
+    Secret,
     /// Only numbers.
     Figures,
     /// Nothing but what a mapping reads.
@@ -125,7 +129,7 @@ impl Writer<'_> {
                 for (key, value) in members {
                     if let Some(below) = self.below(key, value, under) {
                         separate(&mut first, &mut self.out);
-                        write_text(key, Under::Name, &mut self.out);
+                        write_text(key, Under::Label, &mut self.out);
                         self.out.push(':');
                         self.write(value, below);
                     }
@@ -180,6 +184,7 @@ fn below(key: &str, value: &Node<'_>, under: Under) -> Option<Under> {
     let holds = HOLDERS.contains(&key) || is_figure(key);
     match (under, key) {
         (Under::Path, _) => None,
+        (Under::Labels, _) if value.text().is_some_and(|text| is_secret_label(key, text)) => Some(Under::Secret),
         (Under::Labels, _) => Some(Under::Label),
         (Under::Figures, _) => is_short(key).then_some(Under::Figures),
         (Under::Content, "type" | "id" | "container_id") => Some(Under::Word),
@@ -279,8 +284,14 @@ fn keeps(node: &Node<'_>, under: Under) -> bool {
 
 fn write_text(text: &str, under: Under, out: &mut String) {
     let is_item = matches!(under, Under::Top | Under::Lago | Under::Unknown);
-    let kept = if looks_secret(text) || (is_item && !is_short(text)) { REMOVED } else { text };
-    match serde_json::to_string(kept) {
+    let kept: Cow<'_, str> = match under {
+        Under::Secret => REMOVED.into(),
+        // As in a row, so that a letter which is sent again is the same call.
+        Under::Name if looks_secret(text) => masked(text).into(),
+        _ if looks_secret(text) || (is_item && !is_short(text)) => REMOVED.into(),
+        _ => text.into(),
+    };
+    match serde_json::to_string(&*kept) {
         Ok(quoted) => out.push_str(&quoted),
         Err(_) => out.push_str("\"\""),
     }
@@ -305,14 +316,14 @@ mod tests {
             r#"{"data":{"output":3}}"#,
         );
         check(
-            r#"{"id":"sk-SECRET-KEY","tags":{"any":"label","k":1}}"#,
-            r#"{"id":"[removed]","tags":{"any":"label","k":1}}"#,
+            r#"{"id":"sk-SECRET-ab12CD34ef56GH78","tags":{"any":"label","k":1}}"#,
+            r#"{"id":"sha256:30a57cb615093485","tags":{"any":"label","k":1}}"#,
         );
         check(
             r#"{"output":[{"type":"web_search_call","query":"SECRET"},"SECRET"]}"#,
             r#"{"output":[{"type":"web_search_call"}]}"#,
         );
-        check(r#""SECRET-sk-1""#, r#""[removed]""#);
+        check(r#""SECRET-sk-ab12CD34ef56GH78""#, r#""[removed]""#);
     }
 
     #[test]
@@ -335,8 +346,8 @@ mod tests {
     #[test]
     fn labels_are_one_level_deep_and_hold_no_keys() {
         check(
-            r#"{"tags":{"a":"x","b":["text"],"c":{"d":"text"},"e":1,"sk-abc":"v","f":"Bearer t"},"request_tags":["a",["text"],"sk-abc"]}"#,
-            r#"{"tags":{"a":"x","e":1,"[removed]":"v","f":"[removed]"},"request_tags":["a","[removed]"]}"#,
+            r#"{"tags":{"a":"x","b":["text"],"c":{"d":"text"},"e":1,"sk-ab12CD34ef56GH78":"v","f":"Bearer ab12CD34ef56GH78","api_key":"9f86d081884c7d659a2f","user_key":"ann"},"request_tags":["a",["text"],"sk-ab12CD34ef56GH78"]}"#,
+            r#"{"tags":{"a":"x","e":1,"[removed]":"v","f":"[removed]","api_key":"[removed]","user_key":"ann"},"request_tags":["a","[removed]"]}"#,
         );
     }
 
@@ -351,7 +362,7 @@ mod tests {
     #[test]
     fn of_an_unknown_shape_words_and_numbers_stay() {
         let node = Node::parse(
-            r#"{"who":"team-a","n":{"tin":5,"note":"two words"},"question":"why","answer":{"a":"b","n":2},"list":["x"],"k":"sk-abc","hint":"12 3"}"#,
+            r#"{"who":"team-a","n":{"tin":5,"note":"two words"},"question":"why","answer":{"a":"b","n":2},"list":["x"],"k":"sk-ab12CD34ef56GH78","hint":"12 3"}"#,
         );
         let kept = String::from_utf8(kept(&node.unwrap(), Reason::UnknownShape, None).json).unwrap();
         assert_eq!(kept, r#"{"who":"team-a","n":{"tin":5},"answer":{"n":2},"k":"[removed]"}"#);

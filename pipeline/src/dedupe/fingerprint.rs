@@ -3,11 +3,12 @@
 //! In: hashes of the single values; out: a [`Fingerprint`]. What only the way here decides (payload kind, notes, prices,
 //! the converted reported cost) is no part of the content.
 
-use spendstream_schemas::count::{Count, Counts};
+use spendstream_schemas::count::Counts;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::UsageRow;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::call_facts::{CallFacts, model_hash};
 use crate::columns::events::Staged;
 use crate::columns::interner::text_hash;
 use crate::price::engine::STANDARD_TIER;
@@ -20,6 +21,8 @@ const NOT_CONTENT: [Text; 2] = [Text::EventId, Text::PayloadKind];
 pub struct ContentParts<'a> {
     /// By `Text as usize`; service tier and region as sent.
     pub texts: &'a [u64; Text::COUNT],
+    /// Of the model's base name.
+    pub model: u64,
     pub tags: u64,
     pub quantities: u64,
     pub time_micros: i64,
@@ -36,25 +39,32 @@ pub struct Fingerprint {
     pub content: u64,
     /// Hash of (`trace_id`, `span_id`); 0 for what is no span.
     pub span: u64,
-    /// Hash of (`trace_id`, `parent_span_id`); 0 without a parent.
+    /// Hash of (`trace_id`, `parent_span_id`); 0 without a parent, or when a span says that it is its own.
     pub parent: u64,
-    /// Hash of (`organization`, `response_id`, input and output tokens); 0 without a response id. With the counts, since small
-    /// servers give the same id to different answers.
+    /// Hash of (`organization`, `response_id`, base name of the model, input and output tokens); 0 without a response id. With
+    /// model and counts, since small servers give the same id to different answers.
     pub response: u64,
+    /// What a span says about its call.
+    pub facts: CallFacts,
 }
 
 impl Fingerprint {
     #[must_use]
     pub fn of(parts: &ContentParts<'_>) -> Self {
         let text = |text: Text| parts.texts[text as usize];
-        let both = |one: Text, two: Text| if text(two) == 0 { 0 } else { words_hash(&[text(one), text(two)]) };
-        let is_span = text(Text::SpanId) != 0;
+        let both = |one: Text, two: Text| {
+            if text(one) == 0 || text(two) == 0 { 0 } else { words_hash(&[text(one), text(two)]) }
+        };
+        let span = both(Text::TraceId, Text::SpanId);
+        let parent = both(Text::TraceId, Text::ParentSpanId);
+        let facts = CallFacts::new(parts.model, text(Text::Operation), text(Text::ResponseId), parts.counts);
         Self {
             identity: identity(text(Text::Organization), text(Text::EventSource), text(Text::EventId)),
             content: content(parts),
-            span: both(Text::TraceId, Text::SpanId),
-            parent: if is_span { both(Text::TraceId, Text::ParentSpanId) } else { 0 },
-            response: response(parts),
+            span,
+            parent: if span == 0 || parent == span { 0 } else { parent },
+            response: response_key(text(Text::Organization), &facts),
+            facts,
         }
     }
 }
@@ -67,6 +77,7 @@ impl Fingerprint {
         texts[Text::ServiceTier as usize] = tier_hash(row.texts.get(Text::ServiceTier));
         Self::of(&ContentParts {
             texts: &texts,
+            model: row.texts.get(Text::Model).map_or(0, model_hash),
             tags: staged.tags_hash,
             quantities: staged.quantities_hash,
             time_micros: row.time_micros,
@@ -83,11 +94,20 @@ pub fn tier_hash(sent: Option<&str>) -> u64 {
     sent.filter(|tier| *tier != STANDARD_TIER).map_or(0, text_hash)
 }
 
-fn response(parts: &ContentParts<'_>) -> u64 {
-    let id = parts.texts[Text::ResponseId as usize];
-    let count = |count: Count| parts.counts.get(count).cast_unsigned();
-    let organization = parts.texts[Text::Organization as usize];
-    if id == 0 { 0 } else { words_hash(&[organization, id, count(Count::Input), count(Count::Output)]) }
+/// The key of a span among those of its partition, as [`Fingerprint::span`] has it; 0 when either id is missing.
+#[must_use]
+pub fn span_key(trace_id: &str, span_id: &str) -> u64 {
+    if trace_id.is_empty() || span_id.is_empty() { 0 } else { words_hash(&[text_hash(trace_id), text_hash(span_id)]) }
+}
+
+/// See [`Fingerprint::response`]; `organization` is a hash.
+#[must_use]
+pub fn response_key(organization: u64, facts: &CallFacts) -> u64 {
+    if facts.response == 0 {
+        return 0;
+    }
+    let (input, output) = (facts.input.cast_unsigned(), facts.output.cast_unsigned());
+    words_hash(&[organization, facts.response, facts.model, input, output])
 }
 
 fn identity(organization: u64, source: u64, id: u64) -> u128 {
@@ -161,13 +181,14 @@ fn fold(one: u64, two: u64) -> u64 {
 mod tests {
     use std::collections::HashSet;
 
-    use spendstream_schemas::count::Counts;
+    use spendstream_schemas::count::{Count, Counts};
 
     use super::*;
 
     fn nothing(counts: &Counts) -> ContentParts<'_> {
         ContentParts {
             texts: &[0; Text::COUNT],
+            model: 0,
             tags: 0,
             quantities: 0,
             time_micros: 0,

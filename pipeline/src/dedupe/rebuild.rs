@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::dimension::Text;
 
+use super::call_facts::model_hash;
 use super::fingerprint::{ContentParts, Fingerprint, tier_hash};
 use crate::columns::events::{pair_hash, quantity_hash};
 use crate::columns::interner::text_hash;
@@ -120,6 +121,7 @@ impl Rows {
         }
         let print = Fingerprint::of(&ContentParts {
             texts: &texts,
+            model: self.text(Text::Model, row).map_or(0, model_hash),
             tags: tags_hash(&self.tags, row),
             quantities: quantities_hash(&self.quantities, row),
             time_micros: self.times.value(row),

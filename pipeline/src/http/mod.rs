@@ -3,7 +3,9 @@
 //! In reading order: [`read`] takes a body within its limits, [`judge`] says what in it can be read, [`produce`] writes to Kafka,
 //! [`events`] and [`traces`] answer.
 
+pub mod blocks;
 mod cloudevent;
+pub mod decide;
 mod events;
 mod judge;
 mod problem;
@@ -24,6 +26,7 @@ use spendstream_schemas::config::{Config, DecodeConfig, PipelineConfig};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::budget::live::Live;
 use crate::metrics::Metrics;
 use crate::status::Status;
 use problem::problem;
@@ -61,12 +64,17 @@ pub async fn serve(
     config: &Config,
     metrics: &Arc<Metrics>,
     status: &Arc<Status>,
+    budgets: &Arc<Live>,
+    store: &blocks::Opened,
 ) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let listener = TcpListener::bind(&config.pipeline.listen)
         .await
         .with_context(|| format!("pipeline.listen: cannot bind {}", config.pipeline.listen))?;
     let address = listener.local_addr().context("pipeline.listen")?;
-    let router = router(Shared::new(config, metrics, status)?);
+    let router = router(Shared::new(config, metrics, status)?)
+        .merge(decide::router(budgets))
+        .merge(blocks::router(store))
+        .method_not_allowed_fallback(problem::wrong_method);
     let server = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the pipeline's HTTP server ended");

@@ -39,10 +39,16 @@ const CONSUMER_ONLY: [&str; 18] = [
     "check.crcs",
 ];
 
-/// For producers to the same cluster.
+/// Where Java's producers put a key. librdkafka's own choice (CRC32) is another partition, and repeats are recognised in one only.
+const PARTITIONER: (&str, &str) = ("partitioner", "murmur2_random");
+
+/// For producers to the same cluster. An operator whose other producers place keys otherwise sets `partitioner` as theirs.
 #[must_use]
 pub fn producer(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = common(kafka);
+    if config.get(PARTITIONER.0).is_none() {
+        config.set(PARTITIONER.0, PARTITIONER.1);
+    }
     for name in CONSUMER_ONLY {
         config.remove(name);
     }
@@ -73,6 +79,7 @@ pub fn consumer(kafka: &KafkaConfig) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "false");
+    config.remove(PARTITIONER.0);
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
 }
@@ -107,5 +114,14 @@ mod tests {
         let producer = super::producer(&kafka);
         assert_eq!(producer.get("fetch.wait.max.ms"), None);
         assert_eq!(producer.get("sasl.username"), Some("me"));
+    }
+
+    #[test]
+    fn our_producers_place_keys_as_javas_do_unless_told_otherwise() {
+        let mut kafka = KafkaConfig::default();
+        assert_eq!(super::producer(&kafka).get("partitioner"), Some("murmur2_random"));
+        kafka.client.insert("partitioner".into(), Text("consistent_random".into()));
+        assert_eq!(super::producer(&kafka).get("partitioner"), Some("consistent_random"));
+        assert_eq!(super::consumer(&kafka).get("partitioner"), None, "a consumer has none");
     }
 }

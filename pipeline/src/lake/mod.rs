@@ -20,7 +20,7 @@ mod stats;
 pub mod status;
 pub mod table;
 mod upload;
-mod view;
+pub(crate) mod view;
 
 pub use commit::{Committed, Committer};
 pub use encode::FileEncoder;

@@ -17,6 +17,9 @@ use spendstream_schemas::price_book::{Plan, PriceBook, Priced, Question, Unprice
 use spendstream_schemas::usage_event::Quantity;
 
 use super::rows;
+use crate::aggregate::awaited::{Awaited, EventKey};
+use crate::aggregate::group::{Grouper, PricedView, SetGroups};
+use crate::aggregate::plan::WatchPlan;
 use crate::columns::arrays::LocalIds;
 use crate::columns::events::{EventColumns, quantity_decimal};
 use crate::columns::interner::{Interner, Symbol};
@@ -89,6 +92,22 @@ pub struct Summary {
     pub noted: Vec<(Note, u64)>,
 }
 
+/// Who watches what of a batch.
+#[derive(Clone, Copy)]
+pub struct Watching<'a> {
+    pub plan: &'a WatchPlan,
+    pub awaited: &'a Awaited,
+}
+
+/// What watchers get of a batch.
+#[derive(Debug, Default)]
+pub struct Watched {
+    pub sets: Vec<SetGroups>,
+    pub arrived: Vec<EventKey>,
+    /// The newest event time, microseconds since the epoch.
+    pub newest_micros: Option<i64>,
+}
+
 /// Symbols of the words that pricing gives row after row, found by address instead of by hashing.
 ///
 /// An address stands for a text only while the text lives: plans live as long as [`Engine::answers`], and this is cleared with
@@ -127,6 +146,7 @@ pub struct Engine {
     book: Arc<PriceBook>,
     answers: HashMap<QuestionKey, Answer>,
     words: Words,
+    grouper: Grouper,
     limits: (usize, usize),
 }
 
@@ -140,6 +160,7 @@ impl Engine {
             book,
             answers: HashMap::new(),
             words: Words::default(),
+            grouper: Grouper::default(),
             limits: (max_values, max_bytes),
         }
     }
@@ -174,14 +195,41 @@ impl Engine {
         columns: EventColumns,
         lineage: Lineage<'_>,
     ) -> Result<(Vec<(i32, RecordBatch)>, Summary), ArrowError> {
+        let (plan, awaited) = (WatchPlan::default(), Awaited::default());
+        let (rows, summary, _) = self.price_watched(columns, lineage, Watching { plan: &plan, awaited: &awaited })?;
+        Ok((rows, summary))
+    }
+
+    /// Prices every row, and sums them up for who watches.
+    ///
+    /// # Errors
+    /// As [`Engine::price`].
+    pub fn price_watched(
+        &mut self,
+        columns: EventColumns,
+        lineage: Lineage<'_>,
+        watching: Watching<'_>,
+    ) -> Result<(Vec<(i32, RecordBatch)>, Summary, Watched), ArrowError> {
         let mut priced = PricedColumns::default();
         let mut summary = SummaryBuilder::default();
         for row in 0..columns.len() {
             self.price_row(&columns, row, &mut priced, &mut summary);
         }
         let summary = summary.finish(&self.interner);
+        let watched = self.watched(&columns, &priced, watching);
         let batches = rows::build(self, columns, priced, lineage)?;
-        Ok((batches, summary))
+        Ok((batches, summary, watched))
+    }
+
+    /// Before the rows are built, which takes columns over.
+    fn watched(&mut self, columns: &EventColumns, priced: &PricedColumns, watching: Watching<'_>) -> Watched {
+        let PricedColumns { provider, tier, region, money, .. } = priced;
+        let view = PricedView { provider, tier, region, cost: &money[0] };
+        Watched {
+            sets: self.grouper.group(watching.plan, columns, view, &mut self.interner),
+            arrived: watching.awaited.among(&columns.plain[Text::EventId as usize]),
+            newest_micros: columns.times.iter().copied().max(),
+        }
     }
 
     fn price_row(&mut self, columns: &EventColumns, row: usize, out: &mut PricedColumns, summary: &mut SummaryBuilder) {

@@ -18,6 +18,8 @@ pub struct Counted {
     pub span: Span,
     /// The start of the span, or the reset in it.
     pub from: DateTime<Utc>,
+    /// The values that the scope names, in the order of its dimensions.
+    pub named: Vec<Option<String>>,
 }
 
 impl Counted {
@@ -25,7 +27,11 @@ impl Counted {
     pub fn new(budget: Budget, now: DateTime<Utc>) -> Self {
         let span = budget.period.span(Quarter::of(now));
         let reset = budget.reset_at.filter(|reset| span.start() < *reset && *reset < span.end());
-        Self { from: reset.unwrap_or_else(|| span.start()), span, budget }
+        let named = budget.scope.iter().map(|(_, value)| match value {
+            ScopeValue::Is(value) => Some(value.clone()),
+            ScopeValue::Each => None,
+        });
+        Self { from: reset.unwrap_or_else(|| span.start()), span, named: named.collect(), budget }
     }
 
     fn group(&self) -> Group {
@@ -89,38 +95,32 @@ impl Look {
     #[must_use]
     pub fn sql(&self) -> String {
         let columns: Vec<_> = self.keys.iter().map(column).collect();
-        let mut sql = "SELECT ".to_owned();
-        for (position, column) in columns.iter().enumerate() {
-            sql.push_str(&format!("{column} AS k{position}, "));
-        }
-        sql.push_str(
-            "sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS unpriced_calls FROM usage WHERE ",
-        );
-        sql.push_str(&during(self.from, self.until));
+        let shown: Vec<_> = columns.iter().enumerate().map(|(at, column)| format!("{column} AS k{at}, ")).collect();
+        let group = if columns.is_empty() { String::new() } else { format!(" GROUP BY {}", columns.join(", ")) };
+        let mut conditions = vec![during(self.from, self.until)];
         for (column, values) in columns.iter().zip(&self.only) {
             if let Some(values) = values {
-                let list: Vec<_> = values.iter().map(|value| literal(value)).collect();
-                sql.push_str(&format!(" AND {column} IN ({})", list.join(", ")));
+                conditions.push(format!("{column} IN ({})", literals(values)));
             }
         }
-        if !columns.is_empty() {
-            sql.push_str(&format!(" GROUP BY {}", columns.join(", ")));
-        }
-        sql
+        format!(
+            "SELECT {}sum(cost) AS used, count(*) AS calls, count(*) - count(cost) AS unpriced_calls FROM usage \
+             WHERE {}{group}",
+            shown.concat(),
+            conditions.join(" AND ")
+        )
     }
 }
 
 /// A statement that gives `used` of one cell, to show and to check by.
 #[must_use]
 pub fn cell_sql(scope: &ResolvedScope, from: DateTime<Utc>, until: DateTime<Utc>) -> String {
-    let mut sql = format!("SELECT coalesce(sum(cost), 0) AS used FROM usage WHERE {}", during(from, until));
-    for (key, value) in scope.iter() {
-        match value {
-            Some(value) => sql.push_str(&format!(" AND {} = {}", column(key), literal(value))),
-            None => sql.push_str(&format!(" AND {} IS NULL", column(key))),
-        }
-    }
-    sql
+    let cell = scope.iter().map(|(key, value)| match value {
+        Some(value) => format!("{} = {}", column(key), literal(value)),
+        None => format!("{} IS NULL", column(key)),
+    });
+    let conditions: Vec<_> = [during(from, until)].into_iter().chain(cell).collect();
+    format!("SELECT coalesce(sum(cost), 0) AS used FROM usage WHERE {}", conditions.join(" AND "))
 }
 
 /// Rows of that time; the date is there so that other days are not even opened.
@@ -150,6 +150,11 @@ pub fn column(key: &ScopeKey) -> String {
 #[must_use]
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Texts as SQL lists them.
+pub fn literals<'t>(texts: impl IntoIterator<Item = &'t String>) -> String {
+    texts.into_iter().map(|text| literal(text)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use spendstream_schemas::price_book::PriceBook;
 
 use super::freshness::Freshness;
 use super::look::{Counted, looks};
-use super::standing::{Standing, World, canonical, standings};
+use super::standing::{Standing, World, canonical, present, standing};
 use super::sums::Sums;
 use crate::error::QueryError;
 use crate::sql::engine::Engine;
@@ -23,6 +23,8 @@ const RECENT: TimeDelta = TimeDelta::days(2);
 #[derive(Debug)]
 pub struct Report {
     pub standings: Vec<Standing>,
+    /// Where the next page begins.
+    pub next: Option<usize>,
     pub freshness: Freshness,
     pub as_of: Option<DateTime<Utc>>,
 }
@@ -36,6 +38,14 @@ pub struct Inputs {
     pub book: Arc<PriceBook>,
     pub now: DateTime<Utc>,
     pub explain: bool,
+    pub page: Page,
+}
+
+/// Which of the states are shown: so many after those that were seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    pub after: usize,
+    pub limit: usize,
 }
 
 /// The directory, if some budget's amount depends on it.
@@ -64,7 +74,7 @@ pub async fn active(store: &Store) -> spendstream_control::Result<Vec<Budget>> {
 /// # Errors
 /// As any query.
 pub async fn report(engine: &Engine, sums: &Sums, inputs: Inputs) -> Result<Report, QueryError> {
-    let Inputs { subjects, others, directory, book, now, explain } = inputs;
+    let Inputs { subjects, others, directory, book, now, explain, page } = inputs;
     let others: Vec<_> = others.into_iter().map(|budget| canonical(budget, &book)).collect();
     let counted: Vec<_> = subjects.into_iter().map(|budget| Counted::new(canonical(budget, &book), now)).collect();
     let (looks, of) = looks(&counted);
@@ -77,6 +87,21 @@ pub async fn report(engine: &Engine, sums: &Sums, inputs: Inputs) -> Result<Repo
     let freshness = sums.freshness(engine, &snapshot, since).await?;
     let as_of = freshness.as_of(now);
     let world = World { book: &book, directory: &directory, others: &others, now, as_of, explain };
-    let standings = counted.iter().zip(of).flat_map(|(one, look)| standings(one, &cells[look], &world)).collect();
-    Ok(Report { standings, freshness, as_of })
+    let (mut seen, mut standings, mut next) = (0, Vec::new(), None);
+    // Only what is shown is worked out: a template may have a million values.
+    for (one, look) in counted.iter().zip(of) {
+        let cells = present(one, &cells[look], &world);
+        for (values, sum) in cells.iter().skip(page.after.saturating_sub(seen)) {
+            if standings.len() == page.limit {
+                next = Some(page.after + page.limit);
+                break;
+            }
+            standings.push(standing(one, values, *sum, &world));
+        }
+        seen += cells.len();
+        if next.is_some() {
+            break;
+        }
+    }
+    Ok(Report { standings, next, freshness, as_of })
 }

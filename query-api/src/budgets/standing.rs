@@ -78,32 +78,19 @@ pub fn canonical(budget: Budget, book: &PriceBook) -> Budget {
     }
 }
 
-/// How a budget stands: one state, or one per present value of a template that nothing stands in for.
+/// The cells of a budget: its own, or the present values of a template that nothing stands in for.
 #[must_use]
-pub fn standings(counted: &Counted, cells: &Cells, world: &World<'_>) -> Vec<Standing> {
+pub fn present<'c>(counted: &'c Counted, cells: &'c Cells, world: &World<'_>) -> Vec<(&'c [Option<String>], Sum)> {
     let budget = &counted.budget;
-    let keys: Vec<_> = budget.scope.keys().collect();
     if !budget.scope.is_template() {
-        let values: Vec<_> = budget
-            .scope
-            .iter()
-            .map(|(_, value)| match value {
-                ScopeValue::Is(value) => Some(value.clone()),
-                ScopeValue::Each => None,
-            })
-            .collect();
-        let sum = cells.get(&values).copied().unwrap_or_default();
-        return vec![standing(counted, &keys, &values, sum, world)];
+        return vec![(&counted.named, cells.get(&counted.named).copied().unwrap_or_default())];
     }
+    let keys: Vec<_> = budget.scope.keys().collect();
     let replacing = Replacing::of(budget, world);
     let fits = |values: &[Option<String>]| {
         budget.scope.matches(budget.include_missing, value_of(&keys, values)) && !replacing.any(&keys, values)
     };
-    cells
-        .iter()
-        .filter(|(values, _)| fits(values))
-        .map(|(values, sum)| standing(counted, &keys, values, *sum, world))
-        .collect()
+    cells.iter().filter(|(values, _)| fits(values)).map(|(values, sum)| (values.as_slice(), *sum)).collect()
 }
 
 fn value_of<'v>(keys: &'v [&ScopeKey], values: &'v [Option<String>]) -> impl Fn(&ScopeKey) -> Option<&'v str> {
@@ -144,10 +131,12 @@ impl<'b> Replacing<'b> {
     }
 }
 
-fn standing(counted: &Counted, keys: &[&ScopeKey], values: &[Option<String>], sum: Sum, world: &World<'_>) -> Standing {
+/// How a budget stands in one of its cells.
+#[must_use]
+pub fn standing(counted: &Counted, values: &[Option<String>], sum: Sum, world: &World<'_>) -> Standing {
     let budget = &counted.budget;
-    let scope = ResolvedScope::new(keys.iter().map(|key| (*key).clone()).zip(values.iter().cloned()));
-    let limit = limit(counted, keys, values, world);
+    let scope = ResolvedScope::new(budget.scope.keys().cloned().zip(values.iter().cloned()));
+    let limit = limit(counted, values, world);
     let unavailable = limit.is_none().then(|| {
         format!(
             "there is no exchange rate from {} to {} in force; add one to rates.csv (prices.book)",
@@ -176,10 +165,10 @@ fn standing(counted: &Counted, keys: &[&ScopeKey], values: &[Option<String>], su
 
 /// What may be spent, in the lake's currency, by the same rule as decisions: the rate is that of the period's start (of now
 /// for a rolling period), where rates begin later that of now.
-fn limit(counted: &Counted, keys: &[&ScopeKey], values: &[Option<String>], world: &World<'_>) -> Option<Amount> {
+fn limit(counted: &Counted, values: &[Option<String>], world: &World<'_>) -> Option<Amount> {
     let budget = &counted.budget;
     let figure = budget.amount_at(world.now, |name| {
-        let mut known = keys.iter().zip(values);
+        let mut known = budget.scope.keys().zip(values);
         known.find_map(|(key, value)| world.directory.attribute(key, value.as_deref()?, name, world.now))
     });
     let now = world.now.timestamp_micros();

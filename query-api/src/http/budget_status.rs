@@ -12,9 +12,9 @@ use spendstream_schemas::budget::Budget;
 
 use super::App;
 use super::budgets::named;
-use super::parameters::{Given, Parameters, page};
+use super::parameters::{Given, Parameters};
 use super::problem::Problem;
-use crate::budgets::report::{Inputs, Report, active, directory, report};
+use crate::budgets::report::{Inputs, Page, Report, active, directory, report};
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
@@ -22,13 +22,15 @@ pub(super) async fn one(
     given: Given,
 ) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(given)?;
-    let (explain, paging) = (parameters.explain()?, Paging::take(&mut parameters)?);
+    let (explain, page) = (parameters.explain()?, page(&mut parameters)?);
     parameters.end()?;
     let store = app.control.get().await?;
     let budget = store.budgets().get(&id).await?;
-    let mut report = stand(&app, &store, vec![budget.clone()], explain).await?;
+    // Without "*" there is one state, whatever page is asked for.
+    let page = if budget.scope.is_template() { page } else { Page { after: 0, limit: 1 } };
+    let report = Box::pin(stand(&app, &store, vec![budget.clone()], explain, page)).await?;
     let head = if budget.scope.is_template() {
-        let mut head = paging.states(&mut report);
+        let mut head = states(&report);
         head["budget_id"] = budget.id.into();
         head["name"] = budget.name.into();
         head["scope"] = json!(budget.scope);
@@ -41,18 +43,24 @@ pub(super) async fn one(
 
 pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(given)?;
-    let (explain, paging) = (parameters.explain()?, Paging::take(&mut parameters)?);
+    let (explain, page) = (parameters.explain()?, page(&mut parameters)?);
     let filter = BudgetFilter { active: Some(true), scope: named(parameters.scope()?) };
     let store = app.control.get().await?;
     let mut budgets = store.budgets().list(&filter).await?;
     let now = app.now();
     budgets.retain(|budget| budget.in_force(now));
-    let mut report = stand(&app, &store, budgets, explain).await?;
-    let head = paging.states(&mut report);
+    let report = Box::pin(stand(&app, &store, budgets, explain, page)).await?;
+    let head = states(&report);
     Ok(Json(covered(head, &report)))
 }
 
-async fn stand(app: &Arc<App>, store: &Store, subjects: Vec<Budget>, explain: bool) -> Result<Report, Problem> {
+async fn stand(
+    app: &Arc<App>,
+    store: &Store,
+    subjects: Vec<Budget>,
+    explain: bool,
+    page: Page,
+) -> Result<Report, Problem> {
     let inputs = Inputs {
         directory: directory(store, &subjects, &app.directory.precedence).await?,
         others: active(store).await?,
@@ -60,25 +68,17 @@ async fn stand(app: &Arc<App>, store: &Store, subjects: Vec<Budget>, explain: bo
         now: app.now(),
         subjects,
         explain,
+        page,
     };
-    Ok(report(&app.engine, &app.sums, inputs).await?)
+    Ok(Box::pin(report(&app.engine, &app.sums, inputs)).await?)
 }
 
-/// Which of the states are shown.
-struct Paging {
-    limit: usize,
-    after: usize,
+fn page(parameters: &mut Parameters) -> Result<Page, Problem> {
+    Ok(Page { limit: parameters.limit()?, after: parameters.take_as("after", "100")?.unwrap_or(0) })
 }
 
-impl Paging {
-    fn take(parameters: &mut Parameters) -> Result<Self, Problem> {
-        Ok(Self { limit: parameters.limit()?, after: parameters.take_as("after", "100")?.unwrap_or(0) })
-    }
-
-    fn states(&self, report: &mut Report) -> Value {
-        let (states, next) = page(std::mem::take(&mut report.standings), self.after, self.limit);
-        json!({"states": states, "next": next})
-    }
+fn states(report: &Report) -> Value {
+    json!({"states": report.standings, "next": report.next})
 }
 
 /// With what the figures cover.

@@ -97,6 +97,17 @@ async fn a_template_has_a_state_per_present_value() {
     let page = site.get(&format!("/v1/budgets/{missing}/status?limit=1&after=1")).await;
     assert_eq!((&page["states"][0]["scope"]["user"], &page["next"]), (&"ann".into(), &2.into()));
     assert_eq!(page["states"][0].get("sql"), None);
+    // Pages of all budgets run over their borders: those in force have 2, 1, 1, 4, 1 and 0 states.
+    let mut all = Vec::new();
+    let mut next = json!(0);
+    while let Some(after) = next.as_u64() {
+        let page = site.get(&format!("/v1/budgets/status?limit=2&after={after}")).await;
+        all.extend(page["states"].as_array().unwrap().iter().map(|state| state["used"].as_str().unwrap().to_owned()));
+        next = page["next"].clone();
+    }
+    all.sort_unstable();
+    assert_eq!(site.get(&format!("/v1/budgets/{bob}/status?after=7")).await["used"], "27");
+    assert_eq!(all, ["10", "10.5", "10.5", "20", "27", "30", "30", "5", "7"]);
 }
 
 #[tokio::test]

@@ -21,16 +21,16 @@ async fn budgets_are_made_changed_and_kept() {
     let changed = site.send("PATCH", &location, &tag, &json!({"amount": "200"})).await;
     let newer = changed.tag();
     assert_eq!(changed.is(200)["revision"], 2);
-    site.send("PATCH", &location, &tag, &json!({"amount": "300"})).await.is_problem(412, "precondition_failed");
-    site.send("DELETE", &location, "if-match: \"1\"", &Value::Null).await.is_problem(412, "precondition_failed");
-    site.send("POST", &format!("{location}/reset"), &tag, &Value::Null).await.is_problem(412, "precondition_failed");
+    site.send("PATCH", &location, &tag, &json!({"amount": "300"})).await.problem(412, "precondition_failed");
+    site.send("DELETE", &location, "if-match: \"1\"", &Value::Null).await.problem(412, "precondition_failed");
+    site.send("POST", &format!("{location}/reset"), &tag, &Value::Null).await.problem(412, "precondition_failed");
     // A new owner is no new revision, but it is a change.
     site.at("2026-11-15T12:00:02Z");
     assert_eq!(
         site.send("PATCH", &location, "if-match: 2", &json!({"owner": "ann@x.org"})).await.is(200)["revision"],
         2
     );
-    site.send("PATCH", &location, &newer, &json!({"owner": null})).await.is_problem(412, "precondition_failed");
+    site.send("PATCH", &location, &newer, &json!({"owner": null})).await.problem(412, "precondition_failed");
     let gone = site.send("DELETE", &location, "", &Value::Null).await.is(200);
     assert_eq!((&gone["active"], &gone["amount"]), (&false.into(), &"200".into()));
     assert_eq!(site.get(&location).await, gone);
@@ -61,7 +61,7 @@ async fn budgets_are_made_changed_and_kept() {
 async fn mistakes_are_told_line_by_line() {
     let site = Site::over(TestLake::empty());
     let wrong = json!({"name": "n", "scope": {"taem": "x"}, "period": "hourly", "amount": "-1", "limit": 3});
-    let problem = site.send("POST", "/v1/budgets", "", &wrong).await.is_problem(422, "rejected");
+    let problem = site.send("POST", "/v1/budgets", "", &wrong).await.problem(422, "rejected");
     let lines: Vec<_> = problem["problems"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     for part in ["limit is no field", "did you mean 'team'?", "'hourly' is no period", "amount is -1"] {
         assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
@@ -86,7 +86,7 @@ async fn mistakes_are_told_line_by_line() {
         ("GET", "/v1/coverage?since=2026-11-16T00:00:00Z", "", Value::Null, 400, "invalid_request"),
         ("GET", "/v1/blocks?team=a", "", Value::Null, 400, "invalid_request"),
     ] {
-        let problem = site.send(method, path, header, &body).await.is_problem(status, kind);
+        let problem = site.send(method, path, header, &body).await.problem(status, kind);
         assert!(!problem["detail"].as_str().unwrap().contains('\n'), "{problem}");
     }
 }
@@ -97,14 +97,14 @@ async fn without_the_control_store_the_lake_is_still_read() {
     lake.config.store.url = format!("sqlite:{}/none/control.db", lake.folder.path().display());
     let site = Site::over(lake);
     for path in ["/v1/budgets", "/v1/budgets/status", "/v1/alerts", "/v1/blocks", "/v1/directory", "/v1/audit"] {
-        let problem = site.send("GET", path, "", &Value::Null).await.is_problem(503, "store_unavailable");
+        let problem = site.send("GET", path, "", &Value::Null).await.problem(503, "store_unavailable");
         assert!(problem["detail"].as_str().unwrap().contains("store.url"), "{problem}");
     }
     assert_eq!(site.get("/v1/coverage").await["organizations"][0]["cost"], "1");
     let sql = site.send("POST", "/v1/sql", "", &json!({"query": "SELECT sum(cost) AS c FROM usage"})).await.is(200);
     assert_eq!(sql[0]["c"], "1");
     let query = json!({"query": "SELECT count(*) AS n FROM alerts"});
-    site.send("POST", "/v1/sql", "", &query).await.is_problem(503, "store_unavailable");
+    site.send("POST", "/v1/sql", "", &query).await.problem(503, "store_unavailable");
     // It is looked for again by the next request.
     std::fs::create_dir(site.lake.folder.path().join("none")).unwrap();
     assert_eq!(site.get("/v1/budgets").await["budgets"], json!([]));
@@ -169,10 +169,8 @@ async fn alerts_are_listed_seen_and_silenced() {
     let query = json!({"query": "SELECT id, acknowledged_by AS who FROM alerts WHERE level = 'critical'"});
     assert_eq!(site.send("POST", "/v1/sql", "", &query).await.is(200), json!([{"id": "a2", "who": "ann"}]));
     assert_eq!(site.get("/v1/alerts?limit=1").await["alerts"][0]["snoozed"], true);
-    site.send("POST", "/v1/alerts/a3/snooze", "", &until).await.is_problem(422, "rejected");
-    site.send("POST", "/v1/alerts/a3/snooze", "", &json!({"until": "tomorrow"}))
-        .await
-        .is_problem(400, "invalid_request");
+    site.send("POST", "/v1/alerts/a3/snooze", "", &until).await.problem(422, "rejected");
+    site.send("POST", "/v1/alerts/a3/snooze", "", &json!({"until": "tomorrow"})).await.problem(400, "invalid_request");
 }
 
 #[tokio::test]

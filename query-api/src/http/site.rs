@@ -36,7 +36,7 @@ impl Reply {
         self.body
     }
 
-    pub fn is_problem(self, status: u16, kind: &str) -> Value {
+    pub fn problem(self, status: u16, kind: &str) -> Value {
         assert_eq!(self.body["type"], format!("urn:spendstream:problem:{kind}"), "{}", self.body);
         self.is(status)
     }

@@ -94,17 +94,12 @@ fn only_asks(join: JoinType) -> bool {
 /// The condition, or one that always holds, behind a look at the stop.
 fn watch(filter: Option<&JoinFilter>, stop: &Stop) -> JoinFilter {
     let behind = |inner| Arc::new(Watched { inner, stop: stop.clone() });
-    match filter {
-        Some(filter) => JoinFilter::new(
-            behind(Arc::clone(filter.expression())),
-            filter.column_indices().to_vec(),
-            Arc::clone(filter.schema()),
-        ),
-        None => {
-            let holds: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::Boolean(Some(true))));
-            JoinFilter::new(behind(holds), Vec::new(), Arc::new(Schema::empty()))
-        }
+    if let Some(filter) = filter {
+        let condition = behind(Arc::clone(filter.expression()));
+        return JoinFilter::new(condition, filter.column_indices().to_vec(), Arc::clone(filter.schema()));
     }
+    let holds: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::Boolean(Some(true))));
+    JoinFilter::new(behind(holds), Vec::new(), Arc::new(Schema::empty()))
 }
 
 /// Fails once the stop is raised, and is its inner expression otherwise.

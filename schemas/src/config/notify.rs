@@ -291,6 +291,7 @@ mod time_of_day {
             .map_err(|_| D::Error::custom(format!("'{text}' is not a time of day; write 22:00")))
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn serialize<S: Serializer>(time: &NaiveTime, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&time.format("%H:%M").to_string())
     }
@@ -305,6 +306,7 @@ mod zone {
         text.parse().map_err(|_| D::Error::custom(format!("'{text}' is not an IANA time zone; write Europe/Berlin")))
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(zone.name())
     }

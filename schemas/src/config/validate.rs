@@ -53,6 +53,9 @@ impl Config {
         decode(&self.decode)?;
         at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
         pipeline(&self.pipeline)?;
+        super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
+        super::live::validate(&self.live)?;
+        super::alerts::validate(&self.alerts)?;
         query(&self.query)?;
         if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
             return fault(key, problem);
@@ -248,6 +251,7 @@ mod tests {
         check(|c| c.lake.zstd_level = 23, "lake.zstd_level is 23; write 1 to 22");
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
+        check(|c| c.live.max_cells = 0, "live.max_cells must be more than zero");
         check(|c| c.pipeline.producer_queue_bytes = 1 << 20, "pipeline.producer_queue_bytes is 1048576; write");
         check(|c| c.pipeline.max_request_items = 100_001, "pipeline.max_request_items is more than 100000");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");

@@ -38,6 +38,7 @@ pub fn check(rows: &[PriceRow]) -> Vec<Finding> {
         tiers_without_base(group, &mut findings);
         findings.extend(steps::gaps(group).iter().map(small_prompts_only));
         odd_prices(group, &mut findings);
+        findings.extend(unpriced_tokens(group));
     }
     for group in by_name(rows).values() {
         findings.extend(steps::uneven(group).iter().map(step_elsewhere));
@@ -189,6 +190,23 @@ fn odd_prices(group: &[&PriceRow], findings: &mut Vec<Finding>) {
     }
 }
 
+/// Input and output cost nothing although something else does: a reranker, billed by the query, or a price nobody entered.
+fn unpriced_tokens(group: &[&PriceRow]) -> Option<Finding> {
+    let open = || group.iter().filter(|row| row.effective_until.is_none());
+    let is_text = |row: &PriceRow| [Token::Input.name(), Token::Output.name()].contains(&&*row.meter);
+    let first = open().find(|row| is_text(row))?;
+    let free = open().filter(|row| is_text(row)).all(|row| row.price.is_zero());
+    let priced = open().find(|row| !is_text(row) && !row.price.is_zero())?;
+    free.then(|| Finding {
+        severity: Severity::Warning,
+        line: first.line,
+        text: format!(
+            "{}/{} has no price above 0 for input and output, but one for '{}' (line {}): is it free, or not entered?",
+            first.provider, first.model, priced.meter, priced.line
+        ),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::check;
@@ -250,6 +268,25 @@ mod tests {
         // What the default region knows stands in for the others: that is the other finding, once.
         let stands_in = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,4,1000000,USD,,,200000,,,,,\na,m,input,3,1000000,USD,,,,,us,,,\n";
         assert_eq!(findings(stands_in).len(), 1);
+    }
+
+    #[test]
+    fn tokens_that_cost_nothing_beside_something_that_does_are_named() {
+        let free = "a,m,input,0,1,USD,,,,,,,,\na,m,output,0,1,USD,,,,,,,,\n";
+        let cache = "a,m,cache_read,0.03,1000000,USD,,,,,,,,\n";
+        assert_eq!(findings(free), Vec::<String>::new(), "free altogether");
+        assert_eq!(
+            findings(&format!("a,m,input,1,1000000,USD,,,,,,,,\na,m,output,0,1,USD,,,,,,,,\n{cache}")),
+            Vec::<String>::new()
+        );
+        let found = findings(&format!("{free}a,m,query,0.002,1,USD,,,,,,,,\n"));
+        assert_eq!(
+            found,
+            [
+                "prices.csv:2: a/m has no price above 0 for input and output, but one for 'query' (line 4): is it free, or not entered?"
+            ]
+        );
+        assert_eq!(findings(&format!("{free}{cache}")).len(), 2, "and the cache is dearer than input");
     }
 
     #[test]

@@ -186,7 +186,10 @@ impl Override {
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
         let same =
             |wanted: &Option<String>, has: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == has);
-        (self.organization == "*" || subject.organization == Some(&self.organization))
+        // Contracts are written by hand: `Acme` there is the `acme` of the events.
+        let same_organization =
+            subject.organization.is_some_and(|has| has.to_lowercase() == self.organization.to_lowercase());
+        (self.organization == "*" || same_organization)
             && same(&self.billing_account, subject.billing_account)
             && glob(&self.provider, &subject.provider.to_lowercase())
             && glob(&self.model, &subject.model.to_lowercase())
@@ -213,7 +216,26 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{glob, parse};
+    use super::{Subject, glob, parse};
+
+    #[test]
+    fn an_organization_matches_in_any_case_and_only_as_a_whole() {
+        let text = "[[override]]\nid = \"x\"\norganization = \"Acme Über\"\ndiscount_percent = \"1\"\n";
+        let entries = parse(text, &mut Vec::new());
+        for (organization, expected) in
+            [(Some("acme über"), true), (Some("ACME ÜBER"), true), (Some("acme"), false), (None, false)]
+        {
+            let subject = Subject {
+                organization,
+                billing_account: None,
+                provider: "openai",
+                model: "gpt-4o",
+                service_tier: "",
+                region: None,
+            };
+            assert_eq!(entries[0].matches(&subject), expected, "{organization:?}");
+        }
+    }
 
     #[test]
     fn a_star_stands_for_anything() {

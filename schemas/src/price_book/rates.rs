@@ -225,7 +225,13 @@ impl Rates {
             self.require(Token::Output, tally.tokens[Token::Output as usize], &mut sums)?;
         }
         for (name, amount) in &tally.others {
-            let other = self.other(name).ok_or_else(|| SumError::NoPrice((*name).to_owned().into()))?;
+            let Some(other) = self.other(name) else {
+                // Where no price is by the call, calls are only counted; alone they would make it free.
+                if is_request(name) && tally.counts_more_than_requests() {
+                    continue;
+                }
+                return Err(SumError::NoPrice((*name).to_owned().into()));
+            };
             sums.tier = sums.tier.max(other.tier);
             add(&mut sums.other, *amount, other.numerator)?;
         }
@@ -325,6 +331,16 @@ impl Rates {
 impl Sums {
     pub fn inherits(&self, token: Token) -> bool {
         self.inherited & bit(token) != 0
+    }
+}
+
+fn is_request(name: &str) -> bool {
+    matches!(name, meter::REQUEST | "requests")
+}
+
+impl Tally<'_> {
+    fn counts_more_than_requests(&self) -> bool {
+        self.tokens.iter().any(|count| *count != 0) || self.others.iter().any(|(name, _)| !is_request(name))
     }
 }
 

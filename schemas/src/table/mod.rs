@@ -1,3 +1,4 @@
 //! The Arrow schema of each lake table. Column names are the public interface of the product.
 
+pub mod decisions;
 pub mod usage;

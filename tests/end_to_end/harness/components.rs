@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
 const VERSIONS: &str = include_str!("../../../scripts/versions.env");
+const EMITTERS: &str = include_str!("../../../scripts/emitters.txt");
 
 /// Something that `scripts/components.sh` fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub enum Component {
     Versitygw,
     Collector,
     Python,
+    /// `LiteLLM` and the OpenTelemetry SDK for Python.
+    Emitters,
 }
 
 impl Component {
@@ -19,6 +24,10 @@ impl Component {
             Self::Kafka => format!("kafka-{}", version("KAFKA_VERSION")),
             Self::Versitygw => format!("versitygw-{}", version("VERSITYGW_VERSION")),
             Self::Collector => format!("collector-{}", version("COLLECTOR_VERSION")),
+            Self::Emitters => {
+                let hash: String = Sha256::digest(EMITTERS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+                format!("emitters-{hash}")
+            }
             Self::Python => {
                 let versions =
                     ["DUCKDB_VERSION", "POLARS_VERSION", "DELTALAKE_VERSION", "PYARROW_VERSION"].map(version);

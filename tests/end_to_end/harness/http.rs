@@ -4,26 +4,36 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::wait::LONG;
+
+const SHORT: Duration = Duration::from_secs(10);
+
 /// `GET http://ADDRESS/PATH`; `None` if nobody answers.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
-    request(address, &format!("GET {path} HTTP/1.1\r\n"), b"")
+    request(address, &format!("GET {path} HTTP/1.1\r\n"), b"", SHORT)
 }
 
 /// `POST` with a body; `None` if nobody answers.
 pub fn post(address: &str, path: &str, content_type: &str, body: &[u8]) -> Option<(u16, String)> {
     let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
-    request(address, &head, body)
+    request(address, &head, body, SHORT)
 }
 
 /// `POST` with headers of one's own; `None` if nobody answers.
 pub fn post_with(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, String)> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    request(address, &format!("POST {path} HTTP/1.1\r\n{headers}Content-Length: {}\r\n", body.len()), body)
+    request(address, &format!("POST {path} HTTP/1.1\r\n{headers}Content-Length: {}\r\n", body.len()), body, SHORT)
 }
 
-fn request(address: &str, head: &str, body: &[u8]) -> Option<(u16, String)> {
+/// The same, where the answer may take long and the question must not be asked twice.
+pub fn post_once(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, String)> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    request(address, &format!("POST {path} HTTP/1.1\r\n{headers}Content-Length: {}\r\n", body.len()), body, LONG)
+}
+
+fn request(address: &str, head: &str, body: &[u8], patience: Duration) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
     stream.write_all(format!("{head}Host: {address}\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
     stream.write_all(body).ok()?;
     let mut answer = Vec::new();

@@ -52,6 +52,11 @@ impl Setup {
         self.variables.push((format!("SPENDSTREAM__{key}"), value.into()));
     }
 
+    /// Writes a file into the folder that instances start in: `spendstream.toml`, a budget file.
+    pub fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
     /// Starts an instance; it may not be ready yet.
     pub fn start(&self) -> Instance {
         self.started.set(self.started.get() + 1);

@@ -3,10 +3,10 @@
 use crate::harness::components::need;
 use crate::harness::events::event;
 use crate::harness::instance::Setup;
-use crate::harness::lake::Lake;
+use crate::harness::lake::{Lake, text};
 use crate::harness::ledger::Ledger;
 use crate::harness::producer::Producer;
-use crate::harness::{broker, topics, wait};
+use crate::harness::{broker, http, topics, wait};
 
 #[test]
 fn repeats_count_once_and_contradictions_are_dead_letters() {
@@ -56,6 +56,30 @@ fn repeats_count_once_and_contradictions_are_dead_letters() {
 }
 
 const DUPLICATES: &str = "spendstream_duplicates_total";
+
+/// What is posted must meet its repeat from a Java producer: the partitions are those of Kafka's own `Utils.murmur2`
+/// (-973932308 of "21", -790332482 of "foobar"); librdkafka's CRC32 would choose 6 for all three.
+#[test]
+fn an_event_over_http_lies_where_a_java_producer_puts_its_key() {
+    need!(Kafka);
+    let lake = Lake::file();
+    let setup = Setup::new(broker::shared(), "murmur", 7, &lake);
+    let mut instance = setup.start_ready();
+    let address = instance.address();
+    for id in ["21", "foobar", "call 2"] {
+        let event = format!(
+            r#"{{"id":"{id}","time":"2026-11-02T00:00:00Z","provider":"openai","model":"gpt-4o","usage":{{"input_tokens":1,"output_tokens":1}}}}"#
+        );
+        let answer = http::post(&address, "/v1/events", "application/json", event.as_bytes());
+        assert_eq!(answer.expect("the instance answers").0, 202);
+    }
+    instance.wait_rows(&lake, 3);
+    instance.stop();
+    let rows = lake.rows("SELECT event_id, CAST(source_partition AS VARCHAR) AS place FROM usage ORDER BY event_id");
+    let places: Vec<_> = rows.iter().map(|row| (text(&row["event_id"]), text(&row["place"]))).collect();
+    let expected = [("21", "3"), ("call 2", "4"), ("foobar", "0")];
+    assert_eq!(places, expected.map(|(id, place)| (id.to_owned(), place.to_owned())));
+}
 
 /// Waits for exactly `count` dead letters, all because of a contradiction.
 fn dead_letters(setup: &Setup, count: usize) {

@@ -1,5 +1,6 @@
 //! One file per promise. Each scenario has its own topics, group and lake; most share one broker.
 
+mod budgets;
 mod captures;
 mod chaos;
 mod collector;
@@ -10,6 +11,8 @@ mod duplicates;
 mod flow;
 mod http_intake;
 mod kill;
+mod litellm;
+mod otel_sdk;
 mod outage;
 mod rebalance;
 mod recreated;

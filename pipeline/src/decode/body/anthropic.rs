@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
-use spendstream_schemas::note::{Note, Notes};
+use spendstream_schemas::note::{CostQuality, Note, Notes};
 
 use super::super::field::{count_of, inner_count, object_of};
 use super::super::json::Node;
@@ -12,14 +12,30 @@ use super::super::reject::Fault;
 use super::{Extra, Reading};
 
 pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
-    let (mut parts, notes) = counts(usage)?;
+    let (mut parts, mut notes) = counts(usage)?;
+    let mut quality = CostQuality::Exact;
+    let cached = parts.cache_read.saturating_add(parts.cache_write).saturating_add(parts.cache_write_1h);
+    let sent = count_of(usage, "input_tokens")?;
+    // Anthropic sends no total: somebody rewrote the body, and by their sum the cache is within the input.
+    if cached > 0 && sent.is_some_and(|sent| cached <= sent) && total_leaves_out_cache(usage) {
+        parts.input = sent;
+        notes.insert(Note::InputConventionCorrected);
+        quality = CostQuality::Estimated;
+    }
     parts.web_searches = inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0);
     if let Some(fetches) = inner_count(usage, "server_tool_use", "web_fetch_requests")? {
         parts.add_quantity("web_fetch", Decimal::from(fetches));
     }
-    let mut reading = Reading { parts, notes, ..Reading::default() };
+    let mut reading = Reading { parts, notes, quality, ..Reading::default() };
     iterations(usage, &mut reading)?;
     Ok(reading)
+}
+
+/// True when the body has a total, and it is input and output without anything cached on top.
+pub(super) fn total_leaves_out_cache(usage: &Node<'_>) -> bool {
+    let of = |key| count_of(usage, key).ok().flatten();
+    let (Some(total), Some(input)) = (of("total_tokens"), of("input_tokens")) else { return false };
+    input.checked_add(of("output_tokens").unwrap_or(0)) == Some(total)
 }
 
 /// The counts of a message, or of one iteration, brought to totals that include the cache.
@@ -56,7 +72,8 @@ fn iterations<'n>(usage: &'n Node<'_>, reading: &mut Reading<'n>) -> Result<(), 
         let sum = if iteration.text_of("type") == Some("message") {
             &mut messages
         } else {
-            reading.extra.push(Extra { model: iteration.text_of("model").map(Cow::Borrowed), parts, notes });
+            let model = iteration.text_of("model").map(Cow::Borrowed);
+            reading.extra.push(Extra { model, parts, notes, ..Extra::default() });
             &mut others
         };
         *sum = [sum[0].saturating_add(size[0]), sum[1].saturating_add(size[1])];

@@ -17,11 +17,11 @@ use spendstream_schemas::note::{CostQuality, Notes};
 use super::field::{cost_of, count_of};
 use super::json::Node;
 use super::parts::Parts;
-use super::reject::Fault;
+use super::reject::{Fault, Reason};
 use super::time::{Unit, micros};
 
 pub(super) use bedrock::from_counts as bedrock_counts;
-pub(super) use plain::add as add_plain;
+pub(super) use plain::{Told, add as add_plain};
 
 /// What is known of the call beside the body; some shapes need it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,10 +33,15 @@ pub(super) struct Hint<'n> {
     pub lenient: bool,
 }
 
-/// Part of a call that is charged on its own, perhaps on another model.
+/// Part of a call that is charged on its own, perhaps on another model or by another provider.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extra<'n> {
+    pub provider: Option<Cow<'n, str>>,
     pub model: Option<Cow<'n, str>>,
+    /// What this part alone is said to have cost, in USD.
+    pub reported_usd: Option<Decimal>,
+    /// Whether a cache answered this part; `None`: as the call.
+    pub cache_hit: Option<bool>,
     pub parts: Parts<'n>,
     pub notes: Notes,
 }
@@ -102,7 +107,9 @@ fn shape_of(usage: &Node<'_>) -> Option<Shape> {
         "server_tool_use",
         "iterations",
     ]) {
-        return Some(Shape::Anthropic);
+        // Details of the input are OpenAI's, and so is what they say of the cache.
+        let included = has(&["input_tokens_details"]) && anthropic::total_leaves_out_cache(usage);
+        return Some(if included { Shape::Responses } else { Shape::Anthropic });
     }
     // Null caches say nothing, but whose thinking is told.
     let thinks = usage.get("output_tokens_details").is_some_and(|details| details.get("thinking_tokens").is_some());
@@ -125,6 +132,7 @@ fn shape_of(usage: &Node<'_>) -> Option<Shape> {
 /// # Errors
 /// When a field of the shape has a wrong type or a negative count.
 pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>, Fault> {
+    whole(node)?;
     if let Some(reading) = unwrap(node, hint)? {
         return Ok(Some(reading));
     }
@@ -146,6 +154,19 @@ pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Read
         return Ok(Some(reading));
     }
     shape_of(node).map(|shape| usage_of(shape, node, hint)).transpose()
+}
+
+/// Refuses an event of Anthropic's stream that counts a part of the call only.
+fn whole(node: &Node<'_>) -> Result<(), Fault> {
+    let lacks = match node.text_of("type") {
+        Some("message_start") if node.has_object("message") => "output",
+        Some("message_delta") if node.get("usage").is_some_and(|usage| usage.get("input_tokens").is_none()) => "input",
+        _ => return Ok(()),
+    };
+    let detail = format!(
+        "a stream's event alone has not counted the {lacks}; send the final usage: the whole message, or message_start and message_delta together"
+    );
+    Err(Fault::new(Reason::MissingField, detail))
 }
 
 /// Looks through the envelopes that providers themselves put around a body.

@@ -123,8 +123,15 @@ pub(super) fn responses<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         input: count_of(usage, "input_tokens")?,
         output: count_of(usage, "output_tokens")?,
         total: count_of(usage, "total_tokens")?,
-        cache_read: inner_count(usage, input, "cached_tokens")?.unwrap_or(0),
-        reasoning: inner_count(usage, output, "reasoning_tokens")?.unwrap_or(0),
+        cache_read: match inner_count(usage, input, "cached_tokens")? {
+            Some(read) => read,
+            None => count_of(usage, "cache_read_input_tokens")?.unwrap_or(0),
+        },
+        reasoning: match inner_count(usage, output, "reasoning_tokens")? {
+            Some(reasoning) => reasoning,
+            None => inner_count(usage, output, "thinking_tokens")?.unwrap_or(0),
+        },
+        web_searches: inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0),
         audio_out: inner_count(usage, output, "audio_tokens")?.unwrap_or(0),
         image_out: inner_count(usage, output, "image_tokens")?.unwrap_or(0),
         ..Parts::default()

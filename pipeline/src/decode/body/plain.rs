@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use rust_decimal::Decimal;
 use spendstream_schemas::meter;
 
-use super::super::field::{count, count_of, quantity};
+use super::super::field::{amount, count, count_of, quantity};
 use super::super::json::Node;
 use super::super::parts::Parts;
-use super::super::reject::Fault;
+use super::super::reject::{Fault, Reason};
 use super::Reading;
 
 /// True when at least one member is a plain name.
@@ -48,15 +49,47 @@ fn is_quantity(key: &str) -> bool {
     meter::is_known(key) || !meter::alternatives(key).is_empty()
 }
 
+/// What a name stands for: several names stand for one count.
+fn meaning(key: &str) -> &str {
+    let name = canonical(key);
+    meter::alternatives(name).first().map_or(name, |meter| canonical(meter))
+}
+
+/// The counts that were named so far.
+#[derive(Debug, Default)]
+pub(in super::super) struct Told<'n>(Vec<(&'n str, Decimal)>);
+
+impl<'n> Told<'n> {
+    /// True unless another name told the same count before.
+    ///
+    /// # Errors
+    /// When the other name told another figure: which of them is true, only the emitter knows.
+    pub fn first(&mut self, key: &'n str, value: &Node<'_>) -> Result<bool, Fault> {
+        let Some(amount) = amount(value).filter(|_| is_plain(key)) else { return Ok(true) };
+        let Some((other, before)) = self.0.iter().find(|(other, _)| meaning(other) == meaning(key)) else {
+            self.0.push((key, amount));
+            return Ok(true);
+        };
+        if *before == amount {
+            return Ok(false);
+        }
+        let detail =
+            format!("'{other}' is {before} and '{key}' is {amount}, but both name one count; send one of them");
+        Err(Fault::new(Reason::WrongType, detail))
+    }
+}
+
 pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
-    let mut parts = Parts::default();
+    let (mut parts, mut told) = (Parts::default(), Told::default());
     let members = usage.members();
     for (position, (key, value)) in members.iter().enumerate() {
         // The last of repeated keys counts, and null is absent.
         if matches!(value, Node::Null) || members[position + 1..].iter().any(|(later, _)| later == key) {
             continue;
         }
-        add(&mut parts, key, value)?;
+        if told.first(key, value)? {
+            add(&mut parts, key, value)?;
+        }
     }
     parts.total = count_of(usage, "total_tokens")?;
     Ok(Reading { parts, ..Reading::default() })
@@ -102,7 +135,7 @@ pub(in super::super) fn add<'n>(parts: &mut Parts<'n>, key: &'n str, value: &Nod
         }
         _ => return Ok(false),
     };
-    // An alias beside the plain name, or twice: the parts add up.
+    // 12 hour writes are within the writes.
     *slot = slot.saturating_add(count(value, key)?);
     Ok(true)
 }

@@ -58,7 +58,7 @@ fn takes_the_common_events() {
         r#""usage":{"prompt_tokens":4,"total_tokens":4},"operation":"embeddings""#,
         r#""usage":{"input_tokens":1,"output_tokens":1},"tags":{"a":"b","\u00e9":"\ud83d\ude00\n"},"latency_ms":12,"cache_hit":true,"status":"error","reported_cost":{"amount":"0.0123","currency":"USD"},"tenant":"acme","other":[1,{"x":null}]"#,
         r#""usage":{"promptTokenCount":1000,"cachedContentTokenCount":200,"candidatesTokenCount":60,"thoughtsTokenCount":20,"totalTokenCount":1080}"#,
-        r#""usage":{"input_tokens":1,"output_tokens":1},"service_tier":"scale","user":null,"api_key_id":"sk-abc""#,
+        r#""usage":{"input_tokens":1,"output_tokens":1},"service_tier":"scale","user":null,"api_key_id":"sk-ab12CD34ef56GH78""#,
     ] {
         assert!(agrees(&format!("{{{HEAD},{rest}}}")), "declined: {rest}");
     }

@@ -1,7 +1,7 @@
-//! OTLP spans of generative AI calls, JSON and protobuf: only operations that cost, only the innermost span of a call.
+//! OTLP spans of generative AI calls, JSON and protobuf: only operations that cost, one span of a call.
 //!
-//! [`json`] and [`proto`] bring both encodings to [`Span`]s, [`nesting`] decides which of them are charged, [`read`] turns
-//! such a span into a call by the names in [`names`].
+//! [`json`] and [`proto`] bring both encodings to [`Span`]s, [`read`] turns a span into a call by the names in [`names`],
+//! [`nesting`] decides which of them are charged.
 
 mod json;
 mod names;
@@ -9,13 +9,17 @@ mod nesting;
 mod proto;
 mod read;
 
+use spendstream_schemas::usage_event::UsageRow;
+
 use super::Ignored;
 use super::call::Context;
 use super::items::{Out, too_many};
 use super::json::Node;
 use super::reject::Fault;
 use super::strip;
+use crate::dedupe::call_facts::CallFacts;
 use nesting::Verdict;
+use read::Billing;
 
 /// A value of an attribute, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,23 +82,49 @@ fn emit(spans: &Spans<'_>, kind: &'static str, context: Context<'_>, out: &mut O
     if spans.spans.is_empty() {
         return out.ignore(Ignored::NoUsage);
     }
-    for (span, verdict) in spans.spans.iter().zip(nesting::verdicts(spans)) {
-        match verdict {
-            Verdict::Ignore(why) => out.ignore(why),
-            Verdict::Charge => {
-                let mut rows = Vec::new();
-                let resource = spans.resources.get(span.resource).map(Vec::as_slice).unwrap_or_default();
-                let whole = match span.missing {
-                    Some(key) => Err(Fault::missing(key, "an OTLP span carries its ids")),
-                    None => Ok(()),
-                };
-                let read = whole.and_then(|()| read::call(span, resource, kind));
-                let done: Result<(), Fault> = read.and_then(|call| call.finish(context, &mut rows));
-                match done {
-                    Ok(()) => out.rows(&rows),
-                    Err(fault) => out.reject(fault.keeping(Some(json::kept(span, spans)))),
-                }
-            }
+    let reads: Vec<Read<'_>> = spans.spans.iter().map(|span| read(span, spans, kind, context)).collect();
+    let nesting = nesting::judge(spans, &reads);
+    for at in nesting.links {
+        let span = &spans.spans[at];
+        out.link(&span.trace_id, &span.id, &span.parent_id);
+    }
+    for ((span, read), verdict) in spans.spans.iter().zip(reads).zip(nesting.verdicts) {
+        match (verdict, read.row) {
+            (Verdict::Ignore(why), _) => out.ignore(why),
+            (Verdict::Charge, Ok(row)) => out.rows(std::slice::from_ref(&row)),
+            (Verdict::Charge, Err(Some(fault))) => out.reject(fault.keeping(Some(json::kept(span, spans)))),
+            (Verdict::Charge, Err(None)) => out.ignore(Ignored::NotBillable),
         }
     }
+}
+
+/// A span, read before it is decided whether it is charged.
+struct Read<'n> {
+    billing: Billing,
+    /// Without a fault, what costs nothing.
+    row: Result<Box<UsageRow<'n>>, Option<Fault>>,
+    facts: CallFacts,
+}
+
+fn read<'n>(span: &'n Span<'n>, spans: &'n Spans<'n>, kind: &'static str, context: Context<'_>) -> Read<'n> {
+    let billing = read::billing(span);
+    let row = match (billing, span.missing) {
+        (Billing::Free, _) => Err(None),
+        (_, Some(key)) => Err(Some(Fault::missing(key, "an OTLP span carries its ids"))),
+        _ => row(span, spans, kind, context).map_err(Some),
+    };
+    let facts = row.as_ref().map_or_else(|_| read::facts(span), |row| CallFacts::of(row));
+    Read { billing, row, facts }
+}
+
+fn row<'n>(
+    span: &'n Span<'n>,
+    spans: &'n Spans<'n>,
+    kind: &'static str,
+    context: Context<'_>,
+) -> Result<Box<UsageRow<'n>>, Fault> {
+    let resource = spans.resources.get(span.resource).map(Vec::as_slice).unwrap_or_default();
+    let mut call = read::call(span, resource, kind)?;
+    call.seal(context)?;
+    Ok(Box::new(call.row))
 }

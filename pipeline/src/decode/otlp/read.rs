@@ -1,5 +1,6 @@
 //! One span to a call, by the names of the attributes.
 
+use spendstream_schemas::count::Counts;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::{CostQuality, Note};
 
@@ -7,6 +8,8 @@ use super::super::call::Call;
 use super::super::parts::{Parts, default_writes};
 use super::super::reject::{Fault, Reason};
 use super::{Span, Value, names};
+use crate::columns::interner::text_hash;
+use crate::dedupe::call_facts::{CallFacts, model_hash};
 
 /// Whether a span's operation costs anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,14 @@ fn count(attributes: &[(&str, Value<'_>)], names: &[&str]) -> Result<Option<i64>
     }
 }
 
-pub(super) fn response_id<'n>(span: &Span<'n>) -> Option<&'n str> {
+/// What a span that cannot be charged says about its call; its counts are none.
+pub(super) fn facts(span: &Span<'_>) -> CallFacts {
+    let hash = |found: Option<&str>| found.map_or(0, text_hash);
+    let model = text(&span.attributes, names::MODEL).map_or(0, model_hash);
+    CallFacts::new(model, hash(operation(span)), hash(response_id(span)), &Counts::default())
+}
+
+fn response_id<'n>(span: &Span<'n>) -> Option<&'n str> {
     text(&span.attributes, names::RESPONSE_ID)
 }
 

@@ -5,11 +5,12 @@
 mod tokens;
 
 use serde::{Deserialize, Serialize};
-use spendstream_schemas::count::{Count, Counts};
-use spendstream_schemas::money::Amount;
-use spendstream_schemas::note::Note;
-use spendstream_schemas::price_book::{PriceBook, Question, Unpriced, Usage};
 use thiserror::Error;
+
+use crate::count::{Count, Counts};
+use crate::money::Amount;
+use crate::note::Note;
+use crate::price_book::{Plan, PriceBook, Question, Unpriced, Usage};
 
 pub use tokens::{Basis, TokenCount, tokens_of_text};
 
@@ -18,6 +19,20 @@ const VENDORS: [&str; 7] = ["openai", "anthropic", "google", "mistral", "deepsee
 
 /// What `task_type` may be.
 pub const TASK_TYPES: [&str; 3] = ["classification", "summarisation", "question_answering"];
+
+/// What calls of a kind usually answer with.
+enum Usual {
+    Tokens(i64),
+    /// Tenths of the input.
+    Tenths(i64),
+}
+
+/// How the kinds of [`TASK_TYPES`] are spelt, in their order.
+const SPELLINGS: [(Usual, &[&str]); 3] = [
+    (Usual::Tokens(50), &["classification"]),
+    (Usual::Tenths(5), &["summarisation", "summarization"]),
+    (Usual::Tenths(8), &["question_answering", "question answering", "question-answering", "qa"]),
+];
 
 /// A question as clients send it. Counts are as in event v1: `input_tokens` and `output_tokens` are totals.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -57,6 +72,8 @@ pub enum OutputBasis {
     Given,
     /// The upper bound that was given.
     MaxOutputTokens,
+    /// What 95 of 100 such calls needed before.
+    P95,
     /// 50 for classification, 0.5 × input for summarisation, 0.8 × for question answering.
     TaskType,
     /// 1.5 × input: nothing better is known.
@@ -116,14 +133,10 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
         (None, Some(text)) => tokens_of_text(&request.model, text),
         (None, None) => return Err(EstimateError::Invalid("give 'input_tokens' or 'text'".into())),
     };
-    let (output, output_basis) = output_tokens(request, input.tokens)?;
-    let counts = counts(request, input.tokens, output)?;
-    let plan = match book.resolve(&question(request)) {
-        Err(Unpriced::NoProvider) => {
-            book.resolve(&Question { provider: Some(vendor(book, &request.model)?), ..question(request) })
-        }
-        plan => plan,
-    }?;
+    request.check_task_type()?;
+    let (output, output_basis) = request.output().expect_tokens(input.tokens, None);
+    let counts = settle(request.parts(), input.tokens, output)?;
+    let plan = resolve(book, &question(request))?;
     let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
     let priced = plan.price(now_micros, &usage)?;
     let text = |amount: Amount| amount.to_string();
@@ -149,6 +162,20 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
         price_id: priced.price_id.to_owned(),
         price_book_version: book.version().to_owned(),
     })
+}
+
+/// The prices for a question; where it names no provider, those of the vendor whose model it is.
+///
+/// # Errors
+/// When the book does not know the model, or several sell it and none is its vendor.
+pub fn resolve(book: &PriceBook, question: &Question<'_>) -> Result<Plan, EstimateError> {
+    match book.resolve(question) {
+        Err(Unpriced::NoProvider) => {
+            let provider = Some(vendor(book, question.model.unwrap_or_default())?);
+            Ok(book.resolve(&Question { provider, ..*question })?)
+        }
+        plan => Ok(plan?),
+    }
 }
 
 /// Who sells a model when nobody was named: the only one who does, or the vendor itself.
@@ -183,54 +210,99 @@ fn question(request: &EstimateRequest) -> Question<'_> {
     }
 }
 
-/// The given number, the given bound, or what calls of that kind usually need.
-fn output_tokens(request: &EstimateRequest, input: i64) -> Result<(i64, OutputBasis), EstimateError> {
-    let tenths = |tenths: i64| input.saturating_mul(tenths).saturating_add(9) / 10;
-    let usual_of_task = match request.task_type.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        Some("classification") => Some(50),
-        Some("summarisation" | "summarization") => Some(tenths(5)),
-        Some("question_answering" | "question answering" | "question-answering" | "qa") => Some(tenths(8)),
-        Some(_) => {
-            let unknown = request.task_type.as_deref().unwrap_or_default();
-            let known = TASK_TYPES.join(", ");
-            return Err(EstimateError::Invalid(format!(
-                "task_type '{unknown}' is not known; it is one of {known}, or is left out for anything else"
-            )));
+impl EstimateRequest {
+    /// A misspelt kind of task would quietly be estimated as any other.
+    fn check_task_type(&self) -> Result<(), EstimateError> {
+        let Some(asked) = &self.task_type else { return Ok(()) };
+        if SPELLINGS.iter().any(|(_, words)| words.iter().any(|word| asked.eq_ignore_ascii_case(word))) {
+            return Ok(());
         }
-        None => None,
-    };
-    let usual = if request.operation.as_deref() == Some("embeddings") { Some(0) } else { usual_of_task };
-    Ok(match (request.output_tokens, request.max_output_tokens, usual) {
-        (Some(tokens), _, _) => (tokens, OutputBasis::Given),
-        (None, Some(tokens), _) => (tokens, OutputBasis::MaxOutputTokens),
-        (None, None, Some(tokens)) => (tokens, OutputBasis::TaskType),
-        (None, None, None) => (tenths(15), OutputBasis::Ratio),
-    })
+        let known = TASK_TYPES.join(", ");
+        Err(EstimateError::Invalid(format!(
+            "task_type '{asked}' is not known; it is one of {known}, or is left out for anything else"
+        )))
+    }
+
+    fn output(&self) -> OutputQuestion<'_> {
+        OutputQuestion {
+            output_tokens: self.output_tokens,
+            max_output_tokens: self.max_output_tokens,
+            operation: self.operation.as_deref(),
+            task_type: self.task_type.as_deref(),
+        }
+    }
+
+    fn parts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (count, value) in [
+            (Count::CacheRead, self.cache_read_tokens),
+            (Count::CacheWrite, self.cache_write_tokens),
+            (Count::CacheWrite1h, self.cache_write_1h_tokens),
+            (Count::AudioInput, self.audio_input_tokens),
+            (Count::ImageInput, self.image_input_tokens),
+            (Count::Reasoning, self.reasoning_tokens),
+            (Count::AudioOutput, self.audio_output_tokens),
+            (Count::WebSearches, self.web_searches),
+        ] {
+            counts.set(count, value);
+        }
+        counts
+    }
 }
 
-fn counts(request: &EstimateRequest, input: i64, output: i64) -> Result<Counts, EstimateError> {
-    let mut counts = Counts::default();
-    let given = [
-        (Count::Input, input),
-        (Count::CacheRead, request.cache_read_tokens),
-        (Count::CacheWrite, request.cache_write_tokens),
-        (Count::CacheWrite1h, request.cache_write_1h_tokens),
-        (Count::AudioInput, request.audio_input_tokens),
-        (Count::ImageInput, request.image_input_tokens),
-        (Count::Output, output),
-        (Count::Reasoning, request.reasoning_tokens),
-        (Count::AudioOutput, request.audio_output_tokens),
-        (Count::WebSearches, request.web_searches),
-    ];
-    for (count, value) in given {
-        if value < 0 {
+/// What is known of a call's output before it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputQuestion<'a> {
+    pub output_tokens: Option<i64>,
+    pub max_output_tokens: Option<i64>,
+    pub operation: Option<&'a str>,
+    pub task_type: Option<&'a str>,
+}
+
+impl OutputQuestion<'_> {
+    /// The given number, the given bound, what such calls needed (`p95`), or what calls of that kind usually need.
+    #[must_use]
+    pub fn expect_tokens(&self, input: i64, p95: Option<i64>) -> (i64, OutputBasis) {
+        let tenths = |tenths: i64| input.saturating_mul(tenths).saturating_add(9) / 10;
+        let task = self.task_type.unwrap_or_default();
+        let usual = SPELLINGS.iter().find(|(_, words)| words.iter().any(|word| task.eq_ignore_ascii_case(word)));
+        if let Some(tokens) = self.output_tokens {
+            return (tokens, OutputBasis::Given);
+        }
+        if let Some(tokens) = self.max_output_tokens {
+            return (tokens, OutputBasis::MaxOutputTokens);
+        }
+        if self.operation == Some("embeddings") {
+            return (0, OutputBasis::TaskType);
+        }
+        if let Some(tokens) = p95 {
+            return (tokens, OutputBasis::P95);
+        }
+        match usual {
+            Some((Usual::Tokens(tokens), _)) => (*tokens, OutputBasis::TaskType),
+            Some((Usual::Tenths(share), _)) => (tenths(*share), OutputBasis::TaskType),
+            None => (tenths(15), OutputBasis::Ratio),
+        }
+    }
+}
+
+/// Disjoint counts from totals and their parts.
+///
+/// # Errors
+/// When a count is negative, or the cached tokens are more than all.
+pub fn settle(parts: Counts, input: i64, output: i64) -> Result<Counts, EstimateError> {
+    let mut counts = parts;
+    counts.set(Count::Input, input);
+    counts.set(Count::Output, output);
+    counts.set(Count::UncachedInput, 0);
+    for count in Count::ALL {
+        if counts.get(count) < 0 {
             return Err(EstimateError::Invalid(format!("'{}' is negative", count.column())));
         }
-        counts.set(count, value);
     }
-    let cached = [request.cache_read_tokens, request.cache_write_tokens, request.cache_write_1h_tokens]
+    let cached = [Count::CacheRead, Count::CacheWrite, Count::CacheWrite1h]
         .into_iter()
-        .fold(0_i64, i64::saturating_add);
+        .fold(0_i64, |sum, count| sum.saturating_add(counts.get(count)));
     if cached > input {
         return Err(EstimateError::Invalid(format!(
             "the cached tokens ({cached}) are more than all input tokens ({input}), which include them"

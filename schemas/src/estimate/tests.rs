@@ -1,8 +1,7 @@
 //! Estimates are the ledger's arithmetic; token counts say what they rest on.
 
-use spendstream_schemas::price_book::PriceBook;
-
 use super::{Basis, EstimateRequest, OutputBasis, TASK_TYPES, estimate, tokens_of_text};
+use crate::price_book::PriceBook;
 
 const NOW: i64 = 1_795_000_000_000_000;
 

@@ -1,0 +1,191 @@
+//! Which thresholds a sum has reached. In: a sum that changed, or the time that passed; out: alerts, each with the id that lets it fire
+//! once. Pure.
+//!
+//! Asked twice, it finds the same: every threshold that is reached now, by the live sum. The control store's unique insert decides
+//! whether that is news; the memory here only spares it questions that were asked before, and knows what can recover. It is
+//! bounded: at the limit it is emptied, and the store is asked again.
+//!
+//! Sums that are not known are not judged. Periods that ended before the watermark less the lateness are closed: a late event
+//! still counts in them, but raises nothing. A rolling budget that stays above a threshold says so once per window length.
+
+use chrono::{DateTime, Utc};
+use hashbrown::HashSet;
+use rust_decimal::Decimal;
+use spendstream_schemas::alert::{Alert, Basis};
+use spendstream_schemas::budget::state::forecast_crossed;
+use spendstream_schemas::budget::{Budget, Period, Quarter, State, crossed, is_crossed, state};
+use spendstream_schemas::money::Amount;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::book::{BudgetCell, Entry};
+use super::notice::{self, Case};
+use super::standing::{Ground, Standing};
+use crate::aggregate::plan::WatchId;
+
+/// What is seen at one moment.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    pub ground: Ground<'a>,
+    pub now: DateTime<Utc>,
+    /// Periods that ended at or before this are closed: the watermark less the allowed lateness.
+    pub closed: DateTime<Utc>,
+}
+
+/// One sum: the values of a watch, and when its newest event was.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum<'a> {
+    pub watch: WatchId,
+    pub values: &'a [Option<&'a str>],
+    pub event_time: DateTime<Utc>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Crossings {
+    raised: HashSet<u128>,
+    max: usize,
+}
+
+impl Crossings {
+    /// Remembers up to `max` raised thresholds, 16 bytes each and as much again for the table.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self { raised: HashSet::new(), max }
+    }
+
+    /// The sum of a bucket (its first quarter-hour) has changed.
+    pub fn touched(&mut self, sight: &Sight<'_>, sum: Sum<'_>, bucket: Quarter) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        self.each(sight, sum, &mut alerts, |entry| {
+            let now = Quarter::of(sight.now);
+            // A rolling window is that of now, if the bucket is in it; a calendar period is the one of the bucket.
+            let at = if entry.budget.period.is_rolling() { now } else { bucket };
+            entry.budget.period.span(at).contains(bucket).then_some(at)
+        });
+        alerts
+    }
+
+    /// Time has passed or a budget has changed: the running period of these values, its forecast included.
+    pub fn tick(&mut self, sight: &Sight<'_>, sum: Sum<'_>) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        self.each(sight, sum, &mut alerts, |_| Some(Quarter::of(sight.now)));
+        alerts
+    }
+
+    /// Forgets what was raised: the store is asked again.
+    pub fn forget(&mut self) {
+        self.raised.clear();
+    }
+
+    fn each(
+        &mut self,
+        sight: &Sight<'_>,
+        sum: Sum<'_>,
+        alerts: &mut Vec<Alert>,
+        at: impl Fn(&Entry) -> Option<Quarter>,
+    ) {
+        let book = sight.ground.book;
+        let Some(set) = book.set_of(sum.watch) else { return };
+        for position in book.matches(set, sum.values, sight.now) {
+            let entry = &book.entries()[position];
+            if entry.watch != Some(sum.watch) {
+                continue;
+            }
+            if let Some(at) = at(entry) {
+                self.judge(sight, sum, entry, at, alerts);
+            }
+        }
+    }
+
+    fn judge(&mut self, sight: &Sight<'_>, sum: Sum<'_>, entry: &Entry, at: Quarter, alerts: &mut Vec<Alert>) {
+        let Ok(standing) = sight.ground.standing(entry, sum.values, at) else { return };
+        if standing.span.end() <= sight.closed {
+            return;
+        }
+        let budget = &*entry.budget;
+        let cell = entry.cell(sum.values);
+        let stands = state(budget, standing.limit, standing.used, Amount::ZERO, standing.span, sight.now);
+        let (occurrence, before) = occurrences(budget, standing);
+        let mut compare = |basis, value, threshold, is_reached| {
+            let key = |occurrence| key(cell, budget.revision, occurrence, basis, threshold);
+            let case = |at: Quarter| Case {
+                entry,
+                sum,
+                standing,
+                occurrence: at.start(),
+                basis,
+                value,
+                threshold,
+                now: sight.now,
+            };
+            // A rolling window may clear just after the window length that it was raised in.
+            let earlier = before.filter(|before| self.raised.remove(&key(*before)));
+            if is_reached {
+                if self.is_new(key(occurrence)) {
+                    alerts.push(notice::reached(&case(occurrence), &sight.ground));
+                }
+            } else if self.raised.remove(&key(occurrence)) {
+                alerts.push(notice::recovered(&case(occurrence), &sight.ground));
+            } else if let Some(before) = earlier {
+                alerts.push(notice::recovered(&case(before), &sight.ground));
+            }
+        };
+        for threshold in &budget.thresholds {
+            compare(Basis::Actual, standing.used, *threshold, is_crossed(standing.used, standing.limit, *threshold));
+        }
+        forecasts(budget, &stands, sight.now, &mut compare);
+    }
+
+    fn is_new(&mut self, key: u128) -> bool {
+        if self.raised.len() >= self.max && !self.raised.contains(&key) {
+            self.raised.clear();
+        }
+        self.raised.insert(key)
+    }
+}
+
+/// Compares the projection with its thresholds once there is a pace to go by.
+fn forecasts(
+    budget: &Budget,
+    stands: &State,
+    now: DateTime<Utc>,
+    compare: &mut impl FnMut(Basis, Amount, Decimal, bool),
+) {
+    let Some(projected) = stands.projected.filter(|_| !budget.forecast_thresholds.is_empty()) else { return };
+    let reached = forecast_crossed(budget, stands, now);
+    let by_pace: Vec<Decimal> = crossed(projected, stands.amount, &budget.forecast_thresholds).collect();
+    for threshold in &budget.forecast_thresholds {
+        // Too early to say is neither reached nor recovered.
+        if reached.contains(threshold) || !by_pace.contains(threshold) {
+            compare(Basis::Forecast, projected, *threshold, reached.contains(threshold));
+        }
+    }
+}
+
+/// The start of the period; of a rolling one, the start of the window length that the window ends in, counted from the epoch, and
+/// of the one before it.
+fn occurrences(budget: &Budget, standing: Standing) -> (Quarter, Option<Quarter>) {
+    match budget.period.period {
+        Period::Rolling(quarters) => {
+            let length = i32::try_from(quarters).unwrap_or(i32::MAX).max(1);
+            let start = standing.span.to.plus(-1).0.div_euclid(length).saturating_mul(length);
+            (Quarter(start), Some(Quarter(start).plus(-length)))
+        }
+        _ => (standing.span.from, None),
+    }
+}
+
+fn key(cell: BudgetCell, revision: i64, occurrence: Quarter, basis: Basis, threshold: Decimal) -> u128 {
+    let mut bytes = [0_u8; 49];
+    bytes[..16].copy_from_slice(&cell.0.to_le_bytes());
+    bytes[16..24].copy_from_slice(&revision.to_le_bytes());
+    bytes[24..28].copy_from_slice(&occurrence.0.to_le_bytes());
+    bytes[28..44].copy_from_slice(&threshold.normalize().mantissa().to_le_bytes());
+    bytes[44..48].copy_from_slice(&threshold.normalize().scale().to_le_bytes());
+    bytes[48] = u8::from(basis == Basis::Forecast);
+    xxh3_128(&bytes)
+}
+
+#[cfg(test)]
+#[path = "crossing_tests.rs"]
+mod tests;

@@ -1,0 +1,199 @@
+//! Alerts of a budget of 100 over November 2026, to the last digit.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use spendstream_schemas::alert::{Alert, Kind, Level};
+use spendstream_schemas::budget::Quarter;
+
+use super::super::book::Book;
+use super::super::fixture::{FakeSpend, amount, at, book, budget, prices};
+use super::super::limit::{NoAttributes, Rates};
+use super::super::standing::{Ground, Resets};
+use super::{Crossings, Sight, Sum};
+
+struct Scene {
+    book: Book,
+    spend: FakeSpend,
+    resets: Resets,
+    crossings: Crossings,
+    now: DateTime<Utc>,
+    closed: DateTime<Utc>,
+}
+
+impl Scene {
+    fn new(rules: &str) -> Self {
+        let json = format!(r#"{{"name": "b", "scope": {{"team": "*"}}, "amount": "100"{rules}}}"#);
+        let now = at("2026-11-16T00:00:00Z");
+        Self {
+            book: book(&[budget(&json)]),
+            spend: FakeSpend::default(),
+            resets: Resets::default(),
+            crossings: Crossings::new(1000),
+            now,
+            closed: now - TimeDelta::hours(1),
+        }
+    }
+
+    fn look(&mut self, time: Option<DateTime<Utc>>) -> Vec<Alert> {
+        let prices = prices();
+        let rates = Rates { prices: &prices, attributes: &NoAttributes, now: self.now };
+        let ground = Ground { book: &self.book, spend: &self.spend, rates, resets: &self.resets };
+        let sight = Sight { ground, now: self.now, closed: self.closed };
+        let watch = self.book.entries()[0].watch.unwrap();
+        let sum = Sum { watch, values: &[Some("search")], event_time: time.unwrap_or(self.now) };
+        match time {
+            Some(time) => self.crossings.touched(&sight, sum, Quarter::of(time)),
+            None => self.crossings.tick(&sight, sum),
+        }
+    }
+
+    fn add(&mut self, more: &str, time: DateTime<Utc>) {
+        let watch = self.book.entries()[0].watch.unwrap();
+        self.spend.add(watch, &[Some("search")], time, amount(more));
+    }
+
+    /// Spends at a time and tells what that raises.
+    fn spend_at(&mut self, more: &str, time: DateTime<Utc>) -> Vec<Alert> {
+        self.add(more, time);
+        self.look(Some(time))
+    }
+
+    fn spend(&mut self, more: &str) -> Vec<(Kind, Level, String)> {
+        shown(&self.spend_at(more, self.now))
+    }
+}
+
+fn shown(alerts: &[Alert]) -> Vec<(Kind, Level, String)> {
+    let percent = |alert: &Alert| alert.details["threshold_percent"].as_str().unwrap_or_default().to_owned();
+    alerts.iter().map(|alert| (alert.kind, alert.level, percent(alert))).collect()
+}
+
+#[test]
+fn each_threshold_is_raised_once_at_its_last_digit() {
+    let mut scene = Scene::new("");
+    let warning = |level, percent: &str| (Kind::ThresholdWarning, level, percent.to_owned());
+    assert_eq!(scene.spend("49.999999999999999"), []);
+    assert_eq!(scene.spend("0.000000000000001"), [warning(Level::Info, "50")]);
+    assert_eq!(scene.spend("1"), []);
+    let jump = [
+        warning(Level::Warning, "80"),
+        warning(Level::Critical, "95"),
+        (Kind::ThresholdExceeded, Level::Critical, "100".into()),
+    ];
+    assert_eq!(scene.spend("49"), jump);
+    assert_eq!(scene.spend("49"), []);
+}
+
+#[test]
+fn who_looks_again_from_nothing_finds_the_same_ids() {
+    let mut scene = Scene::new(r#", "hard_limit": true"#);
+    let first = scene.spend_at("100", scene.now);
+    assert_eq!(first.iter().map(|alert| alert.kind).next_back(), Some(Kind::LimitReached));
+    scene.crossings = Crossings::new(1000);
+    scene.now += TimeDelta::minutes(1);
+    let ids = |alerts: &[Alert]| alerts.iter().map(|alert| alert.id.clone()).collect::<Vec<_>>();
+    let again = scene.look(None);
+    assert_eq!((ids(&again), again.len()), (ids(&first), 4));
+    // Too little memory costs questions, never an alert.
+    scene.crossings = Crossings::new(1);
+    assert_eq!((scene.look(None).len(), ids(&scene.look(None))), (4, ids(&first)));
+}
+
+#[test]
+fn an_alert_has_the_exact_figures_in_words() {
+    let mut scene = Scene::new(r#", "hard_limit": true, "thresholds": [100], "owner": "ann@acme.example""#);
+    let alert = scene.spend_at("100.25", at("2026-11-15T23:59:00Z")).pop().unwrap();
+    assert_eq!(alert.title, "b: limit reached, 100.25 % of its budget is used");
+    assert_eq!(
+        alert.message,
+        "team=search has used 100.25 of 100 USD (100.25 %) since 2026-11-01T00:00:00Z; the period ends at \
+         2026-12-01T00:00:00Z. Calls that are not critical are refused."
+    );
+    assert_eq!((alert.value.as_str(), alert.threshold.as_str(), alert.currency.as_str()), ("100.25", "100", "USD"));
+    assert_eq!(
+        (alert.level, alert.owner.as_deref(), alert.scope.to_string().as_str()),
+        (Level::Emergency, Some("ann@acme.example"), "team=search")
+    );
+    assert_eq!((alert.event_time, alert.raised_at), (at("2026-11-15T23:59:00Z"), scene.now));
+}
+
+#[test]
+fn a_late_event_of_a_closed_period_raises_nothing() {
+    let mut scene = Scene::new("");
+    scene.closed = at("2026-11-01T00:00:00Z");
+    assert!(scene.spend_at("100", at("2026-10-31T23:59:00Z")).is_empty());
+    scene.closed -= TimeDelta::microseconds(1);
+    assert_eq!(scene.spend_at("0", at("2026-10-31T23:59:00Z")).len(), 4, "October is still open");
+}
+
+#[test]
+fn an_unknown_sum_is_not_judged() {
+    let mut scene = Scene::new("");
+    scene.spend.set_unknown(scene.book.entries()[0].watch.unwrap());
+    assert_eq!(scene.spend("200"), []);
+}
+
+#[test]
+fn what_clears_recovers_once() {
+    let mut scene = Scene::new(r#", "thresholds": [50, 80]"#);
+    scene.spend("90");
+    assert_eq!(scene.spend("-20"), [(Kind::Recovery, Level::Info, "80".into())]);
+    assert_eq!(scene.spend("-1"), []);
+    // The store knows the alert of the threshold already; it does not fire twice in a period.
+    let again = scene.spend_at("11", scene.now);
+    assert_eq!((again.len(), again[0].kind), (1, Kind::ThresholdWarning));
+}
+
+#[test]
+fn the_pace_is_compared_once_there_is_one() {
+    let mut scene = Scene::new(r#", "thresholds": [100], "forecast_thresholds": [100, 150]"#);
+    scene.now = at("2026-11-02T00:00:00Z");
+    scene.add("10", scene.now);
+    assert!(scene.look(None).is_empty(), "one day of thirty says nothing");
+    scene.now = at("2026-11-03T00:00:00Z");
+    let alert = scene.look(None);
+    assert_eq!(
+        shown(&alert),
+        [(Kind::ForecastBreach, Level::Warning, "100".into()), (Kind::ForecastBreach, Level::Warning, "150".into())]
+    );
+    assert_eq!(alert[0].value, "150");
+    assert!(
+        alert[0]
+            .message
+            .contains("has used 10 of 100 USD since 2026-11-01T00:00:00Z. At this pace it will be 150 (150 %)"),
+        "{}",
+        alert[0].message
+    );
+    scene.now = at("2026-11-11T00:00:00Z");
+    assert_eq!(
+        shown(&scene.look(None)),
+        [(Kind::Recovery, Level::Info, "100".into()), (Kind::Recovery, Level::Info, "150".into())]
+    );
+}
+
+#[test]
+fn a_rolling_window_fires_once_per_window_length_and_recovers_as_it_moves() {
+    let mut scene = Scene::new(r#", "period": "PT2H", "thresholds": [100]"#);
+    scene.now = at("2026-11-16T00:30:00Z");
+    assert_eq!(scene.spend("100").len(), 1);
+    scene.now = at("2026-11-16T01:30:00Z");
+    assert!(scene.look(None).is_empty());
+    // Two hours on, a new window length: it is said again as long as it stays above.
+    scene.now = at("2026-11-16T02:14:00Z");
+    assert_eq!(scene.look(None).len(), 1);
+    scene.now = at("2026-11-16T02:30:00Z");
+    assert_eq!(shown(&scene.look(None)), [(Kind::Recovery, Level::Info, "100".into())]);
+}
+
+#[test]
+fn after_a_reset_only_what_follows_counts() {
+    let mut scene = Scene::new(r#", "thresholds": [50]"#);
+    let mut changed = (*scene.book.entries()[0].budget).clone();
+    changed.reset_at = Some(at("2026-11-10T00:00:00Z"));
+    scene.book = book(&[std::sync::Arc::new(changed)]);
+    scene.add("70", at("2026-11-05T00:00:00Z"));
+    assert_eq!(scene.spend("49"), [], "what was spent before the reset is not known");
+    let cell = scene.book.entries()[0].cell(&[Some("search")]);
+    scene.resets.add("b", at("2026-11-10T00:00:00Z").timestamp_micros(), [(cell, amount("70"))]);
+    assert_eq!(scene.spend("0"), []);
+    assert_eq!(scene.spend("1").len(), 1);
+}

@@ -1,0 +1,284 @@
+//! May this call run? In: who asks and what it would cost, budgets with their figures, stops, what is promised; out: a [`Verdict`], and
+//! the estimate held where it was allowed. Pure and synchronous: no clock, no IO, no words.
+//!
+//! In order: emergency stops, request rates, models without a price, budgets. Budgets are judged by used + held + the estimate. The
+//! caller keeps `Promises` for itself from the first look to the hold, so that two calls never share the same room.
+
+use smallvec::SmallVec;
+use spendstream_schemas::budget::{Quarter, is_crossed};
+use spendstream_schemas::config::{DecideConfig, UnknownPolicy, UnpricedPolicy};
+use spendstream_schemas::decision::{Priority, Strategy};
+use spendstream_schemas::money::Amount;
+
+use super::book::{BudgetCell, Values};
+use super::cost::Quote;
+use super::holds::{Full, HoldId, Holds};
+use super::models::Step;
+use super::percent;
+use super::rate::{Limiter, TooFast};
+use super::standing::{Ground, NoFigures, Standing};
+use super::stops::{Action, Stop, Stops};
+use super::subject::Subject;
+
+/// Seconds after which a budget that is not known yet is worth asking for again.
+const UNKNOWN_RETRY: i64 = 5;
+
+/// How near a budget is, with the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    Fine,
+    /// At or above `decide.cheaper_percent`.
+    Cheaper,
+    /// At or above `decide.cheapest_percent`.
+    Cheapest,
+    /// Above the percentage at which its hard limit blocks.
+    Over,
+}
+
+/// One budget that the call belongs to.
+#[derive(Clone, Debug)]
+pub struct Judged<'a> {
+    /// Position in the book.
+    pub entry: usize,
+    pub values: Values<'a>,
+    pub cell: BudgetCell,
+    pub standing: Standing,
+    /// By other calls.
+    pub held: Amount,
+    /// Used + held + the estimate.
+    pub total: Amount,
+    pub grade: Grade,
+}
+
+impl Judged<'_> {
+    /// Beyond its amount, whether it blocks or not.
+    #[must_use]
+    pub fn is_violated(&self) -> bool {
+        self.grade == Grade::Over || self.total > self.standing.limit
+    }
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refused {
+    Stopped(Stop),
+    TooFast(TooFast),
+    Unpriced,
+    /// A hard budget without figures; position in [`Verdict::unknown`].
+    Unknown(usize),
+    /// Position in [`Verdict::judged`].
+    OverBudget(usize),
+}
+
+/// What was decided, as figures.
+#[derive(Clone, Debug)]
+pub struct Verdict<'a> {
+    pub strategy: Strategy,
+    pub refused: Option<Refused>,
+    /// How much cheaper a model to suggest.
+    pub step: Option<Step>,
+    /// A stop that asks for a cheaper model.
+    pub downgrade: Option<Stop>,
+    /// Over a hard limit, and allowed because it is critical.
+    pub spared: bool,
+    /// The tightest first.
+    pub judged: SmallVec<[Judged<'a>; 8]>,
+    pub unknown: SmallVec<[(usize, NoFigures); 4]>,
+    pub retry_after_seconds: Option<i64>,
+    /// The estimate is held.
+    pub held: bool,
+    /// It would be, but there is no room.
+    pub holds_full: bool,
+}
+
+impl Verdict<'_> {
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.refused.is_none()
+    }
+}
+
+/// What a decision looks at.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    pub ground: Ground<'a>,
+    pub stops: &'a Stops,
+    pub config: &'a DecideConfig,
+}
+
+/// What a decision changes.
+#[derive(Debug)]
+pub struct Promises {
+    pub holds: Holds,
+    pub limiter: Limiter,
+}
+
+/// Decides, and holds the estimate of an allowed call that has an id.
+pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promises: &mut Promises) -> Verdict<'a> {
+    promises.holds.expire(subject.now.timestamp_micros());
+    let own = subject.hold_id();
+    let (judged, unknown) = judge(subject, quote.amount, own, world, &promises.holds);
+    let mut verdict = Verdict {
+        strategy: Strategy::None,
+        refused: None,
+        step: None,
+        downgrade: None,
+        spared: false,
+        judged,
+        unknown,
+        retry_after_seconds: None,
+        held: false,
+        holds_full: false,
+    };
+    refuse(subject, quote, world, promises, &mut verdict);
+    if verdict.is_allowed() {
+        advise(subject.request.priority, &mut verdict);
+    } else {
+        verdict.strategy = Strategy::Block;
+    }
+    if (verdict.is_allowed() || world.config.shadow)
+        && let Some(id) = own
+    {
+        hold(subject, quote.amount, id, world.config, promises, &mut verdict);
+    }
+    verdict
+}
+
+/// Every budget of the call with its figures, the tightest first; and those without figures.
+fn judge<'a>(
+    subject: &Subject<'a>,
+    estimate: Amount,
+    own: Option<HoldId>,
+    world: &World<'_>,
+    holds: &Holds,
+) -> (SmallVec<[Judged<'a>; 8]>, SmallVec<[(usize, NoFigures); 4]>) {
+    let mut judged: SmallVec<[Judged<'a>; 8]> = SmallVec::new();
+    let mut unknown: SmallVec<[(usize, NoFigures); 4]> = SmallVec::new();
+    let book = world.ground.book;
+    let at = Quarter::of(subject.now);
+    for set in 0..book.sets().len() {
+        let values = book.values(set, |key| subject.value(key));
+        for position in book.matches(set, &values, subject.now) {
+            let entry = &book.entries()[position];
+            match world.ground.standing(entry, &values, at) {
+                Err(why) => unknown.push((position, why)),
+                Ok(standing) => {
+                    let cell = entry.cell(&values);
+                    let held = holds.held(cell, own);
+                    let total = standing.used + held + estimate;
+                    let over = entry.budget.hard_limit
+                        && percent::exceeds(total, standing.limit, entry.budget.hard_limit_percent);
+                    let grade = grade(total, standing.limit, over, world.config);
+                    judged.push(Judged { entry: position, values: values.clone(), cell, standing, held, total, grade });
+                }
+            }
+        }
+    }
+    // What blocks stands before what is only fuller, then by fullness; the book's order decides between equals.
+    judged.sort_by_key(|one: &Judged<'_>| {
+        std::cmp::Reverse((one.grade == Grade::Over, percent::fullness(one.total, one.standing.limit)))
+    });
+    (judged, unknown)
+}
+
+fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Grade {
+    if over {
+        Grade::Over
+    } else if is_crossed(total, limit, config.cheapest_percent) {
+        Grade::Cheapest
+    } else if is_crossed(total, limit, config.cheaper_percent) {
+        Grade::Cheaper
+    } else {
+        Grade::Fine
+    }
+}
+
+/// The first reason to refuse, in the order of the module's head. Critical calls are refused by an emergency stop only.
+fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mut Promises, verdict: &mut Verdict<'_>) {
+    let critical = subject.request.priority == Priority::Critical;
+    let stop = world.stops.find(subject);
+    match stop.map(|stop| stop.action) {
+        Some(Action::Block) if !critical || world.config.stop_critical => {
+            verdict.retry_after_seconds = stop.map(|stop| seconds(subject, stop.until.timestamp_micros()));
+            verdict.refused = stop.cloned().map(Refused::Stopped);
+            return;
+        }
+        Some(_) => verdict.downgrade = stop.cloned(),
+        None => {}
+    }
+    if let Err(wait) = promises.limiter.take(subject)
+        && !critical
+    {
+        verdict.retry_after_seconds = Some(wait.seconds);
+        verdict.refused = Some(Refused::TooFast(wait));
+        return;
+    }
+    if critical {
+        verdict.spared = verdict.judged.first().is_some_and(|tightest| tightest.grade == Grade::Over);
+        return;
+    }
+    if quote.unpriced.is_some() && world.config.unpriced == UnpricedPolicy::FailClosed {
+        verdict.refused = Some(Refused::Unpriced);
+        return;
+    }
+    if verdict.judged.first().is_some_and(|tightest| tightest.grade == Grade::Over) {
+        // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its
+        // span ends.
+        let blocking = verdict.judged.iter().filter(|one| one.grade == Grade::Over);
+        let until = blocking.map(|one| one.standing.span.end().timestamp_micros()).max();
+        verdict.retry_after_seconds = until.map(|until| seconds(subject, until));
+        verdict.refused = Some(Refused::OverBudget(0));
+        return;
+    }
+    let hard = |(position, _): &(usize, NoFigures)| world.ground.book.entries()[*position].budget.hard_limit;
+    if world.config.unknown == UnknownPolicy::Block
+        && let Some(position) = verdict.unknown.iter().position(hard)
+    {
+        verdict.retry_after_seconds = Some(UNKNOWN_RETRY);
+        verdict.refused = Some(Refused::Unknown(position));
+    }
+}
+
+/// Whole seconds until a moment, at least one.
+fn seconds(subject: &Subject<'_>, until_micros: i64) -> i64 {
+    let micros = until_micros.saturating_sub(subject.now.timestamp_micros());
+    (micros.saturating_add(999_999) / 1_000_000).max(1)
+}
+
+/// What an allowed call should do, by the tightest budget and its priority.
+fn advise(priority: Priority, verdict: &mut Verdict<'_>) {
+    let worst = verdict.judged.iter().map(|one| one.grade).max().unwrap_or(Grade::Fine);
+    let low = priority == Priority::Low;
+    (verdict.strategy, verdict.step) = match worst {
+        Grade::Fine => (Strategy::None, None),
+        Grade::Cheaper if low => (Strategy::ReduceRate, None),
+        Grade::Cheaper => (Strategy::DowngradeModel, Some(Step::Cheaper)),
+        Grade::Cheapest | Grade::Over if low => (Strategy::Fallback, None),
+        Grade::Cheapest | Grade::Over => (Strategy::DowngradeModel, Some(Step::Cheapest)),
+    };
+    if verdict.downgrade.is_some() && verdict.strategy < Strategy::DowngradeModel {
+        (verdict.strategy, verdict.step) = (Strategy::DowngradeModel, Some(Step::Cheapest));
+    }
+}
+
+fn hold(
+    subject: &Subject<'_>,
+    amount: Amount,
+    id: HoldId,
+    config: &DecideConfig,
+    promises: &mut Promises,
+    verdict: &mut Verdict<'_>,
+) {
+    let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let longest = micros(config.max_hold_ttl);
+    let asked = subject.request.hold_seconds.map(|seconds| seconds.saturating_mul(1_000_000).min(longest));
+    let expires = subject.now.timestamp_micros().saturating_add(asked.unwrap_or_else(|| micros(config.hold_ttl)));
+    let cells: SmallVec<[BudgetCell; 4]> = verdict.judged.iter().map(|one| one.cell).collect();
+    if cells.is_empty() || amount.is_zero() {
+        return;
+    }
+    match promises.holds.place(id, amount, cells, expires) {
+        Ok(()) => verdict.held = true,
+        Err(Full) => verdict.holds_full = true,
+    }
+}

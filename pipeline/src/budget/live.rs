@@ -1,0 +1,289 @@
+//! Everything that decides, for one process. In: requests, and from elsewhere new budgets, stops, prices, arrived events; out: answers and
+//! rows to write down. It only locks and passes on: what is decided is decided in the pure modules around it.
+//!
+//! Nothing here waits for IO. The lock of the promises is held from the first look at the totals to the hold (microseconds), so
+//! that two calls never share the same room, and a release, which takes it too, never happens in between.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use parking_lot::{Mutex, RwLock};
+use spendstream_schemas::budget::Span;
+use spendstream_schemas::config::DecideConfig;
+use spendstream_schemas::decision::{Answer, Request, RequestError, Strategy};
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::estimate::{Basis, TokenCount, tokens_of_text};
+use spendstream_schemas::money::Amount;
+use spendstream_schemas::price_book::{PriceBook, Question};
+use spendstream_schemas::table::decisions::Row;
+
+use super::book::Book;
+use super::cost::{self, Found, Plans, Prices, Quote};
+use super::decide::{Promises, Verdict, World, decide};
+use super::history::History;
+use super::holds::Holds;
+use super::journal::Journal;
+use super::limit::{Attributes, NoAttributes, Rates};
+use super::models::{Ladders, Suggestion};
+use super::rate::Limiter;
+use super::standing::{Ground, Resets};
+use super::stops::Stops;
+use super::subject::Subject;
+use super::words::Telling;
+use crate::aggregate::awaited::{Awaited, EventKey};
+use crate::aggregate::plan::WatchId;
+use crate::aggregate::read::{AsOf, Spend, Unknown};
+use crate::aggregate::totals::Totals;
+use crate::price::reload::CurrentBook;
+
+/// Readers share the lock of live totals with the live thread, which takes it for short slices.
+impl Spend for RwLock<Totals> {
+    fn used(&self, watch: WatchId, values: &[Option<&str>], span: Span) -> Result<Amount, Unknown> {
+        self.read().used(watch, values, span)
+    }
+
+    fn as_of(&self) -> AsOf {
+        self.read().as_of()
+    }
+}
+
+/// Live totals, as far as decide looks at them.
+pub type SharedSpend = Arc<dyn Spend + Send + Sync>;
+/// The directory, as far as budgets look at it.
+pub type SharedAttributes = Arc<dyn Attributes + Send + Sync>;
+
+/// What changes as a whole, now and then; cheap to clone.
+#[derive(Clone)]
+struct Rules {
+    book: Arc<Book>,
+    stops: Stops,
+    resets: Arc<Resets>,
+    history: Arc<History>,
+    attributes: SharedAttributes,
+}
+
+/// See the module.
+pub struct Live {
+    config: DecideConfig,
+    spend: SharedSpend,
+    prices: CurrentBook,
+    rules: RwLock<Rules>,
+    plans: Mutex<Plans>,
+    promises: Mutex<Promises>,
+    journal: Mutex<Journal>,
+    ladders: Ladders,
+}
+
+impl Live {
+    /// Without budgets and stops until they are set; `awaited` is whom the decode threads ask which ids to report.
+    #[must_use]
+    pub fn new(config: DecideConfig, spend: SharedSpend, prices: CurrentBook, awaited: Arc<Awaited>) -> Self {
+        let newest = Arc::clone(&prices.borrow());
+        Self {
+            spend,
+            rules: RwLock::new(Rules {
+                book: Arc::default(),
+                stops: Stops::default(),
+                resets: Arc::default(),
+                history: Arc::default(),
+                attributes: Arc::new(NoAttributes),
+            }),
+            plans: Mutex::new(Plans::new(newest)),
+            promises: Mutex::new(Promises {
+                holds: Holds::new(config.max_holds, awaited),
+                limiter: Limiter::new(&config.rate_limits, config.max_rate_scopes),
+            }),
+            journal: Mutex::new(Journal::new(config.log_rows, config.sample_allows)),
+            ladders: Ladders::new(&config.models),
+            prices,
+            config,
+        }
+    }
+
+    #[must_use]
+    pub fn config(&self) -> &DecideConfig {
+        &self.config
+    }
+
+    /// The budgets in force.
+    #[must_use]
+    pub fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.rules.read().book)
+    }
+
+    /// What budgets are judged by at a moment, with totals that the caller has at hand.
+    pub fn with_ground<T>(&self, spend: &dyn Spend, now: DateTime<Utc>, look: impl FnOnce(Ground<'_>) -> T) -> T {
+        let rules = self.rules.read().clone();
+        let prices = Arc::clone(&self.prices.borrow());
+        look(Ground {
+            book: &rules.book,
+            spend,
+            rates: Rates { prices: &prices, attributes: &*rules.attributes, now },
+            resets: &rules.resets,
+        })
+    }
+
+    /// Takes new budgets, bound to the plan that live totals follow.
+    pub fn set_book(&self, book: Arc<Book>) {
+        self.rules.write().book = book;
+    }
+
+    pub fn set_stops(&self, stops: Stops) {
+        self.rules.write().stops = stops;
+    }
+
+    pub fn set_resets(&self, resets: Arc<Resets>) {
+        self.rules.write().resets = resets;
+    }
+
+    pub fn set_history(&self, history: Arc<History>) {
+        self.rules.write().history = history;
+    }
+
+    pub fn set_attributes(&self, attributes: SharedAttributes) {
+        self.rules.write().attributes = attributes;
+    }
+
+    /// Events have arrived. Call it after their sums were applied, never before: a hold may count twice for a moment, never not at all.
+    pub fn release(&self, events: impl IntoIterator<Item = EventKey>) {
+        let mut promises = self.promises.lock();
+        events.into_iter().for_each(|event| promises.holds.release(event));
+    }
+
+    /// Forgets holds whose time is up; decide does so as well.
+    pub fn expire(&self, now: DateTime<Utc>) {
+        self.promises.lock().holds.expire(now.timestamp_micros());
+    }
+
+    /// Estimates that are held.
+    #[must_use]
+    pub fn holds(&self) -> usize {
+        self.promises.lock().holds.len()
+    }
+
+    /// Decisions to write down, the oldest first.
+    #[must_use]
+    pub fn take_decisions(&self, most: usize) -> Vec<Row> {
+        self.journal.lock().take(most)
+    }
+
+    /// Decisions that were dropped because they were not taken in time.
+    #[must_use]
+    pub fn dropped_decisions(&self) -> u64 {
+        self.journal.lock().dropped()
+    }
+
+    /// Whether counting the tokens of a request takes so long that it should not hold up others.
+    #[must_use]
+    pub fn is_slow(request: &Request<'_>) -> bool {
+        const SLOW: usize = 4 << 10;
+        request.input_tokens.is_none() && request.text.as_ref().is_some_and(|text| text.len() > SLOW)
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// When its counts contradict each other or its amount does not fit.
+    pub fn decide(&self, request: &Request<'_>, now: DateTime<Utc>) -> Result<Answer, RequestError> {
+        let rules = self.rules.read().clone();
+        let prices = Arc::clone(&self.prices.borrow());
+        let quoting = Prices { book: &prices, history: &rules.history, config: &self.config, now };
+        let plan = self.plan(&prices, &cost::question(request));
+        let quote = self.quote(request, &quoting, &plan)?;
+        let sent = request.texts.get(Text::ProviderSent);
+        let known = plan.as_ref().ok().filter(|_| !request.is_run());
+        let subject = Subject {
+            request,
+            provider: known
+                .map(|plan| plan.provider_id.as_str())
+                .or_else(|| sent.and_then(|sent| prices.provider_id(sent)))
+                .or(sent),
+            model_id: known.map(|plan| plan.model_id.as_str()),
+            now,
+        };
+        let world = World {
+            ground: Ground {
+                book: &rules.book,
+                spend: &*self.spend,
+                rates: Rates { prices: &prices, attributes: &*rules.attributes, now },
+                resets: &rules.resets,
+            },
+            stops: &rules.stops,
+            config: &self.config,
+        };
+        let verdict = decide(&subject, &quote, &world, &mut self.promises.lock());
+        let suggestion = self.suggestion(&verdict, &subject, &quote, &plan, &quoting);
+        let telling = Telling {
+            subject: &subject,
+            quote: &quote,
+            world: &world,
+            verdict: &verdict,
+            suggestion: suggestion.as_ref(),
+            currency: prices.currency(),
+            as_of: self.spend.as_of().newest.and_then(DateTime::from_timestamp_micros),
+        };
+        self.write_down(&telling);
+        Ok(telling.answer())
+    }
+
+    fn plan(&self, book: &Arc<PriceBook>, question: &Question<'_>) -> Found {
+        let mut plans = self.plans.lock();
+        plans.refresh(book);
+        plans.find(question)
+    }
+
+    fn quote(&self, request: &Request<'_>, prices: &Prices<'_>, plan: &Found) -> Result<Quote, RequestError> {
+        if request.is_run() {
+            return prices.run(request);
+        }
+        let stand_in = match self.config.unpriced_as.split_once('/').filter(|_| plan.is_err()) {
+            Some((provider, model)) => {
+                let question = Question { provider: Some(provider), model: Some(model), ..Question::default() };
+                self.plans.lock().find(&question).ok()
+            }
+            None => None,
+        };
+        prices.call(request, self.tokens(request), plan, stand_in.as_deref())
+    }
+
+    fn tokens(&self, request: &Request<'_>) -> TokenCount {
+        let text = request.text.as_deref().unwrap_or_default();
+        match request.input_tokens {
+            Some(tokens) => TokenCount { tokens, basis: Basis::Given },
+            None if text.len() > self.config.max_tokenized_bytes => {
+                let tokens = i64::try_from(text.chars().count().div_ceil(4)).unwrap_or(i64::MAX);
+                TokenCount { tokens, basis: Basis::Characters }
+            }
+            None => tokens_of_text(request.texts.get(Text::Model).unwrap_or_default(), text),
+        }
+    }
+
+    fn suggestion(
+        &self,
+        verdict: &Verdict<'_>,
+        subject: &Subject<'_>,
+        quote: &Quote,
+        plan: &Found,
+        prices: &Prices<'_>,
+    ) -> Option<Suggestion> {
+        let (step, plan) = (verdict.step?, plan.as_ref().ok()?);
+        let asked = cost::question(subject.request);
+        let task_type = subject.request.texts.get(Text::TaskType);
+        self.ladders.suggest(plan, quote.amount, task_type, step, |provider, model| {
+            let question = Question { provider: Some(provider), model: Some(model), ..asked };
+            let plan = self.plans.lock().find(&question).ok()?;
+            let amount = prices.price(&plan, &quote.counts).ok()?;
+            Some((plan, amount))
+        })
+    }
+
+    fn write_down(&self, telling: &Telling<'_, '_>) {
+        let verdict = telling.verdict;
+        let is_plain = verdict.is_allowed() && verdict.strategy == Strategy::None;
+        let wanted = self.journal.lock().wants(is_plain);
+        if let Some(sampled) = wanted {
+            let row = telling.row(sampled);
+            self.journal.lock().push(row);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The words of a budget's alert. In: a threshold, the figures it was compared with; out: an [`Alert`] with its id, title and message.
+//! Pure.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde_json::json;
+use spendstream_schemas::alert::{Alert, Basis, Kind, Level, budget_alert_id};
+use spendstream_schemas::money::{Amount, div_half_even};
+
+use super::book::Entry;
+use super::crossing::Sum;
+use super::percent;
+use super::standing::{Ground, Standing};
+use super::words::time;
+
+/// One threshold and what was compared with it.
+pub(super) struct Case<'a> {
+    pub entry: &'a Entry,
+    pub sum: Sum<'a>,
+    pub standing: Standing,
+    /// What the id calls the period.
+    pub occurrence: DateTime<Utc>,
+    pub basis: Basis,
+    /// Used, or projected.
+    pub value: Amount,
+    pub threshold: Decimal,
+    pub now: DateTime<Utc>,
+}
+
+/// The threshold is reached.
+pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
+    let (kind, level) = match case.basis {
+        Basis::Actual => case.entry.budget.crossing(case.threshold),
+        Basis::Forecast => (Kind::ForecastBreach, Level::Warning),
+    };
+    let name = &case.entry.budget.name;
+    let percent = percent::text(case.value, case.standing.limit);
+    let title = match (kind, case.basis) {
+        (_, Basis::Forecast) => format!("{name}: heading for {percent} % of its budget"),
+        (Kind::LimitReached, _) => format!("{name}: limit reached, {percent} % of its budget is used"),
+        _ => format!("{name}: {percent} % of its budget is used"),
+    };
+    let after = match kind {
+        Kind::LimitReached => " Calls that are not critical are refused.",
+        Kind::ThresholdExceeded if !case.entry.budget.hard_limit => " Nothing is refused: the limit is not a hard one.",
+        _ => "",
+    };
+    let figures = figures(case, ground);
+    alert(case, ground, (kind, level), title, format!("{figures}{after}"))
+}
+
+/// It was reached before and is not any more.
+pub(super) fn recovered(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
+    let what = if case.basis == Basis::Forecast { "is no longer heading for" } else { "is back below" };
+    let title = format!("{}: {what} {} % of its budget", case.entry.budget.name, case.threshold.normalize());
+    let message = figures(case, ground);
+    alert(case, ground, (Kind::Recovery, Level::Info), title, message)
+}
+
+/// `team=search has used 81.25 of 100 USD (81.25 %) since 2026-11-01T00:00:00Z; the period ends at 2026-12-01T00:00:00Z.`
+fn figures(case: &Case<'_>, ground: &Ground<'_>) -> String {
+    let Case { standing, value, .. } = case;
+    let scope = case.entry.resolve(ground.book.keys(case.entry), case.sum.values);
+    let (from, to) = (time(standing.span.start()), time(standing.span.end()));
+    let currency = ground.rates.prices.currency();
+    let (percent, limit) = (percent::text(*value, standing.limit), standing.limit);
+    match case.basis {
+        Basis::Actual => {
+            let end = if case.entry.budget.period.is_rolling() { "the window ends" } else { "the period ends" };
+            format!("{scope} has used {value} of {limit} {currency} ({percent} %) since {from}; {end} at {to}.")
+        }
+        Basis::Forecast => format!(
+            "{scope} has used {} of {limit} {currency} since {from}. At this pace it will be {value} ({percent} %) when the period ends at {to}.",
+            standing.used
+        ),
+    }
+}
+
+fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), title: String, message: String) -> Alert {
+    let Case { entry, standing, value, threshold, .. } = case;
+    let budget = &entry.budget;
+    let scope = entry.resolve(ground.book.keys(entry), case.sum.values);
+    let id = budget_alert_id(&budget.id, budget.revision, &scope, case.occurrence, kind, case.basis, *threshold);
+    let compared = compared(standing.limit, *threshold).map_or_else(String::new, |amount| amount.to_string());
+    let details = json!({
+        "budget": budget.name,
+        "basis": if case.basis == Basis::Forecast { "forecast" } else { "actual" },
+        "threshold_percent": threshold.normalize().to_string(),
+        "percent": percent::text(*value, standing.limit),
+        "used": standing.used.to_string(),
+        "limit": standing.limit.to_string(),
+    });
+    Alert {
+        id,
+        kind,
+        level,
+        budget_id: Some(budget.id.clone()),
+        scope,
+        title,
+        message,
+        value: value.to_string(),
+        threshold: compared,
+        currency: ground.rates.prices.currency().to_owned(),
+        period_start: Some(standing.span.start()),
+        period_end: Some(standing.span.end()),
+        event_time: case.sum.event_time,
+        raised_at: case.now,
+        owner: budget.owner.clone(),
+        details,
+    }
+}
+
+/// The threshold as money.
+fn compared(limit: Amount, threshold: Decimal) -> Option<Amount> {
+    let scale = 10_i128.checked_pow(threshold.scale())?.checked_mul(100)?;
+    Amount::from_units(div_half_even(limit.units().checked_mul(threshold.mantissa())?, scale)).ok()
+}

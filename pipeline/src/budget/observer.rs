@@ -1,0 +1,217 @@
+//! Watches live totals for budgets, usage without a price, and sums that were not what the lake says. In: what the live thread says has
+//! changed; out: alerts to a bounded channel, arrived events to the holds. It decides nothing itself ([`super::crossing`],
+//! [`super::unpriced`], [`super::reconciliation`]) and never waits: what the channel cannot take is found again at a later look.
+//!
+//! Cells are looked at when they change; all cells of a watch when it was read anew or budgets have changed; and once a minute those
+//! of watches whose figures move by time alone (forecasts, rolling windows), one watch per tick.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use spendstream_schemas::alert::Alert;
+use spendstream_schemas::budget::{Quarter, Span};
+use tokio::sync::mpsc;
+
+use super::book::Book;
+use super::crossing::{Crossings, Sight, Sum};
+use super::live::Live;
+use super::reconciliation;
+use super::unpriced::{self, Moment, Unpriced};
+use crate::aggregate::awaited::EventKey;
+use crate::aggregate::join::Reconciled;
+use crate::aggregate::plan::{Bucketing, Request, WatchId};
+use crate::aggregate::read::Spend;
+use crate::aggregate::thread::Observer;
+use crate::aggregate::totals::{Totals, Touch};
+
+/// How often figures that move by time alone are looked at.
+const ROUND: TimeDelta = TimeDelta::minutes(1);
+/// Alerts about repaired sums that wait for room in the channel: what is repaired is not found again. The log has them all.
+const MOST_UNSENT: usize = 100;
+
+/// What is watched beside the budgets' sums.
+#[must_use]
+pub fn own_requests() -> Vec<Request> {
+    vec![unpriced::request()]
+}
+
+/// See the module.
+pub struct Watchman {
+    live: Arc<Live>,
+    crossings: Crossings,
+    unpriced: Unpriced,
+    /// All of the usage is to be looked at for missing prices.
+    is_unpriced_due: bool,
+    unsent: VecDeque<Alert>,
+    lateness: TimeDelta,
+    out: mpsc::Sender<Alert>,
+    /// Of the last tick: sums that change between two ticks are judged at the earlier one.
+    now: DateTime<Utc>,
+    book: Arc<Book>,
+    waiting: VecDeque<WatchId>,
+    next_round: DateTime<Utc>,
+}
+
+impl Watchman {
+    /// `remembered`: thresholds that are remembered as raised; `lateness`: how long after the watermark a period stays open.
+    #[must_use]
+    pub fn new(
+        live: Arc<Live>,
+        out: mpsc::Sender<Alert>,
+        remembered: usize,
+        lateness: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let book = live.book();
+        Self {
+            live,
+            crossings: Crossings::new(remembered),
+            unpriced: Unpriced::new(remembered),
+            is_unpriced_due: false,
+            unsent: VecDeque::new(),
+            lateness,
+            out,
+            now,
+            book,
+            waiting: VecDeque::new(),
+            next_round: now,
+        }
+    }
+
+    fn sight<T>(&mut self, totals: &Totals, look: impl FnOnce(&mut Crossings, &Sight<'_>) -> T) -> T {
+        let watermark = totals.as_of().watermark.and_then(DateTime::from_timestamp_micros);
+        let closed = watermark.map_or(DateTime::<Utc>::MIN_UTC, |watermark| watermark - self.lateness);
+        let Self { live, crossings, now, .. } = self;
+        live.with_ground(totals, *now, |ground| look(crossings, &Sight { ground, now: *now, closed }))
+    }
+
+    fn send(&mut self, alerts: Vec<Alert>) {
+        for alert in alerts {
+            if self.out.try_send(alert).is_err() {
+                // The store decides what is news: asking for everything again loses nothing.
+                self.crossings.forget();
+                self.unpriced.forget();
+                self.look_at_all();
+                return;
+            }
+        }
+    }
+
+    fn send_repaired(&mut self) {
+        while let Some(alert) = self.unsent.pop_front() {
+            if let Err(refused) = self.out.try_send(alert) {
+                self.unsent.push_front(refused.into_inner());
+                return;
+            }
+        }
+    }
+
+    fn look_at_all(&mut self) {
+        self.waiting = self.book.watches().collect();
+        self.is_unpriced_due = true;
+    }
+
+    fn moment(&self, totals: &Totals) -> Moment {
+        Moment { now: self.now, event_time: newest(totals, self.now) }
+    }
+
+    fn look_at_unpriced(&mut self, totals: &Totals) {
+        self.is_unpriced_due = false;
+        let found = self.unpriced.look(totals, self.moment(totals));
+        self.send(found);
+    }
+
+    /// Every cell of a watch in the period that runs.
+    fn look_at(&mut self, totals: &Totals, watch: WatchId) {
+        let Some(known) = totals.plan().watch(watch) else { return };
+        let span = running(&known.bucketing, Quarter::of(self.now));
+        let Ok(cells) = totals.cells_in(watch, span) else { return };
+        let mut cells: Vec<_> = cells.map(|(_, cell)| cell).collect();
+        cells.dedup();
+        let event_time = newest(totals, self.now);
+        let alerts = self.sight(totals, |crossings, sight| {
+            let judged = cells.iter().flat_map(|cell| {
+                let values = totals.values(watch, *cell);
+                let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+                crossings.tick(sight, Sum { watch, values: &values, event_time })
+            });
+            judged.collect()
+        });
+        self.send(alerts);
+    }
+}
+
+impl Observer for Watchman {
+    fn touched(&mut self, totals: &Totals, touched: &[Touch]) {
+        let event_time = newest(totals, self.now);
+        let alerts = self.sight(totals, |crossings, sight| {
+            let judged = touched.iter().flat_map(|touch| {
+                let values = totals.values(touch.watch, touch.cell);
+                let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+                crossings.touched(sight, Sum { watch: touch.watch, values: &values, event_time }, touch.bucket)
+            });
+            judged.collect()
+        });
+        self.send(alerts);
+        let found = self.unpriced.touched(totals, touched, self.moment(totals));
+        self.send(found);
+    }
+
+    fn loaded(&mut self, totals: &Totals, watch: WatchId) {
+        self.look_at(totals, watch);
+        if self.unpriced.watch(totals.plan()) == Some(watch) {
+            self.look_at_unpriced(totals);
+        }
+    }
+
+    fn reconciled(&mut self, totals: &Totals, report: &Reconciled) {
+        let Some(watch) = totals.plan().watch(report.watch) else { return };
+        let currency = self.sight(totals, |_, sight| sight.ground.rates.prices.currency().to_owned());
+        if self.unsent.len() < MOST_UNSENT {
+            self.unsent.extend(reconciliation::alert(report, watch, &currency, self.now));
+        }
+        self.send_repaired();
+    }
+
+    fn arrived(&mut self, events: &[EventKey]) {
+        self.live.release(events.iter().copied());
+    }
+
+    fn tick(&mut self, totals: &Totals, now: i64) {
+        self.now = DateTime::from_timestamp_micros(now).unwrap_or(self.now);
+        let newest = self.live.book();
+        if !Arc::ptr_eq(&newest, &self.book) {
+            self.book = newest;
+            self.look_at_all();
+        } else if self.now >= self.next_round && self.waiting.is_empty() {
+            self.next_round = self.now + ROUND;
+            self.waiting = self.book.moving_watches().collect();
+        }
+        self.send_repaired();
+        if let Some(watch) = self.waiting.pop_front() {
+            self.look_at(totals, watch);
+        } else if self.is_unpriced_due {
+            self.look_at_unpriced(totals);
+        }
+    }
+}
+
+/// The period that runs, or the quarter-hours that are kept.
+fn running(bucketing: &Bucketing, now: Quarter) -> Span {
+    match bucketing {
+        Bucketing::Calendar(rule) => rule.span(now),
+        Bucketing::Quarters { keep } => {
+            let to = now.plus(1);
+            Span { from: to.plus(-i32::try_from(*keep).unwrap_or(i32::MAX)), to }
+        }
+    }
+}
+
+fn newest(totals: &Totals, now: DateTime<Utc>) -> DateTime<Utc> {
+    totals.as_of().newest.and_then(DateTime::from_timestamp_micros).map_or(now, |newest| newest.min(now))
+}
+
+#[cfg(test)]
+#[path = "observer_tests.rs"]
+mod tests;

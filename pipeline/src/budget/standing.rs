@@ -1,0 +1,101 @@
+//! How a budget stands for some values: what is used, of how much, in which period. In: live totals, rates, resets, a moment; out: exact
+//! figures, or why there are none. Pure.
+//!
+//! A manual reset within the period takes away what was spent before it. That sum is read from the lake once; until it is, the
+//! budget has no figures.
+
+use std::fmt;
+
+use hashbrown::{HashMap, HashSet};
+use spendstream_schemas::budget::{Quarter, Span};
+use spendstream_schemas::money::Amount;
+
+use super::book::{Book, BudgetCell, Entry};
+use super::limit::{self, Rates};
+use crate::aggregate::read::{Spend, Unknown};
+
+/// What was spent in the running period before a reset, by budget.
+#[derive(Clone, Debug, Default)]
+pub struct Resets {
+    /// Budgets whose sums were read, with the reset's time in microseconds.
+    known: HashSet<(String, i64)>,
+    before: HashMap<BudgetCell, Amount>,
+}
+
+impl Resets {
+    /// Adds the sums of one budget up to its reset (microseconds since the epoch), from its period's start; cells that had none
+    /// are left out.
+    pub fn add(&mut self, budget: &str, reset: i64, before: impl IntoIterator<Item = (BudgetCell, Amount)>) {
+        self.known.insert((budget.to_owned(), reset));
+        self.before.extend(before);
+    }
+
+    fn of(&self, entry: &Entry, cell: BudgetCell, span: Span) -> Option<Amount> {
+        let Some(reset) = entry.budget.reset_at.filter(|reset| span.start() < *reset && *reset < span.end()) else {
+            return Some(Amount::ZERO);
+        };
+        // Resets are rare: the text is only copied for a budget that has one.
+        let key = (entry.budget.id.clone(), reset.timestamp_micros());
+        self.known.contains(&key).then(|| self.before.get(&cell).copied().unwrap_or_default())
+    }
+}
+
+/// Why a budget has no figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoFigures {
+    /// Its total is not known (yet).
+    Unknown,
+    /// What was spent before its reset is not known yet.
+    BeforeReset,
+    /// No exchange rate from its currency to the lake's is in force.
+    NoRate,
+}
+
+impl fmt::Display for NoFigures {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            NoFigures::Unknown => "its total is not known yet",
+            NoFigures::BeforeReset => "what was spent before its reset is not known yet",
+            NoFigures::NoRate => "there is no exchange rate for its currency",
+        })
+    }
+}
+
+impl From<Unknown> for NoFigures {
+    fn from(_: Unknown) -> Self {
+        NoFigures::Unknown
+    }
+}
+
+/// Figures of one budget and its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub span: Span,
+    pub used: Amount,
+    pub limit: Amount,
+}
+
+/// What figures are made from.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    pub book: &'a Book,
+    pub spend: &'a dyn Spend,
+    pub rates: Rates<'a>,
+    pub resets: &'a Resets,
+}
+
+impl Ground<'_> {
+    /// The figures of a budget for these values in the period that contains `at`.
+    ///
+    /// # Errors
+    /// When they are not known.
+    pub fn standing(&self, entry: &Entry, values: &[Option<&str>], at: Quarter) -> Result<Standing, NoFigures> {
+        let span = entry.budget.period.span(at);
+        let watch = entry.watch.ok_or(NoFigures::Unknown)?;
+        let spent = self.spend.used(watch, values, span)?;
+        let before = self.resets.of(entry, entry.cell(values), span).ok_or(NoFigures::BeforeReset)?;
+        let keys = self.book.keys(entry).keys();
+        let limit = limit::limit(&entry.budget, keys, values, span, self.rates).ok_or(NoFigures::NoRate)?;
+        Ok(Standing { span, used: spent - before, limit })
+    }
+}

@@ -1,0 +1,152 @@
+//! Alerts on their way to people. In: alerts that budgets and detectors found, perhaps again. Out: rows in the control store, whose unique
+//! insert decides which are news, together with their deliveries; a courier works through those.
+//!
+//! While the store is away alerts wait here; the channel before is bounded, and who finds it full finds its alerts again later.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use spendstream_control::Store;
+use spendstream_control::alerts::Raised;
+use spendstream_notify::courier::{Courier, Limits, Outcome};
+use spendstream_notify::desk::Desk;
+use spendstream_notify::route::{Routes, plan};
+use spendstream_notify::store_log::to_log;
+use spendstream_schemas::alert::Alert;
+use spendstream_schemas::config::Config;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::{RETRY, now, pause};
+use crate::metrics::Metrics;
+
+/// Alerts of which the same was raised too shortly before; further ones are found again by who raised them.
+const MOST_GUARDED: usize = 10_000;
+/// How often guarded alerts are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub struct News {
+    store: Store,
+    routes: Arc<Routes>,
+    guard: TimeDelta,
+    metrics: Arc<Metrics>,
+    wake: watch::Sender<u64>,
+    guarded: VecDeque<(DateTime<Utc>, Alert)>,
+}
+
+impl News {
+    #[must_use]
+    pub fn new(
+        store: Store,
+        routes: Arc<Routes>,
+        guard: TimeDelta,
+        metrics: Arc<Metrics>,
+        wake: watch::Sender<u64>,
+    ) -> Self {
+        Self { store, routes, guard, metrics, wake, guarded: VecDeque::new() }
+    }
+
+    /// Works until it is stopped and every sender is gone, or the stop is final.
+    pub async fn run(mut self, mut alerts: mpsc::Receiver<Alert>, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                alert = alerts.recv() => match alert {
+                    Some(alert) => self.raise(alert, &mut stop).await,
+                    None => return,
+                },
+                () = tokio::time::sleep(LOOK) => self.try_guarded(&mut stop).await,
+            }
+        }
+    }
+
+    async fn try_guarded(&mut self, stop: &mut watch::Receiver<bool>) {
+        for _ in 0..self.guarded.len() {
+            match self.guarded.pop_front() {
+                Some((due, alert)) if due <= now() => self.raise(alert, stop).await,
+                Some(later) => self.guarded.push_back(later),
+                None => return,
+            }
+        }
+    }
+
+    /// Raises one alert, however long the store is away.
+    async fn raise(&mut self, mut alert: Alert, stop: &mut watch::Receiver<bool>) {
+        loop {
+            // When it was told, not when it was first tried.
+            alert.raised_at = now();
+            let deliveries = to_log(plan(&alert, &self.routes, alert.raised_at));
+            match self.store.alerts().raise(&alert, self.guard, &deliveries).await {
+                Ok(raised) => return self.raised(alert, raised),
+                Err(error) if error.is_away() => tracing::warn!(%error, "an alert waits for the control store"),
+                Err(error) => {
+                    tracing::error!(%error, alert = alert.id, "an alert cannot be kept, and so is not delivered");
+                    return;
+                }
+            }
+            if pause(RETRY, stop).await {
+                return;
+            }
+        }
+    }
+
+    fn raised(&mut self, alert: Alert, raised: Raised) {
+        let outcome = match raised {
+            Raised::New => "new",
+            Raised::Snoozed => "snoozed",
+            Raised::Known => "known",
+            Raised::Guarded => "guarded",
+        };
+        self.metrics.alerts.with_label_values(&[alert.kind.word(), outcome]).inc();
+        match raised {
+            Raised::New => {
+                tracing::info!(alert = alert.id, kind = alert.kind.word(), title = alert.title, "alert raised");
+                self.wake.send_modify(|count| *count += 1);
+            }
+            Raised::Guarded if self.guarded.len() < MOST_GUARDED => {
+                self.guarded.push_back((alert.raised_at + self.guard, alert));
+            }
+            Raised::Snoozed | Raised::Known | Raised::Guarded => {}
+        }
+    }
+}
+
+/// The channels of a configuration.
+///
+/// # Errors
+/// One line: which channel cannot be built, and why.
+pub fn desk(config: &Config) -> Result<Desk, String> {
+    Desk::new(&config.notify, &config.server.public_url, &|name: &str| std::env::var(name).ok())
+}
+
+/// A courier for the channels of a configuration; `None` when there are none.
+///
+/// # Errors
+/// One line: which channel cannot be built, and why.
+pub fn courier(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result<Option<Courier<Store>>, String> {
+    if config.notify.channels.is_empty() {
+        return Ok(None);
+    }
+    let desk = desk(config)?;
+    let metrics = Arc::clone(metrics);
+    let owner = Uuid::new_v4();
+    let observer = move |channel: &str, outcome: Outcome| {
+        let outcome = match outcome {
+            Outcome::Sent => "sent",
+            Outcome::Failed => "failed",
+            Outcome::GivenUp => "given_up",
+        };
+        metrics.deliveries.with_label_values(&[channel, outcome]).inc();
+    };
+    Ok(Some(Courier {
+        log: Arc::new(store.clone()),
+        desk: Arc::new(desk),
+        routes: Arc::new(Routes::new(&config.notify)),
+        limits: Limits::new(&config.notify, u64::from(owner.as_fields().0)),
+        clock: Arc::new(now),
+        observer: Arc::new(observer),
+        owner: owner.to_string(),
+    }))
+}

@@ -1,0 +1,183 @@
+//! What decisions need of the lake beside live totals. In: the budgets in force and the lake. Out: what was spent in the running period before
+//! a budget's manual reset, and how long answers of a kind usually are. It never writes, and nobody waits for it: until a reset's sum is
+//! read, its budget has no figures; until the history is, estimates go by the rules of thumb.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
+use chrono::{DateTime, TimeDelta, Utc};
+use spendstream_schemas::budget::{Quarter, ScopeValue};
+use spendstream_schemas::money::Amount;
+use spendstream_storage::Lake;
+use tokio::sync::watch;
+
+use super::now;
+use crate::aggregate::load::column;
+use crate::budget::book::{Book, Entry};
+use crate::budget::history::{CallKind, DAYS, History, METRIC_COSTS, MetricRow, OUTPUT_TOKENS, OutputRow};
+use crate::budget::live::Live;
+use crate::budget::standing::Resets;
+use crate::lake::LakeError;
+use crate::lake::view::{LakeView, failed, texts};
+
+/// How often the history is read anew.
+const HISTORY: TimeDelta = TimeDelta::hours(1);
+
+/// See the module.
+pub struct Past {
+    pub lake: Lake,
+    /// Bytes that its queries may use before they spill.
+    pub memory: usize,
+    pub live: Arc<Live>,
+    /// How often resets are read anew: events may still arrive for the time before one.
+    pub every: Duration,
+}
+
+impl Past {
+    /// Reads after every change of the budgets and every so often, until who tells of changes is gone or it is stopped.
+    pub async fn run(self, mut changed: watch::Receiver<i64>, mut stop: watch::Receiver<bool>) {
+        let mut history_due = DateTime::<Utc>::MIN_UTC;
+        loop {
+            let at = now();
+            if at >= history_due {
+                match self.history(at).await {
+                    Ok(history) => {
+                        self.live.set_history(Arc::new(history));
+                        history_due = at + HISTORY;
+                    }
+                    Err(error) => tracing::warn!(%error, "estimates go by rules of thumb until the lake can be read"),
+                }
+            }
+            match self.resets(at).await {
+                Ok(resets) => self.live.set_resets(Arc::new(resets)),
+                Err(error) => {
+                    tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read")
+                }
+            }
+            tokio::select! {
+                told = changed.changed() => if told.is_err() { return },
+                _ = stop.wait_for(|stopped| *stopped) => return,
+                () = tokio::time::sleep(self.every) => {}
+            }
+        }
+    }
+
+    /// What was spent before each reset within a running period.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn resets(&self, at: DateTime<Utc>) -> Result<Resets, LakeError> {
+        let book = self.live.book();
+        let mut resets = Resets::default();
+        let due: Vec<_> = book.entries().iter().filter_map(|entry| Some((entry, running_reset(entry, at)?))).collect();
+        if due.is_empty() {
+            return Ok(resets);
+        }
+        let view = LakeView::open(&self.lake, self.memory).await?;
+        for (entry, (from, to)) in due {
+            let columns: Vec<String> = book.sets()[entry.set].keys.keys().iter().map(column).collect();
+            let batches = view.rows(&before(&columns, from, to)).await?;
+            let mut sums = Vec::new();
+            for batch in &batches {
+                let values: Vec<_> = (0..columns.len()).map(|at| texts(batch, at)).collect();
+                let costs = batch.column(columns.len()).as_primitive_opt::<Decimal128Type>();
+                let costs = costs.ok_or_else(|| failed(&self.lake, &"a sum of cost is no decimal"))?;
+                for row in 0..batch.num_rows() {
+                    let values: Vec<Option<&str>> = values.iter().map(|column| column[row].as_deref()).collect();
+                    if costs.is_valid(row) && named(&book, entry, &values) {
+                        let amount =
+                            Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?;
+                        sums.push((entry.cell(&values), amount));
+                    }
+                }
+            }
+            resets.add(&entry.budget.id, to.timestamp_micros(), sums);
+        }
+        Ok(resets)
+    }
+
+    /// How calls of the last days were.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn history(&self, at: DateTime<Utc>) -> Result<History, LakeError> {
+        let view = LakeView::open(&self.lake, self.memory).await?;
+        let since = instant(at - TimeDelta::days(i64::from(DAYS)));
+        let mut outputs = Vec::new();
+        for batch in view.rows(&OUTPUT_TOKENS.replace("{since}", &since)).await? {
+            let [organizations, projects, models, tasks] = [0, 1, 2, 3].map(|at| texts(&batch, at));
+            let (lengths, calls) = (self.integers(batch.column(4))?, self.integers(batch.column(5))?);
+            for row in 0..batch.num_rows() {
+                let kind = CallKind {
+                    organization: organizations[row].clone(),
+                    project: projects[row].clone(),
+                    model_id: models[row].clone().unwrap_or_default(),
+                    task_type: tasks[row].clone(),
+                };
+                outputs.push(OutputRow { kind, p95: lengths[row], calls: u64::try_from(calls[row]).unwrap_or(0) });
+            }
+        }
+        let mut metrics = Vec::new();
+        for batch in view.rows(&METRIC_COSTS.replace("{since}", &since)).await? {
+            let [organizations, projects, names] = [0, 1, 2].map(|at| texts(&batch, at));
+            let costs = batch.column(3).as_primitive_opt::<Decimal128Type>();
+            let costs = costs.ok_or_else(|| failed(&self.lake, &"a sum of cost is no decimal"))?;
+            let items = self.integers(batch.column(4))?;
+            for row in 0..batch.num_rows() {
+                metrics.push(MetricRow {
+                    organization: organizations[row].clone(),
+                    project: projects[row].clone(),
+                    metric: names[row].clone().unwrap_or_default(),
+                    cost: Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?,
+                    items: u64::try_from(items[row]).unwrap_or(0),
+                });
+            }
+        }
+        Ok(History::new(&outputs, &metrics))
+    }
+
+    fn integers(&self, column: &ArrayRef) -> Result<Vec<i64>, LakeError> {
+        let column = cast(column, &DataType::Int64).map_err(|error| failed(&self.lake, &error))?;
+        Ok(column.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default).collect())
+    }
+}
+
+/// The start of the running period and the reset within it.
+fn running_reset(entry: &Entry, at: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let span = entry.budget.period.span(Quarter::of(at));
+    let reset = entry.budget.reset_at?;
+    (span.start() < reset && reset < span.end()).then(|| (span.start(), reset))
+}
+
+/// Whether values are those that the budget names.
+fn named(book: &Book, entry: &Entry, values: &[Option<&str>]) -> bool {
+    let keys = book.sets()[entry.set].keys.keys();
+    entry.budget.scope.iter().all(|(key, wanted)| {
+        let value = keys.iter().position(|known| known == key).and_then(|at| values[at]);
+        match wanted {
+            ScopeValue::Is(wanted) => value == Some(wanted.as_str()),
+            ScopeValue::Each => value.is_some() || entry.budget.include_missing,
+        }
+    })
+}
+
+fn before(columns: &[String], from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    let listed: String = columns.iter().map(|column| format!("{column}, ")).collect();
+    let grouped: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
+    let grouped = if grouped.is_empty() { String::new() } else { format!(" GROUP BY {}", grouped.join(", ")) };
+    format!(
+        "SELECT {listed}sum(cost) FROM usage WHERE date >= CAST('{}' AS DATE) AND date <= CAST('{}' AS DATE) \
+         AND event_time >= {} AND event_time < {}{grouped}",
+        from.format("%F"),
+        to.format("%F"),
+        instant(from),
+        instant(to)
+    )
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.timestamp_micros())
+}

@@ -1,0 +1,124 @@
+//! Starts what connects the pipeline to its control store. In: the configuration and the live side; out: one task that ends after the live
+//! totals have.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use spendstream_control::Store;
+use spendstream_notify::route::Routes;
+use spendstream_schemas::alert::Alert;
+use spendstream_schemas::config::Config;
+use spendstream_schemas::directory::Precedence;
+use spendstream_storage::Lake;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::news::{self, News};
+use super::past::Past;
+use super::rules::{self, Rules};
+use crate::aggregate::live::Live as Totals;
+use crate::budget::live::Live;
+use crate::budget::observer::Watchman;
+use crate::metrics::Metrics;
+use crate::price::reload::CurrentBook;
+
+/// Who decides, who watches, and where the watcher's alerts come out.
+pub struct Ends {
+    pub live: Arc<Live>,
+    pub watchman: Watchman,
+    pub alerts: mpsc::Receiver<Alert>,
+    /// Says when the store is open.
+    pub opened: watch::Sender<Option<Store>>,
+}
+
+/// The live side, without budgets yet.
+#[must_use]
+pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
+    let live = Live::new(config.decide.clone(), totals.view(), book.clone(), Arc::clone(totals.awaited()));
+    let live = Arc::new(live);
+    let (sender, alerts) = mpsc::channel(config.alerts.queue);
+    let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
+    let watchman = Watchman::new(Arc::clone(&live), sender, config.alerts.remembered, lateness, super::now());
+    Ends { live, watchman, alerts, opened: watch::channel(None).0 }
+}
+
+/// What the tasks work on.
+pub struct Wires {
+    pub live: Arc<Live>,
+    pub totals: Totals,
+    pub lake: Lake,
+    pub alerts: mpsc::Receiver<Alert>,
+    pub opened: watch::Sender<Option<Store>>,
+    pub metrics: Arc<Metrics>,
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Opens the store and starts to follow it. A store that is away is waited for in the background.
+///
+/// # Errors
+/// One line, when waiting cannot help: a wrong address, a wrong budget file, a channel that cannot be built.
+pub async fn start(config: &Config, wires: Wires) -> anyhow::Result<JoinHandle<()>> {
+    // Wrong settings are told at once, even where the database is away.
+    let precedence = Precedence::new(config.directory.precedence.iter().map(String::as_str))
+        .map_err(|problem| anyhow::anyhow!("directory.precedence is wrong: {problem}"))?;
+    news::desk(config).map_err(anyhow::Error::msg)?;
+    let first = match Store::open(&config.store.url).await {
+        Ok(store) => Some(ready(config, store).await?),
+        Err(error) if error.is_away() => None,
+        Err(error) => return Err(error).context("store.url"),
+    };
+    let config = config.clone();
+    Ok(tokio::spawn(async move {
+        let mut stop = wires.stop.clone();
+        let store = match first {
+            Some(store) => store,
+            None => match super::open(&config.store.url, &mut stop).await {
+                Ok(Some(store)) => match ready(&config, store).await {
+                    Ok(store) => store,
+                    Err(error) => {
+                        return tracing::error!(error = %format!("{error:#}"), "there are no budgets and no alerts");
+                    }
+                },
+                Ok(None) => return,
+                Err(error) => return tracing::error!(%error, "there are no budgets and no alerts"),
+            },
+        };
+        run(&config, store, precedence, wires).await;
+    }))
+}
+
+async fn ready(config: &Config, store: Store) -> anyhow::Result<Store> {
+    if !config.budgets.file.is_empty() {
+        rules::apply_file(&store, &config.budgets.file, &config.lake.currency).await?;
+    }
+    Ok(store)
+}
+
+async fn run(config: &Config, store: Store, precedence: Precedence, wires: Wires) {
+    let Wires { live, totals, lake, alerts, opened, metrics, stop } = wires;
+    opened.send_replace(Some(store.clone()));
+    let (changed, changes) = watch::channel(0);
+    let (wake, woken) = watch::channel(0);
+    let mut tasks = JoinSet::new();
+    let past = Past {
+        lake,
+        memory: config.live.load_memory_bytes,
+        live: Arc::clone(&live),
+        every: config.live.reconcile_interval,
+    };
+    tasks.spawn(past.run(changes, stop.clone()));
+    match news::courier(config, &store, &metrics) {
+        Ok(Some(courier)) => {
+            tasks.spawn(courier.run(stop.clone(), woken));
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "alerts are kept but not delivered"),
+    }
+    let guard = TimeDelta::from_std(config.alerts.repeat_guard).unwrap_or(TimeDelta::MAX);
+    let news = News::new(store.clone(), Arc::new(Routes::new(&config.notify)), guard, metrics, wake);
+    tasks.spawn(news.run(alerts, stop.clone()));
+    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, changed }.run(stop));
+    while tasks.join_next().await.is_some() {}
+    store.close().await;
+}

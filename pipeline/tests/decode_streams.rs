@@ -1,0 +1,120 @@
+//! Chunks of streamed answers: in one message they are one call with the last figures; a beginning alone is never charged.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop loudly and say where"
+)]
+
+mod support;
+
+use spendstream_pipeline::decode::Ignored;
+use spendstream_schemas::config::DecodeConfig;
+use support::{Decoded, check, decode, decode_with};
+
+/// The items as an array and as JSON lines, which must come to the same.
+#[track_caller]
+fn both(items: &[&str]) -> Decoded {
+    let decoded = decode(format!("[{}]", items.join(",")));
+    assert_eq!(decoded, decode(items.join("\n")));
+    decoded
+}
+
+fn places(decoded: &Decoded) -> (Vec<u32>, Vec<u32>) {
+    assert!(decoded.ignored.iter().all(|(_, why)| *why == Ignored::NoUsage));
+    let ignored = decoded.ignored.iter().map(|(index, _)| *index).collect();
+    (decoded.rows.iter().map(|row| row.index).collect(), ignored)
+}
+
+fn gemini(response: &str, candidates: i64, candidate: &str) -> String {
+    let total = 1000 + candidates;
+    format!(
+        r#"{{"candidates":[{{{candidate}}}],"usageMetadata":{{"promptTokenCount":1000,"candidatesTokenCount":{candidates},"totalTokenCount":{total}}},"modelVersion":"gemini-3-pro","responseId":"{response}","createTime":"2026-11-22T10:00:00Z"}}"#
+    )
+}
+
+#[test]
+fn of_gemini_chunks_the_last_is_the_call() {
+    let chunks = [gemini("r1", 1, ""), gemini("r1", 50, ""), gemini("r1", 900, "")];
+    let decoded = both(&chunks.each_ref().map(String::as_str));
+    check(decoded.row(), "event_id=r1 model=gemini-3-pro input_tokens=1000 output_tokens=900 web_searches=0");
+    assert_eq!(places(&decoded), (vec![2], vec![0, 1]));
+    // Two answers by turns; what was searched for is told before the end; the very last chunk counts nothing.
+    let searched = r#""groundingMetadata":{"webSearchQueries":["a","b"]}"#;
+    let silent = r#"{"candidates":[{"finishReason":"STOP"}],"modelVersion":"gemini-3-pro","responseId":"r2"}"#;
+    let chunks = [gemini("r1", 1, ""), gemini("r2", 7, searched), gemini("r1", 20, ""), gemini("r2", 30, "")];
+    let [a, b, c, d] = chunks.each_ref().map(String::as_str);
+    let decoded = both(&[a, b, c, d, silent]);
+    assert_eq!(places(&decoded), (vec![2, 3], vec![0, 1, 4]));
+    check(&decoded.rows[0], "event_id=r1 input_tokens=1000 output_tokens=20 web_searches=0");
+    check(&decoded.rows[1], "event_id=r2 input_tokens=1000 output_tokens=30 web_searches=2");
+    let headers = [("ce_specversion", "1.0"), ("ce_id", "ce-1")];
+    let array = format!("[{a},{c}]");
+    let binary = decode_with(&DecodeConfig::default(), array.as_bytes(), &headers);
+    check(binary.row(), "event_id=r1 output_tokens=20");
+}
+
+#[test]
+fn of_chat_chunks_the_last_that_counts_is_the_call() {
+    let chunk = |usage: &str| {
+        format!(
+            r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795370390,"model":"gpt-4o","choices":[],"usage":{usage}}}"#
+        )
+    };
+    let counted = |output: i64| {
+        chunk(&format!(r#"{{"prompt_tokens":10,"completion_tokens":{output},"total_tokens":{}}}"#, 10 + output))
+    };
+    let chunks = [chunk("null"), counted(3), counted(8), chunk("null")];
+    let decoded = both(&chunks.each_ref().map(String::as_str));
+    check(decoded.row(), "event_id=chatcmpl-1 input_tokens=10 output_tokens=8");
+    assert_eq!(places(&decoded), (vec![2], vec![0, 1, 3]));
+    let nothing = both(&[&chunk("null"), &chunk("null")]);
+    assert_eq!(nothing.reject().0, "unknown_shape", "a stream without counts is told once");
+}
+
+const START: &str = r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"usage":{"input_tokens":1000,"cache_creation_input_tokens":0,"cache_read_input_tokens":200,"output_tokens":1,"service_tier":"standard"}}}"#;
+const DELTA: &str =
+    r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":900,"input_tokens":null}}"#;
+const TEXT: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"SECRET"}}"#;
+
+#[test]
+fn anthropic_events_of_one_message_are_one_call_with_the_last_counts() {
+    let early = r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":40}}"#;
+    let decoded = both(&[START, r#"{"type":"ping"}"#, TEXT, early, DELTA, r#"{"type":"message_stop"}"#]);
+    check(
+        decoded.row(),
+        "event_id=msg_1 provider_sent=anthropic model=claude-sonnet-4-5 service_tier=standard input_tokens=1200 uncached_input_tokens=1000 cache_read_tokens=200 \
+         output_tokens=900 quality=exact",
+    );
+    assert_eq!(places(&decoded), (vec![4], vec![0, 1, 2, 3, 5]));
+    // Newer streams count everything anew, as web searches make the input grow.
+    let grown = r#"{"type":"message_delta","usage":{"input_tokens":3000,"cache_read_input_tokens":500,"output_tokens":70,"server_tool_use":{"web_search_requests":2}}}"#;
+    let next = START.replace("msg_1", "msg_2");
+    let decoded = both(&[START, DELTA, &next, grown]);
+    check(&decoded.rows[0], "event_id=msg_1 output_tokens=900");
+    check(&decoded.rows[1], "event_id=msg_2 input_tokens=3500 cache_read_tokens=500 output_tokens=70 web_searches=2");
+    assert_eq!(places(&decoded), (vec![1, 3], vec![0, 2]));
+}
+
+#[test]
+fn a_part_of_a_stream_alone_is_rejected_and_says_what_to_send() {
+    let detail = |lacks: &str| {
+        format!(
+            "a stream's event alone has not counted the {lacks}; send the final usage: the whole message, or message_start and message_delta together"
+        )
+    };
+    let event = format!(
+        r#"{{"id":"e1","time":1795370399000,"provider":"anthropic","model":"claude-sonnet-4-5","usage":{START}}}"#
+    );
+    let cloud = format!(r#"{{"specversion":"1.0","id":"ce","source":"s","type":"t","data":{START}}}"#);
+    for begun in [START, &event, &cloud, &format!("[{START}]")] {
+        assert_eq!(decode(begun).reject(), ("missing_field", detail("output").as_str()), "{begun}");
+    }
+    assert_eq!(decode(DELTA).reject(), ("missing_field", detail("input").as_str()));
+    // Which of two open streams the deltas count is not told.
+    let next = START.replace("msg_1", "msg_2");
+    let decoded = both(&[START, &next, DELTA, DELTA]);
+    assert!(decoded.rows.is_empty());
+    let reasons: Vec<&str> = decoded.rejects.iter().map(|(_, reject)| reject.reason.as_str()).collect();
+    assert_eq!(reasons, ["missing_field"; 4]);
+}
