@@ -350,7 +350,8 @@ fn the_book_has_no_errors_and_keeps_every_price_apart() {
     let gaps: Vec<_> = gaps.collect();
     assert_eq!(gaps.len(), 59, "{gaps:#?}");
     // Two default regions whose price before a cut in July 2026 had no step, while the global one had.
-    let uneven = check(book.rows()).into_iter().filter(|finding| finding.text.ends_with("make sure that there is none"));
+    let uneven =
+        check(book.rows()).into_iter().filter(|finding| finding.text.ends_with("make sure that there is none"));
     assert_eq!(uneven.count(), 2);
 }
 
