@@ -144,13 +144,12 @@ impl<L: Log> Courier<L> {
                 info!(channel, delivery = claim.id, attempt, "alert delivered");
                 (self.log.sent(&claim.id, &self.owner, now).await, Outcome::Sent)
             }
-            Err(failure) => match self.limits.patience.wait(&claim.id, attempt, failure.verdict) {
-                Some(wait) => {
+            Err(failure) => {
+                if let Some(wait) = self.limits.patience.wait(&claim.id, attempt, failure.verdict) {
                     let next = now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
                     warn!(channel, delivery = claim.id, attempt, reason = failure.reason, %next, "alert not delivered");
                     (self.log.failed(&claim.id, &self.owner, &failure.reason, next, now).await, Outcome::Failed)
-                }
-                None => {
+                } else {
                     let reason = &failure.reason;
                     error!(
                         channel,
@@ -161,16 +160,16 @@ impl<L: Log> Courier<L> {
                     );
                     (self.log.given_up(&claim.id, &self.owner, reason, now).await, Outcome::GivenUp)
                 }
-            },
+            }
         };
         (self.observer)(channel, outcome);
         match recorded {
             Ok(true) => {}
             Ok(false) => {
-                warn!(channel, delivery = claim.id, "the lease ran out meanwhile: another process may repeat it")
+                warn!(channel, delivery = claim.id, "the lease ran out meanwhile: another process may repeat it");
             }
             Err(error) => {
-                warn!(channel, delivery = claim.id, %error, "the outcome is not recorded: it may be repeated")
+                warn!(channel, delivery = claim.id, %error, "the outcome is not recorded: it may be repeated");
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct Delivery {
 /// The routes, and what of the channels matters to them.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    routes: Vec<RouteConfig>,
+    all: Vec<RouteConfig>,
     defaults: Vec<String>,
     channels: BTreeMap<String, Way>,
 }
@@ -51,7 +51,7 @@ impl Routes {
             _ => Way::Whole,
         };
         let channels = config.channels.iter().map(|channel| (channel.name().to_owned(), way(channel))).collect();
-        Self { routes: config.routes.clone(), defaults: config.default_channels.clone(), channels }
+        Self { all: config.routes.clone(), defaults: config.default_channels.clone(), channels }
     }
 }
 
@@ -61,7 +61,7 @@ pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery>
     let told = Told::of(alert);
     let mut plan = Plan { routes, told, deliveries: BTreeMap::new() };
     let mut taken = false;
-    for route in routes.routes.iter().filter(|route| takes(route, alert, told)) {
+    for route in routes.all.iter().filter(|route| takes(route, alert, told)) {
         taken = true;
         let timing = timing(route, told, now);
         for channel in &route.channels {

@@ -139,13 +139,12 @@ fn page(message: &Message) -> String {
 }
 
 fn article(section: &Section) -> String {
-    let facts: String = section
-        .facts
-        .iter()
-        .map(|(label, value)| {
-            format!("<tr><th align=\"left\" style=\"padding-right:1em\">{label}</th><td>{}</td></tr>\n", html(value))
-        })
-        .collect();
+    let mut facts = String::new();
+    for (label, value) in &section.facts {
+        let row =
+            ["<tr><th align=\"left\" style=\"padding-right:1em\">", label, "</th><td>", &html(value), "</td></tr>\n"];
+        facts.extend(row);
+    }
     format!(
         "<h2>{}</h2>\n<p>{}</p>\n<table>\n{facts}</table>\n<p><b>What to do:</b> {}</p>\n<p>{} · {}</p>\n",
         html(&heading(&section.alert)),

@@ -85,15 +85,12 @@ fn fill(template: &str, values: &[(&str, &str)], escape: fn(&str) -> String) -> 
     while let Some(start) = rest.find('{') {
         let (before, from) = rest.split_at(start);
         out.push_str(before);
-        match values.iter().find(|(name, _)| from.starts_with(name)) {
-            Some((name, value)) => {
-                out.push_str(&escape(value));
-                rest = from.get(name.len()..).unwrap_or_default();
-            }
-            None => {
-                out.push('{');
-                rest = from.get(1..).unwrap_or_default();
-            }
+        if let Some((name, value)) = values.iter().find(|(name, _)| from.starts_with(name)) {
+            out.push_str(&escape(value));
+            rest = from.get(name.len()..).unwrap_or_default();
+        } else {
+            out.push('{');
+            rest = from.get(1..).unwrap_or_default();
         }
     }
     out + rest
