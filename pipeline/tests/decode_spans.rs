@@ -1,4 +1,5 @@
 //! OTLP spans: names old and new, which span of a call is charged, what a rejected one keeps.
+#![expect(clippy::cloned_ref_to_slice_refs, reason = "the messages of a case read alike")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -12,8 +12,8 @@ use super::control::{Output, Session, one_error, print_json, print_rows, show_ti
 /// Subcommands of `spendstream directory`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make the lines of an origin exactly those of a CSV (kind,name,team,department,cost_center,contact,attributes,
-    /// valid_from,valid_until), all or none.
+    /// Make the lines of an origin exactly those of a CSV (`kind,name,team,department,cost_center,contact,attributes,valid_from,valid_until`),
+    /// all or none.
     Import {
         file: PathBuf,
         /// Whose lines they are; those of other origins stay.

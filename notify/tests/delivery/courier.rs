@@ -113,7 +113,7 @@ async fn a_channel_that_hangs_holds_up_no_other_and_a_stop_waits_for_it() {
     let (slow, quick) = (Receiver::start(vec![Answer::Hang]).await, Receiver::start(vec![OK]).await);
     let text = hook(slow.port)
         .replace("[notify]", "[notify]\ntimeout = '500ms'\nlease = '10s'\nchannel_concurrency = 2")
-        + &hook(quick.port).replace("'hook'", "'quick'").split_once("true\n").unwrap().1;
+        + hook(quick.port).replace("'hook'", "'quick'").split_once("true\n").unwrap().1;
     let log = MemoryLog::new(now());
     for number in 0..5 {
         log.add("hook", numbered(number));

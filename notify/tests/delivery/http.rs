@@ -1,5 +1,6 @@
 //! One delivery by HTTP: what is sent, and what is made of each answer.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
@@ -36,7 +37,10 @@ async fn a_webhook_is_signed_and_carries_the_alert() {
     assert_eq!(header("spendstream-timestamp"), now().timestamp().to_string());
     let mut mac = Hmac::<Sha256>::new_from_slice(b"whsec_test").unwrap();
     mac.update(format!("{}.{body}", now().timestamp()).as_bytes());
-    let expected: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut expected = String::new();
+    for byte in mac.finalize().into_bytes() {
+        write!(expected, "{byte:02x}").unwrap();
+    }
     assert_eq!(header("spendstream-signature"), format!("v1={expected}"));
     let value: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(value["alerts"][0]["value"], "81.25");

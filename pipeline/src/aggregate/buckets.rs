@@ -65,13 +65,11 @@ impl Bucket {
     }
 
     fn part(&mut self, partition: PartitionNo) -> &mut Sharded<Slot> {
-        let at = match self.parts.iter().position(|(known, _)| *known == partition) {
-            Some(at) => at,
-            None => {
-                self.parts.push((partition, Sharded::default()));
-                self.parts.len() - 1
-            }
-        };
+        let known = self.parts.iter().position(|(known, _)| *known == partition);
+        let at = known.unwrap_or_else(|| {
+            self.parts.push((partition, Sharded::default()));
+            self.parts.len() - 1
+        });
         &mut self.parts[at].1
     }
 }
@@ -98,7 +96,7 @@ pub enum NoSum {
 #[derive(Debug, Default)]
 pub struct Buckets {
     cover: Cover,
-    buckets: BTreeMap<Quarter, Bucket>,
+    by_start: BTreeMap<Quarter, Bucket>,
     cells: usize,
 }
 
@@ -131,7 +129,7 @@ impl Buckets {
         cells: &mut Cells,
     ) -> Added {
         let Some(start) = self.cover.bucket(quarter) else { return Added::Outside };
-        let bucket = self.buckets.entry(start).or_default();
+        let bucket = self.by_start.entry(start).or_default();
         if let Some(slot) = bucket.part(partition).find_mut(hash(cell), |slot| slot.cell == cell) {
             let sum = slot.sums() + sums;
             slot.set(sum);
@@ -162,7 +160,7 @@ impl Buckets {
             return Err(NoSum::NotHeld);
         }
         let mut sums = Sums::default();
-        for bucket in self.buckets.range(span.from..span.to).map(|(_, bucket)| bucket) {
+        for bucket in self.by_start.range(span.from..span.to).map(|(_, bucket)| bucket) {
             match cell.and_then(|cell| bucket.sums(cell)) {
                 Some(found) => sums += found,
                 None if bucket.refused => return Err(NoSum::Refused),
@@ -174,7 +172,7 @@ impl Buckets {
 
     /// Every cell that has a sum in a bucket of the span; one that has several is told several times.
     pub fn cells_in(&self, span: Span) -> impl Iterator<Item = (Quarter, CellId)> {
-        let buckets = self.buckets.range(span.from..span.to);
+        let buckets = self.by_start.range(span.from..span.to);
         buckets.flat_map(|(start, bucket)| {
             let slots = bucket.parts.iter().flat_map(|(_, slots)| slots.iter());
             slots.map(move |slot| (*start, slot.cell))
@@ -183,7 +181,7 @@ impl Buckets {
 
     /// Every single sum, bucket by bucket.
     pub fn each(&self) -> impl Iterator<Item = (Quarter, PartitionNo, CellId, Sums)> {
-        self.buckets.iter().flat_map(|(start, bucket)| {
+        self.by_start.iter().flat_map(|(start, bucket)| {
             bucket
                 .parts
                 .iter()
@@ -194,7 +192,7 @@ impl Buckets {
     /// One single sum; `None` when there is none.
     #[must_use]
     pub fn one(&self, start: Quarter, partition: PartitionNo, cell: CellId) -> Option<Sums> {
-        let parts = &self.buckets.get(&start)?.parts;
+        let parts = &self.by_start.get(&start)?.parts;
         let (_, slots) = parts.iter().find(|(known, _)| *known == partition)?;
         slots.find(hash(cell), |slot| slot.cell == cell).map(Slot::sums)
     }
@@ -202,13 +200,13 @@ impl Buckets {
     /// Whether a bucket is held and nothing was left out of it.
     #[must_use]
     pub fn is_whole(&self, start: Quarter) -> bool {
-        self.cover.bucket(start) == Some(start) && !self.buckets.get(&start).is_some_and(|bucket| bucket.refused)
+        self.cover.bucket(start) == Some(start) && !self.by_start.get(&start).is_some_and(|bucket| bucket.refused)
     }
 
     /// Gives up the buckets that `cover` no longer holds.
     pub fn shrink(&mut self, cover: &Cover) -> Retired {
         self.cover.shrink(cover);
-        let Self { cover, buckets, cells } = self;
+        let Self { cover, by_start: buckets, cells } = self;
         let gone: Vec<Quarter> = buckets.keys().filter(|start| cover.bucket(**start).is_none()).copied().collect();
         let mut retired = Retired::default();
         for bucket in gone.iter().filter_map(|start| buckets.remove(start)) {
@@ -222,21 +220,21 @@ impl Buckets {
     #[must_use]
     pub fn retire(self) -> Retired {
         let mut retired = Retired::default();
-        self.buckets.into_values().for_each(|bucket| retired.take(bucket));
+        self.by_start.into_values().for_each(|bucket| retired.take(bucket));
         retired
     }
 
     /// Bytes of the tables.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let parts = self.buckets.values().flat_map(|bucket| &bucket.parts);
+        let parts = self.by_start.values().flat_map(|bucket| &bucket.parts);
         parts.map(|(_, slots)| slots.bytes()).sum()
     }
 
     /// Spoils a sum, so that a test can see it found.
     #[cfg(test)]
     pub(super) fn spoil(&mut self, start: Quarter, partition: PartitionNo, cell: CellId, by: i128) {
-        let bucket = self.buckets.get_mut(&start).unwrap();
+        let bucket = self.by_start.get_mut(&start).unwrap();
         bucket.part(partition).find_mut(hash(cell), |slot| slot.cell == cell).unwrap().cost += by;
     }
 }

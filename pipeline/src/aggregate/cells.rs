@@ -134,7 +134,7 @@ mod tests {
             cells.retain(id);
             id
         };
-        let ids: Vec<_> = (0..CHUNK * 2 + 1).map(|number| intern(&mut cells, number)).collect();
+        let ids: Vec<_> = (0..=CHUNK * 2).map(|number| intern(&mut cells, number)).collect();
         assert_eq!(intern(&mut cells, 7), ids[7]);
         cells.release(ids[7]);
         assert_eq!(key::values(cells.key(ids[7])).collect::<Vec<_>>(), [Some("7")]);

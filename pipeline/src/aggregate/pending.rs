@@ -128,6 +128,7 @@ impl Pending {
     ///
     /// # Errors
     /// When they do not join.
+    #[expect(clippy::type_complexity, reason = "read once, where it is taken apart")]
     pub fn beyond(&self, base: &Offsets, set: SetId) -> Result<(Vec<(PartitionNo, Arc<Groups>)>, Offsets), NotYet> {
         let mut reached = base.clone();
         let mut beyond = Vec::new();

@@ -146,7 +146,9 @@ impl Totals {
 
     fn give_up_all(&mut self) {
         let all: Vec<WatchId> = self.watches.keys().copied().collect();
-        all.into_iter().for_each(|id| self.give_up(id));
+        for id in all {
+            self.give_up(id);
+        }
     }
 
     /// Makes a watch unknown.
@@ -174,7 +176,9 @@ impl Totals {
         let lacking = |state: &&State| state.live.is_some() && !groups.has(state.watch.set);
         let lacking: Vec<WatchId> = self.watches.values().filter(lacking).map(|state| state.watch.id).collect();
         broken |= !lacking.is_empty();
-        lacking.into_iter().for_each(|id| self.give_up(id));
+        for id in lacking {
+            self.give_up(id);
+        }
         if broken { Accepted::Broken } else { Accepted::Taken }
     }
 

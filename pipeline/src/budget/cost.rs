@@ -45,6 +45,9 @@ impl Plans {
     }
 
     /// The prices for a question.
+    ///
+    /// # Errors
+    /// Why there are none.
     pub fn find(&mut self, question: &Question<'_>) -> Found {
         let Question { provider, model, service_tier, region, organization, billing_account, operation } = *question;
         let words = [provider, model, service_tier, region, organization, billing_account, operation];

@@ -145,6 +145,7 @@ pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promi
 }
 
 /// Every budget of the call with its figures, the tightest first; and those without figures.
+#[expect(clippy::type_complexity, reason = "read once, where it is taken apart")]
 fn judge<'a>(
     subject: &Subject<'a>,
     estimate: Amount,

@@ -54,7 +54,7 @@ impl Past {
             match self.resets(at).await {
                 Ok(resets) => self.live.set_resets(Arc::new(resets)),
                 Err(error) => {
-                    tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read")
+                    tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read");
                 }
             }
             tokio::select! {
@@ -165,7 +165,10 @@ fn named(book: &Book, entry: &Entry, values: &[Option<&str>]) -> bool {
 }
 
 fn before(columns: &[String], from: DateTime<Utc>, to: DateTime<Utc>) -> String {
-    let listed: String = columns.iter().map(|column| format!("{column}, ")).collect();
+    let mut listed = String::new();
+    for column in columns {
+        listed.extend([column.as_str(), ", "]);
+    }
     let grouped: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
     let grouped = if grouped.is_empty() { String::new() } else { format!(" GROUP BY {}", grouped.join(", ")) };
     format!(

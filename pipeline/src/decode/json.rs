@@ -310,7 +310,7 @@ impl<'a> Parser<'a> {
         if (0xd800..0xdc00).contains(&code) && self.eat(b'\\') && self.eat(b'u') {
             match self.hex4() {
                 Ok(low) if (0xdc00..0xe000).contains(&low) => {
-                    code = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+                    code = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00);
                 }
                 _ => self.at = after,
             }

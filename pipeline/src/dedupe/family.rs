@@ -127,7 +127,7 @@ mod tests {
             family.forget_before(offset - 50);
         }
         assert_eq!((family.members.len(), family.order.len(), family.children.len()), (51, 51, 3));
-        assert!(family.children.values().map(|siblings| siblings.len()).sum::<usize>() < 200);
+        assert!(family.children.values().map(smallvec::SmallVec::len).sum::<usize>() < 200);
         family.forget_before(10_000);
         assert_eq!((family.members.len(), family.order.len(), family.children.len()), (0, 0, 0));
     }

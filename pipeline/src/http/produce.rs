@@ -37,7 +37,7 @@ pub struct Sent {
 
 /// See the module.
 pub struct Producer {
-    producer: FutureProducer<Watch>,
+    kafka: FutureProducer<Watch>,
     topic: String,
     /// No broker answered when last heard of.
     away: Arc<AtomicBool>,
@@ -71,7 +71,7 @@ impl Producer {
             .set("compression.type", "lz4")
             .create_with_context(Watch(Arc::clone(&away)))
             .map_err(client::refused)?;
-        Ok(Self { producer, topic: config.kafka.topic.clone(), away, retry_after: limits.retry_after })
+        Ok(Self { kafka: producer, topic: config.kafka.topic.clone(), away, retry_after: limits.retry_after })
     }
 
     /// Returns when each message is acknowledged, refused or given up. `timestamp_ms` becomes the records' timestamp.
@@ -79,7 +79,7 @@ impl Producer {
         let mut sent = Sent::default();
         let mut waiting = Vec::with_capacity(messages.len());
         for (position, message) in messages.iter().enumerate() {
-            match self.producer.send_result(self.record(message, timestamp_ms)) {
+            match self.kafka.send_result(self.record(message, timestamp_ms)) {
                 Ok(delivery) => waiting.push((position, delivery)),
                 Err((error, _)) => self.note(&mut sent, position, &error),
             }

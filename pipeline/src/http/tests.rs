@@ -106,7 +106,7 @@ async fn a_broker_that_does_not_acknowledge_is_slow() {
     config.pipeline.retry_after = Duration::from_millis(2_500);
     let shared = shared(&config);
     assert_eq!(ask(&shared, "POST", "/v1/events", EVENT, &[]).await.status, 202);
-    cluster.broker_round_trip_time(1, Duration::from_secs(60)).unwrap();
+    cluster.broker_round_trip_time(1, Duration::from_mins(1)).unwrap();
     let answer = ask(&shared, "POST", "/v1/events", EVENT, &[]).await;
     assert_eq!((answer.status, answer.retry_after.as_deref()), (429, Some("3")), "{}", answer.body);
     assert!(answer.body.contains("pipeline.acknowledge_timeout"), "{}", answer.body);

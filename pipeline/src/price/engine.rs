@@ -204,6 +204,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::price`].
+    #[expect(clippy::type_complexity, reason = "read once, where it is taken apart")]
     pub fn price_watched(
         &mut self,
         columns: EventColumns,

@@ -25,7 +25,9 @@ impl Component {
             Self::Versitygw => format!("versitygw-{}", version("VERSITYGW_VERSION")),
             Self::Collector => format!("collector-{}", version("COLLECTOR_VERSION")),
             Self::Emitters => {
-                let hash: String = Sha256::digest(EMITTERS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+                let parts: Vec<String> =
+                    Sha256::digest(EMITTERS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+                let hash = parts.concat();
                 format!("emitters-{hash}")
             }
             Self::Python => {

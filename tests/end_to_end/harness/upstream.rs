@@ -39,7 +39,8 @@ fn answer(mut stream: TcpStream, number: u32) -> std::io::Result<()> {
             ),
             with(json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage() })),
         ];
-        let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        let events: Vec<String> = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        let events = events.concat();
         ("text/event-stream", events + "data: [DONE]\n\n")
     } else {
         let message = json!({ "role": "assistant", "content": "SECRET-COMPLETION" });

@@ -63,7 +63,7 @@ fn load(totals: &mut Totals, lake: &Lake) -> bool {
         for (no, rows) in &lake.0 {
             let groups = batch(&plan, *no, 0, rows, 1);
             let set = groups.set(watch.set).unwrap();
-            let sources = vec![Arc::new(source(*no)); set.len()];
+            let sources = std::iter::repeat_n(Arc::new(source(*no)), set.len()).collect::<Vec<_>>();
             totals.stage(watch.id, set, &sources, 0, set.len());
         }
         let Ok(beyond) = totals.beyond(watch.id, &snapshot) else {

@@ -42,7 +42,7 @@ async fn a_spoiled_sum_is_found_named_and_repaired() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_limit_values_are_unknown_and_what_is_held_stays_exact() {
-    let config = LiveConfig { max_cells: 3, reconcile_interval: Duration::from_secs(300), ..LiveConfig::default() };
+    let config = LiveConfig { max_cells: 3, reconcile_interval: Duration::from_mins(5), ..LiveConfig::default() };
     let mut rig = Rig::with(&[(set(&["user"]), daily())], config).await;
     rig.settle().await;
     rig.read(0, &(0..3).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;

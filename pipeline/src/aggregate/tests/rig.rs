@@ -59,7 +59,7 @@ pub fn event(number: u64, micros: i64) -> String {
     // The second provider is one that no price book knows.
     let (provider, model) = [("openai", "gpt-5-mini"), ("acme-llm", "home-grown"), ("openai", "gpt-4.1-mini")]
         [usize::try_from(number / 3 % 3).unwrap()];
-    let tags = if number % 2 == 0 { r#","tags":{"env":"prod"}"# } else { "" };
+    let tags = if number.is_multiple_of(2) { r#","tags":{"env":"prod"}"# } else { "" };
     let team = if number % 7 == 6 { String::new() } else { format!(r#""team":"{team}","#) };
     format!(
         r#"{{"id":"e{number}","time":{},"provider":"{provider}","model":"{model}",{team}"user":"u{}","usage":{{"input_tokens":{},"output_tokens":{}}}{tags}}}"#,
@@ -278,7 +278,9 @@ impl Rig {
     /// Does one reading, if one was asked for.
     pub async fn answer(&mut self) -> bool {
         let Some(messages) = self.query().await else { return false };
-        messages.into_iter().for_each(|message| self.thread.handle(message, self.now));
+        for message in messages {
+            self.thread.handle(message, self.now);
+        }
         true
     }
 
@@ -318,7 +320,10 @@ impl Rig {
     pub async fn lake_sums(&self, columns: &[&str], span: Span) -> BTreeMap<Values, Sums> {
         let view = LakeView::open(&self.lake, MEMORY).await.unwrap();
         let time = |quarter: Quarter| quarter.start().format("%FT%TZ").to_string();
-        let named: String = columns.iter().map(|column| format!("{column}, ")).collect();
+        let mut named = String::new();
+        for column in columns {
+            named.extend([*column, ", "]);
+        }
         let by: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
         let by = if by.is_empty() { String::new() } else { format!("GROUP BY {}", by.join(", ")) };
         let sql = format!(

@@ -185,6 +185,7 @@ fn key_at(bytes: &[u8], at: usize) -> bool {
         || (rest.starts_with(PEM) && bytes[..at].ends_with(b"-----"))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what an iterator over bytes passes")]
 fn is_key(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
