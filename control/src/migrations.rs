@@ -15,8 +15,15 @@ struct Migration {
 
 const MIGRATIONS: [Migration; 1] = [Migration {
     number: 1,
-    sqlite: include_str!("../migrations/sqlite/0001_control.sql"),
-    postgres: include_str!("../migrations/postgres/0001_control.sql"),
+    // They differ in how a number is counted up, and in nothing else.
+    sqlite: concat!(
+        include_str!("../migrations/0001_control.sql"),
+        include_str!("../migrations/sqlite/0001_audit.sql")
+    ),
+    postgres: concat!(
+        include_str!("../migrations/0001_control.sql"),
+        include_str!("../migrations/postgres/0001_audit.sql")
+    ),
 }];
 
 /// Runs what was not run yet.

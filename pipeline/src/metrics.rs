@@ -14,7 +14,7 @@ use spendstream_schemas::money::Amount;
 use crate::aggregate::metrics::LiveMetrics;
 use crate::batch::Tally;
 use crate::decode::reject::Reason;
-use crate::price::engine::Summary;
+use crate::price::summary::Summary;
 
 /// Distinct (provider, model, reason) that get a series of their own.
 pub const MAX_UNPRICED_SERIES: usize = 500;

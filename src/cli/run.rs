@@ -11,7 +11,14 @@ pub struct Args {}
 pub fn run(_args: Args, config: Config) -> anyhow::Result<ExitCode> {
     super::runtime()?.block_on(async {
         let pipeline = super::pipeline::start(&config).await?;
-        let api = spendstream_query_api::start(&config).await?;
+        let api = match spendstream_query_api::start(&config).await {
+            Ok(api) => api,
+            Err(error) => {
+                // What was read meanwhile is committed, and no thread outlives the runtime.
+                pipeline.stop().await?;
+                return Err(error.into());
+            }
+        };
         tracing::info!("query API listening on http://{}", api.addr());
         let failed = super::pipeline::wait(&pipeline).await?;
         api.stop().await;

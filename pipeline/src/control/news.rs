@@ -49,7 +49,8 @@ impl News {
         Self { store, routes, guard, metrics, wake, guarded: VecDeque::new() }
     }
 
-    /// Works until it is stopped and every sender is gone, or the stop is final.
+    /// Works until whoever finds alerts is gone. After a stop an alert waits no longer for a store that is away: it is found again at the
+    /// next start.
     pub async fn run(mut self, mut alerts: mpsc::Receiver<Alert>, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {
@@ -121,15 +122,8 @@ pub fn desk(config: &Config) -> Result<Desk, String> {
     Desk::new(&config.notify, &config.server.public_url, &|name: &str| std::env::var(name).ok())
 }
 
-/// A courier for the channels of a configuration; `None` when there are none.
-///
-/// # Errors
-/// One line: which channel cannot be built, and why.
-pub fn courier(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result<Option<Courier<Store>>, String> {
-    if config.notify.channels.is_empty() {
-        return Ok(None);
-    }
-    let desk = desk(config)?;
+/// A courier that works for these channels.
+pub fn courier(config: &Config, desk: Desk, store: &Store, metrics: &Arc<Metrics>) -> Courier<Store> {
     let metrics = Arc::clone(metrics);
     let owner = Uuid::new_v4();
     let observer = move |channel: &str, outcome: Outcome| {
@@ -140,7 +134,7 @@ pub fn courier(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result
         };
         metrics.deliveries.with_label_values(&[channel, outcome]).inc();
     };
-    Ok(Some(Courier {
+    Courier {
         log: Arc::new(store.clone()),
         desk: Arc::new(desk),
         routes: Arc::new(Routes::new(&config.notify)),
@@ -148,5 +142,5 @@ pub fn courier(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result
         clock: Arc::new(now),
         observer: Arc::new(observer),
         owner: owner.to_string(),
-    }))
+    }
 }

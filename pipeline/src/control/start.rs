@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::TimeDelta;
 use spendstream_control::Store;
+use spendstream_notify::desk::Desk;
 use spendstream_notify::route::Routes;
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::config::Config;
@@ -62,7 +63,7 @@ pub async fn start(config: &Config, wires: Wires) -> anyhow::Result<JoinHandle<(
     // Wrong settings are told at once, even where the database is away.
     let precedence = Precedence::new(config.directory.precedence.iter().map(String::as_str))
         .map_err(|problem| anyhow::anyhow!("directory.precedence is wrong: {problem}"))?;
-    news::desk(config).map_err(anyhow::Error::msg)?;
+    let desk = news::desk(config).map_err(anyhow::Error::msg)?;
     let first = match Store::open(&config.store.url).await {
         Ok(store) => Some(ready(config, store).await?),
         Err(error) if error.is_away() => None,
@@ -84,7 +85,7 @@ pub async fn start(config: &Config, wires: Wires) -> anyhow::Result<JoinHandle<(
                 Err(error) => return tracing::error!(%error, "there are no budgets and no alerts"),
             },
         };
-        run(&config, store, precedence, wires).await;
+        run(&config, store, (precedence, desk), wires).await;
     }))
 }
 
@@ -95,7 +96,7 @@ async fn ready(config: &Config, store: Store) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-async fn run(config: &Config, store: Store, precedence: Precedence, wires: Wires) {
+async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Desk), wires: Wires) {
     let Wires { live, totals, lake, alerts, opened, metrics, stop } = wires;
     opened.send_replace(Some(store.clone()));
     let (changed, changes) = watch::channel(0);
@@ -108,13 +109,7 @@ async fn run(config: &Config, store: Store, precedence: Precedence, wires: Wires
         every: config.live.reconcile_interval,
     };
     tasks.spawn(past.run(changes, stop.clone()));
-    match news::courier(config, &store, &metrics) {
-        Ok(Some(courier)) => {
-            tasks.spawn(courier.run(stop.clone(), woken));
-        }
-        Ok(None) => {}
-        Err(error) => tracing::error!(%error, "alerts are kept but not delivered"),
-    }
+    tasks.spawn(news::courier(config, desk, &store, &metrics).run(stop.clone(), woken));
     let guard = TimeDelta::from_std(config.alerts.repeat_guard).unwrap_or(TimeDelta::MAX);
     let news = News::new(store.clone(), Arc::new(Routes::new(&config.notify)), guard, metrics, wake);
     tasks.spawn(news.run(alerts, stop.clone()));

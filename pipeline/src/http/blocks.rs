@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +13,7 @@ use spendstream_control::blocks::NewBlock;
 use spendstream_control::{Act, Error, Store};
 use tokio::sync::watch;
 
-use super::problem::problem;
+use super::problem::{Refusal, problem};
 use crate::control::now;
 
 /// Stops listed at most, the newest first.
@@ -34,7 +35,15 @@ pub fn router(store: &Opened) -> Router {
         .with_state(store.clone())
 }
 
-async fn create(State(store): State<Opened>, headers: HeaderMap, body: Bytes) -> Response {
+async fn create(State(store): State<Opened>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            let detail = format!("a stop has at most {MOST_BYTES} bytes");
+            let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
+            return Refusal::unread(&rejection, too_large).into_response();
+        }
+    };
     let new: NewBlock = match serde_json::from_slice(&body) {
         Ok(new) => new,
         Err(error) => {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use chrono::{DateTime, Utc};
-use serde_json::json;
 use spendstream_schemas::decision::{Answer, Request, RequestError};
 
+use super::problem::{Refusal, problem};
 use crate::budget::live::Live;
+use crate::control::now;
 
 /// The route, for whoever has its state; bodies are bounded by `decide.max_request_bytes`.
 pub fn router(live: &Arc<Live>) -> Router {
@@ -21,10 +22,19 @@ pub fn router(live: &Arc<Live>) -> Router {
     Router::new().route("/v1/decide", post(answer)).layer(limit).with_state(Arc::clone(live))
 }
 
-async fn answer(State(live): State<Arc<Live>>, body: Bytes) -> Response {
+async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            let most = live.config().max_request_bytes;
+            let detail = format!("the body has more than decide.max_request_bytes = {most} bytes");
+            let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
+            return Refusal::unread(&rejection, too_large).into_response();
+        }
+    };
     let request = match Request::parse(&body) {
         Ok(request) => request,
-        Err(error) => return problem(&error),
+        Err(error) => return refused(&error),
     };
     if !Live::is_slow(&request) {
         return respond(live.decide(&request, now()));
@@ -37,7 +47,7 @@ async fn answer(State(live): State<Arc<Live>>, body: Bytes) -> Response {
         Ok(answer) => respond(answer),
         Err(error) => {
             tracing::error!(%error, "a decision ended by a panic");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "the decision failed; the log says why")
         }
     }
 }
@@ -45,21 +55,12 @@ async fn answer(State(live): State<Arc<Live>>, body: Bytes) -> Response {
 fn respond(answer: Result<Answer, RequestError>) -> Response {
     match answer {
         Ok(answer) => axum::Json(answer).into_response(),
-        Err(error) => problem(&error),
+        Err(error) => refused(&error),
     }
 }
 
-fn problem(error: &RequestError) -> Response {
-    let status = StatusCode::BAD_REQUEST;
-    let body = json!({
-        "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": error.to_string()
-    });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the edge: everything below takes the time as an argument")]
-fn now() -> DateTime<Utc> {
-    Utc::now()
+fn refused(error: &RequestError) -> Response {
+    problem(StatusCode::BAD_REQUEST, &error.to_string())
 }
 
 #[cfg(test)]

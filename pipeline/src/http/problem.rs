@@ -30,10 +30,10 @@ impl Refusal {
     }
 
     /// 413 for a body that is too large, 400 for one that broke off.
-    pub fn unread(rejection: &BytesRejection, most: usize) -> Self {
+    pub fn unread(rejection: &BytesRejection, too_large: impl FnOnce() -> Self) -> Self {
         let status = rejection.status();
         if status == StatusCode::PAYLOAD_TOO_LARGE {
-            return too_large(most);
+            return too_large();
         }
         Self::new(status, format!("the body could not be read: {}", rejection.body_text()))
     }

@@ -43,7 +43,7 @@ pub async fn take(shared: &Shared, request: Request) -> Result<Posted, Refusal> 
         let detail = "the body did not arrive within pipeline.request_timeout; send it faster or in parts";
         return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, detail));
     };
-    let body = sent.map_err(|rejection| Refusal::unread(&rejection, most))?;
+    let body = sent.map_err(|rejection| Refusal::unread(&rejection, || too_large(most)))?;
     let body = match packing(&headers)? {
         Packing::None => body,
         // A few bytes may unpack to many, so never on this thread.

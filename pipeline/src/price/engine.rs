@@ -12,11 +12,12 @@ use smallvec::SmallVec;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::note::{CostQuality, Note, Notes};
+use spendstream_schemas::note::{CostQuality, Notes};
 use spendstream_schemas::price_book::{Plan, PriceBook, Priced, Question, Unpriced, Usage};
 use spendstream_schemas::usage_event::Quantity;
 
 use super::rows;
+use super::summary::{Summary, SummaryBuilder};
 use crate::aggregate::awaited::{Awaited, EventKey};
 use crate::aggregate::group::{Grouper, PricedView, SetGroups};
 use crate::aggregate::plan::WatchPlan;
@@ -80,16 +81,6 @@ pub(super) struct PricedColumns {
     pub notes: Vec<Notes>,
     pub input_ends: Vec<i32>,
     pub inputs: Vec<(Symbol, Symbol)>,
-}
-
-/// What metrics and the live line want to know of a batch.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    pub cost: Amount,
-    /// (provider as sent, model as sent, reason) → rows.
-    pub unpriced: Vec<((String, String, &'static str), u64)>,
-    /// Rows by note.
-    pub noted: Vec<(Note, u64)>,
 }
 
 /// Who watches what of a batch.
@@ -383,37 +374,5 @@ fn rate_units(rate: Decimal) -> Option<i128> {
     match scale.checked_sub(rate.scale()) {
         Some(missing) => rate.mantissa().checked_mul(10_i128.pow(missing)),
         None => Some(spendstream_schemas::money::div_half_even(rate.mantissa(), 10_i128.pow(rate.scale() - scale))),
-    }
-}
-
-#[derive(Default)]
-struct SummaryBuilder {
-    cost: Amount,
-    unpriced: HashMap<(Symbol, Symbol, &'static str), u64>,
-    noted: [u64; Note::ALL.len()],
-}
-
-impl SummaryBuilder {
-    fn unpriced(&mut self, provider: Symbol, model: Symbol, reason: &'static str) {
-        *self.unpriced.entry((provider, model, reason)).or_default() += 1;
-    }
-
-    fn note(&mut self, notes: Notes) {
-        for note in notes.iter() {
-            self.noted[note as usize] += 1;
-        }
-    }
-
-    fn finish(self, interner: &Interner) -> Summary {
-        let text = |symbol| interner.text(symbol).unwrap_or_default().to_owned();
-        Summary {
-            cost: self.cost,
-            unpriced: self
-                .unpriced
-                .into_iter()
-                .map(|((provider, model, reason), rows)| ((text(provider), text(model), reason), rows))
-                .collect(),
-            noted: Note::ALL.into_iter().zip(self.noted).filter(|(_, rows)| *rows > 0).collect(),
-        }
     }
 }

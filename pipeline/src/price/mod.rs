@@ -4,6 +4,7 @@ pub mod archive;
 pub mod engine;
 pub mod reload;
 pub mod rows;
+pub mod summary;
 
 /// The query API reads the same files in the same way.
 pub use spendstream_storage::price_book as source;
