@@ -8,7 +8,7 @@
 //! amount = "100.00"
 //! ```
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use spendstream_schemas::budget::BudgetDraft;
 
 use crate::error::{Error, Result};
@@ -29,12 +29,8 @@ pub fn read(text: &str, file: &str) -> Result<Vec<BudgetDraft>> {
             toml::Value::Array(list) if name == "budgets" => {
                 for (position, budget) in list.into_iter().enumerate() {
                     match json(budget) {
-                        Ok(Value::Object(fields)) => drafts.push(BudgetDraft(fields)),
-                        Ok(_) => problems.push(format!("{file}: budget {} is no table", position + 1)),
-                        Err(number) => problems.push(format!(
-                            "{file}: budget {}: {number} is written as a floating-point number, which is not exact; write \"{number}\"",
-                            position + 1
-                        )),
+                        Value::Object(fields) => drafts.push(BudgetDraft(fields)),
+                        _ => problems.push(format!("{file}: budget {} is no table", position + 1)),
                     }
                 }
             }
@@ -44,20 +40,19 @@ pub fn read(text: &str, file: &str) -> Result<Vec<BudgetDraft>> {
     if problems.is_empty() { Ok(drafts) } else { Err(Error::Invalid(problems)) }
 }
 
-/// TOML as JSON; a date or time becomes its text. A floating-point number comes back as it is: money and percentages are texts.
-fn json(value: toml::Value) -> std::result::Result<Value, f64> {
-    Ok(match value {
+/// TOML as JSON; a date or time becomes its text.
+fn json(value: toml::Value) -> Value {
+    match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => Value::Number(number.into()),
-        toml::Value::Float(number) => return Err(number),
+        toml::Value::Float(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
         toml::Value::Boolean(flag) => Value::Bool(flag),
         toml::Value::Datetime(time) => Value::String(time.to_string()),
-        toml::Value::Array(list) => Value::Array(list.into_iter().map(json).collect::<std::result::Result<_, _>>()?),
+        toml::Value::Array(list) => Value::Array(list.into_iter().map(json).collect()),
         toml::Value::Table(table) => {
-            let fields = table.into_iter().map(|(name, value)| Ok((name, json(value)?)));
-            Value::Object(fields.collect::<std::result::Result<Map<_, _>, f64>>()?)
+            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect::<Map<_, _>>())
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -69,7 +64,7 @@ mod tests {
     #[test]
     fn the_fields_are_those_of_the_api() {
         let drafts = read(
-            "[[budgets]]\nname = \"a\"\nscope = { \"tags.env\" = \"prod\" }\namount = \"0.1\"\nthresholds = [50, \"99.5\"]\n\
+            "[[budgets]]\nname = \"a\"\nscope = { \"tags.env\" = \"prod\" }\namount = 0.1\nthresholds = [50, 99.5]\n\
              starts_on = 2026-04-01\nvalid_from = 2026-04-01T00:00:00Z\n[[budgets]]\nname = \"b\"\n",
             "budgets.toml",
         )
@@ -77,7 +72,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&drafts).unwrap(),
             json!([
-                {"name": "a", "scope": {"tags.env": "prod"}, "amount": "0.1", "thresholds": [50, "99.5"],
+                {"name": "a", "scope": {"tags.env": "prod"}, "amount": 0.1, "thresholds": [50, 99.5],
                  "starts_on": "2026-04-01", "valid_from": "2026-04-01T00:00:00Z"},
                 {"name": "b"}
             ])
@@ -90,10 +85,5 @@ mod tests {
         assert!(error.starts_with("b.toml:2: "), "{error}");
         let error = read("[[budget]]\nname = \"a\"\n", "b.toml").unwrap_err().to_string();
         assert_eq!(error, "b.toml: 'budget' is not read; write budgets as [[budgets]]");
-        let error = read("[[budgets]]\nname = \"a\"\nthresholds = [50, 99.5]\n", "b.toml").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "b.toml: budget 1: 99.5 is written as a floating-point number, which is not exact; write \"99.5\""
-        );
     }
 }

@@ -80,6 +80,18 @@ fn numbers_keep_their_digits_and_thresholds_are_sorted() {
 }
 
 #[test]
+fn a_number_that_a_float_may_have_changed_is_refused() {
+    let long: Value = serde_json::from_str("1234567890123.4567").unwrap();
+    refused(json!({ "amount": long }), &["amount is 1234567890123.4568; write an amount such as \"100.00\""]);
+    assert_eq!(
+        made(serde_json::from_str(&good().to_string().replace("\"100.00\"", "123456789012.345")).unwrap())
+            .amount
+            .to_string(),
+        "123456789012.345"
+    );
+}
+
+#[test]
 fn a_patch_keeps_what_it_does_not_name_and_null_clears() {
     let before = made(good());
     let patch = |json: Value| draft(json).check(Some(&before), &context()).unwrap();

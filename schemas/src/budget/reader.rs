@@ -108,13 +108,21 @@ pub(super) fn flag(value: &Value) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("is {}; write true or false", show(value)))
 }
 
-/// A decimal, from a string or from a number's shortest text.
+/// Digits that a binary floating-point number always gives back as they were typed.
+const FLOAT_DIGITS: usize = 15;
+
+/// A decimal, from a string or from a number. A number with a point was read as a binary float on its way here: it counts only
+/// where that gave its digits back.
 fn decimal(value: &Value) -> Option<Decimal> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if value.is_f64() && digits > FLOAT_DIGITS {
+        return None;
+    }
     Decimal::from_str_exact(&text).ok().map(|decimal| decimal.normalize())
 }
 
