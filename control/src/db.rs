@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 
 /// How long a statement waits for a connection, or for another writer of a `SQLite` file.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a file that another process is making is left alone.
+const LOCKED: Duration = Duration::from_millis(20);
+/// `SQLite`'s code for a file that is locked.
+const BUSY: &str = "5";
 const CONNECTIONS: u32 = 8;
 
 #[derive(Clone, Debug)]
@@ -96,7 +100,7 @@ impl Pool {
         } else {
             pool.max_connections(CONNECTIONS)
         };
-        Ok(Self::Sqlite(pool.connect_with(options).await?))
+        Ok(Self::Sqlite(connect(pool, options).await?))
     }
 
     /// Begins a transaction that may write.
@@ -124,6 +128,20 @@ impl Pool {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Connects, waiting as long as for any other lock: of processes that make a file together one turns it to WAL, and `SQLite` refuses
+/// that to the others at once, without its own patience.
+async fn connect(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    for _ in 0..PATIENCE.as_millis() / LOCKED.as_millis() {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(BUSY) => {
+                tokio::time::sleep(LOCKED).await
+            }
+            connected => return connected,
+        }
+    }
+    pool.connect_with(options).await
 }
 
 /// A transaction; dropped without [`Tx::commit`] it never was.
