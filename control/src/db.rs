@@ -136,7 +136,7 @@ async fn connect(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx
     for _ in 0..PATIENCE.as_millis() / LOCKED.as_millis() {
         match pool.clone().connect_with(options.clone()).await {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(BUSY) => {
-                tokio::time::sleep(LOCKED).await
+                tokio::time::sleep(LOCKED).await;
             }
             connected => return connected,
         }
