@@ -1,11 +1,13 @@
 //! From bytes to rows: recognises every payload shape, checks it, strips content. Pure: no clock, no network, no metrics.
 //!
 //! In reading order: [`fast`] for the common event, [`items`] for what a message holds and whose shape it is, one file per
-//! envelope, [`body`] for one file per provider, [`call`] and [`parts`] for the checks, [`strip`] for what a reject may keep.
+//! envelope, [`body`] for one file per provider, [`call`] and [`parts`] for the checks, [`strip`] for what a reject may keep,
+//! [`door`] for what our own HTTP interface hands on.
 
 mod body;
 mod call;
 mod cloudevents;
+pub(crate) mod door;
 mod event;
 mod fast;
 mod field;

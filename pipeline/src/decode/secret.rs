@@ -42,6 +42,12 @@ pub(super) fn is_secret_label(name: &str, value: &str) -> bool {
     looks_secret(value) || (shape::names_secret(name) && shape::looks_drawn(value))
 }
 
+/// Whether calls are told apart by this text.
+pub(super) fn tells_apart(text: Text) -> bool {
+    use Text::{ApiKeyId, EventId, EventSource, ItemId, Organization, ResponseId};
+    matches!(text, EventId | EventSource | Organization | ItemId | ResponseId | ApiKeyId)
+}
+
 /// Takes out of a row whatever must not be kept. What identity hangs on becomes a hash, so that two of them never become one.
 pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
     for text in Text::ALL {
@@ -55,15 +61,7 @@ pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
         if due && !looks_secret(value) {
             continue;
         }
-        let instead: Cow<'a, str> = match text {
-            Text::EventId
-            | Text::EventSource
-            | Text::Organization
-            | Text::ItemId
-            | Text::ResponseId
-            | Text::ApiKeyId => masked(value).into(),
-            _ => REMOVED.into(),
-        };
+        let instead: Cow<'a, str> = if tells_apart(text) { masked(value).into() } else { REMOVED.into() };
         row.texts.set(text, instead);
     }
     let mut removed = false;

@@ -1,7 +1,8 @@
-//! `POST /v1/traces`: OTLP/HTTP of an exporter becomes one Kafka message, answered when Kafka has it.
+//! `POST /v1/traces`: OTLP/HTTP of an exporter becomes one Kafka message per trace, answered when Kafka has them all.
 //!
-//! An exporter cannot mend a span, so the whole request goes to the topic: spans that cannot be read become dead letters there, and
-//! the answer counts them (`partialSuccess`) in the encoding that came.
+//! Keyed by trace, so that nested spans meet in one partition in whatever requests they come. An exporter cannot mend a span, so all
+//! of them go to the topic: those that cannot be read become dead letters there, and the answer counts them (`partialSuccess`) in the
+//! encoding that came.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -48,11 +49,10 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Refusal> {
     let now_ms = read::now_ms();
     let mut judge = Judge::new(&shared.decode, shared.limits.max_request_items, now_ms);
     let body = posted.body.clone();
-    let Some(spans) = read::aside(body.len(), move || judge.spans(&body)).await?? else {
-        return Ok(answer(encoding, &[]));
-    };
-    let message = Message { key: spans.key, payload: posted.body.clone(), headers: Vec::new() };
-    let sent = shared.events.send(&[message], now_ms).await;
+    let spans = read::aside(body.len(), move || judge.spans(&body)).await??;
+    let message = |(key, payload)| Message { key, payload, headers: Vec::new() };
+    let messages: Vec<Message> = spans.messages.into_iter().map(message).collect();
+    let sent = shared.events.send(&messages, now_ms).await;
     if let Some(refusal) = sent.failed {
         return Err(refusal);
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::call::hex;
 use super::super::json::Node;
-use super::super::secret::{REMOVED, is_word, looks_secret};
+use super::super::secret::{REMOVED, is_secret_label, is_word, looks_secret, masked};
 use super::{Attributes, Span, Spans, Value, names};
 
 /// All spans of an `ExportTraceServiceRequest` in JSON.
@@ -83,35 +83,70 @@ fn value<'n>(node: &'n Node<'_>) -> Value<'n> {
 
 /// The span as OTLP/JSON with its known attributes only, so that it can be sent again.
 pub(super) fn kept(span: &Span<'_>, spans: &Spans<'_>) -> Vec<u8> {
-    let resource = spans.resources.get(span.resource).map(Vec::as_slice).unwrap_or_default();
-    let whole = json!({"resourceSpans": [{
-        "resource": {"attributes": known(resource)},
-        "scopeSpans": [{"scope": {"name": span.scope}, "spans": [{
-            "traceId": span.trace_id,
-            "spanId": span.id,
-            "parentSpanId": span.parent_id,
-            "startTimeUnixNano": span.start_nanos.to_string(),
-            "endTimeUnixNano": span.end_nanos.to_string(),
-            "attributes": known(&span.attributes),
-            "status": if span.failed { json!({"code": 2}) } else { json!({}) },
-        }]}],
-    }]});
-    whole.to_string().into_bytes()
+    request(&[span], spans, names_only)
 }
 
-fn known(attributes: &[(&str, Value<'_>)]) -> Vec<serde_json::Value> {
-    let kept = attributes.iter().filter(|(name, _)| names::is_known(name));
-    let kept = kept.map(|(name, value)| {
+/// Spans as one OTLP/JSON request with what is read of them, as long as it is: they are still to be judged.
+pub(super) fn handed_on(of: &[&Span<'_>], spans: &Spans<'_>) -> Vec<u8> {
+    request(of, spans, whole)
+}
+
+fn request(of: &[&Span<'_>], spans: &Spans<'_>, text: fn(&str, &str) -> Option<String>) -> Vec<u8> {
+    let same_place = |a: &&Span<'_>, b: &&Span<'_>| (a.resource, a.scope) == (b.resource, b.scope);
+    let resources = of.chunk_by(same_place).filter_map(|group| {
+        let first = group.first()?;
+        let resource = spans.resources.get(first.resource).map(Vec::as_slice).unwrap_or_default();
+        let inner: Vec<_> = group.iter().map(|span| one_kept(span, text)).collect();
+        Some(json!({
+            "resource": {"attributes": known(resource, text)},
+            "scopeSpans": [{"scope": {"name": first.scope}, "spans": inner}],
+        }))
+    });
+    json!({ "resourceSpans": resources.collect::<Vec<_>>() }).to_string().into_bytes()
+}
+
+fn one_kept(span: &Span<'_>, text: fn(&str, &str) -> Option<String>) -> serde_json::Value {
+    json!({
+        "traceId": span.trace_id,
+        "spanId": span.id,
+        "parentSpanId": span.parent_id,
+        "startTimeUnixNano": span.start_nanos.to_string(),
+        "endTimeUnixNano": span.end_nanos.to_string(),
+        "attributes": known(&span.attributes, text),
+        "status": if span.failed { json!({"code": 2}) } else { json!({}) },
+    })
+}
+
+/// What a text under a known name is kept as in a rejected span.
+fn names_only(name: &str, text: &str) -> Option<String> {
+    if text.len() > 256 { Some(REMOVED.to_owned()) } else { whole(name, text) }
+}
+
+/// What a text under a known name is handed on as; the same as a row of it would hold.
+fn whole(name: &str, text: &str) -> Option<String> {
+    if let Some(tag) = name.strip_prefix("tags.") {
+        let secret = looks_secret(tag);
+        return (!secret).then(|| if is_secret_label(tag, text) { REMOVED.to_owned() } else { text.to_owned() });
+    }
+    Some(match () {
+        () if names::ERROR_TYPE.contains(&name) && !is_word(text) => REMOVED.to_owned(),
+        () if !looks_secret(text) => text.to_owned(),
+        () if names::tells_apart(name) => masked(text),
+        () => REMOVED.to_owned(),
+    })
+}
+
+fn known(attributes: &[(&str, Value<'_>)], text: fn(&str, &str) -> Option<String>) -> Vec<serde_json::Value> {
+    let kept = attributes.iter().filter(|(name, _)| names::is_known(name) || name.starts_with("tags."));
+    let kept = kept.filter_map(|(name, value)| {
         let value = match value {
-            Value::Text(text) if looks_secret(text) || text.len() > 256 => json!({"stringValue": REMOVED}),
-            Value::Text(text) if names::ERROR_TYPE.contains(name) && !is_word(text) => json!({"stringValue": REMOVED}),
-            Value::Text(text) => json!({"stringValue": text}),
+            Value::Text(value) => json!({"stringValue": text(name, value)?}),
             Value::Int(int) => json!({"intValue": int.to_string()}),
             Value::Bool(value) => json!({"boolValue": value}),
             Value::Double(value) => json!({"doubleValue": value}),
             Value::Other => json!({"arrayValue": {}}),
         };
-        json!({"key": name, "value": value})
+        Some(json!({"key": name, "value": value}))
     });
     kept.collect()
 }

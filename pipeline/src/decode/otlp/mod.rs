@@ -9,10 +9,13 @@ mod nesting;
 mod proto;
 mod read;
 
+use std::collections::HashMap;
+
 use spendstream_schemas::usage_event::UsageRow;
 
 use super::Ignored;
 use super::call::Context;
+use super::door::Trace;
 use super::items::{Out, too_many};
 use super::json::Node;
 use super::reject::Fault;
@@ -72,6 +75,36 @@ pub(super) fn protobuf(payload: &[u8], context: Context<'_>, out: &mut Out<'_>) 
     let Some(message) = proto::decode(payload) else { return false };
     emit(&proto::spans(&message), "otlp.proto", context, out);
     true
+}
+
+/// The spans of a request in JSON, by trace.
+pub(super) fn traces_of_json(node: &Node<'_>) -> Vec<Trace> {
+    by_trace(&json::spans(node))
+}
+
+/// The spans of a request in protobuf, by trace; `None` when it is something else.
+pub(super) fn traces_of_protobuf(payload: &[u8]) -> Option<Vec<Trace>> {
+    proto::decode(payload).map(|message| by_trace(&proto::spans(&message)))
+}
+
+/// All spans of a request in JSON, with what is read of them only.
+pub(super) fn handed_on(node: &Node<'_>) -> Vec<u8> {
+    let spans = json::spans(node);
+    json::handed_on(&spans.spans.iter().collect::<Vec<_>>(), &spans)
+}
+
+fn by_trace(spans: &Spans<'_>) -> Vec<Trace> {
+    let mut order: Vec<&str> = Vec::new();
+    let mut groups: HashMap<&str, Vec<&Span<'_>>> = HashMap::new();
+    for span in &spans.spans {
+        let group = groups.entry(&span.trace_id).or_default();
+        if group.is_empty() {
+            order.push(&span.trace_id);
+        }
+        group.push(span);
+    }
+    let trace = |id: &str| Trace { id: id.to_owned(), payload: json::handed_on(&groups[id], spans) };
+    order.into_iter().map(trace).collect()
 }
 
 fn emit(spans: &Spans<'_>, kind: &'static str, context: Context<'_>, out: &mut Out<'_>) {

@@ -2,6 +2,8 @@
 
 use spendstream_schemas::dimension::Text;
 
+use super::super::secret;
+
 pub(super) const INPUT: &[&str] = &[
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.prompt_tokens",
@@ -109,6 +111,12 @@ pub(super) const DIMENSIONS: &[(Text, &[&str])] = &[
     (Text::BillingAccount, &[]),
     (Text::PromptHash, &[]),
 ];
+
+/// Whether calls are told apart by what is under this name, so that a hash must stand for a key that is found there.
+pub(super) fn tells_apart(name: &str) -> bool {
+    let names_it = |(text, names): &&(Text, &[&str])| text.event_name() == name || names.contains(&name);
+    RESPONSE_ID.contains(&name) || DIMENSIONS.iter().find(names_it).is_some_and(|(text, _)| secret::tells_apart(*text))
+}
 
 /// What may be kept of a rejected span.
 pub(super) fn is_known(name: &str) -> bool {

@@ -1,0 +1,37 @@
+//! What of a readable payload is handed on to Kafka: bodies in, messages without prompts, completions and keys out. Pure.
+//!
+//! Spans leave as one OTLP/JSON message per trace, so that nested spans of a trace meet in one partition however an exporter
+//! cut its requests. An item leaves with only what decoders read. Whoever sends it on compares what both decode to.
+
+use spendstream_schemas::config::DecodeConfig;
+
+use super::json::Node;
+use super::reject::Reason;
+use super::{mapping, otlp, strip};
+
+/// The spans of one trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trace {
+    /// Lower-case hexadecimal; empty for spans that do not say.
+    pub id: String,
+    /// OTLP/JSON.
+    pub payload: Vec<u8>,
+}
+
+/// The spans of an OTLP request in either encoding by trace, in order of their first span; `None` when it is none.
+pub(crate) fn traces(body: &[u8]) -> Option<Vec<Trace>> {
+    if matches!(body.trim_ascii_start().first(), Some(b'{')) {
+        let node = Node::parse(std::str::from_utf8(body).ok()?).ok()?;
+        return Some(otlp::traces_of_json(&node));
+    }
+    otlp::traces_of_protobuf(body)
+}
+
+/// One JSON item with only what decoders read; `None` when it is not JSON.
+pub(crate) fn item(payload: &[u8], config: &DecodeConfig) -> Option<Vec<u8>> {
+    let node = Node::parse(std::str::from_utf8(payload).ok()?).ok()?;
+    if node.get("resourceSpans").is_some() {
+        return Some(otlp::handed_on(&node));
+    }
+    Some(strip::kept(&node, Reason::WrongType, mapping::of(&node, config)).json)
+}

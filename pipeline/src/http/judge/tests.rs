@@ -1,0 +1,172 @@
+//! What is handed on of posted bodies, and what is refused.
+
+use axum::body::Bytes;
+use spendstream_schemas::config::DecodeConfig;
+
+use super::{Item, Judge, Spans};
+use crate::decode::reject::Reason;
+
+// 2026-11-22T10:00:00Z.
+const NOW_MS: i64 = 1_795_341_600_000;
+
+fn judge(body: &str) -> Result<Vec<Item>, String> {
+    let mut judge = Judge::new(&DecodeConfig::default(), 3, NOW_MS);
+    judge.events(&Bytes::from(body.to_owned())).map_err(|refusal| format!("{} {}", refusal.status, refusal.detail))
+}
+
+fn event(id: &str, input: i64, time: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","time":"{time}","provider":"openai","model":"gpt-4o","usage":{{"input_tokens":{input},"output_tokens":1}}}}"#
+    )
+}
+
+#[test]
+fn one_value_an_array_and_lines_give_items_with_their_ids_as_keys() {
+    let (a, b) = (event("a", 1, "2026-11-22T09:00:00Z"), event("b", 2, "2026-11-22T09:00:00Z"));
+    for (body, keys) in [
+        (a.clone(), &["a"][..]),
+        (format!("[{a}, {b}]"), &["a", "b"]),
+        (format!("{a}\n{b}\n"), &["a", "b"]),
+        (format!("[{a}]\n{b}"), &["a", "b"]),
+    ] {
+        let items = judge(&body).unwrap();
+        assert_eq!(items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(), keys, "{body}");
+        assert!(items.iter().all(|item| item.fault.is_none()), "{items:?}");
+    }
+}
+
+#[test]
+fn each_item_is_judged_as_the_consumer_will() {
+    let good = event("a", 1, "2026-11-22T09:00:00Z");
+    let negative = event("b", -1, "2026-11-22T09:00:00Z");
+    let future = event("c", 1, "2030-01-01T00:00:00Z");
+    let items = judge(&format!("[{good},{negative},{future}]")).unwrap();
+    let reasons: Vec<_> = items.iter().map(|item| item.fault.as_ref().map(|fault| fault.reason)).collect();
+    assert_eq!(reasons, [None, Some(Reason::NegativeCount), Some(Reason::TimeInFuture)]);
+    let items = judge(r#"["text", {"x": 1}]"#).unwrap();
+    assert!(items.iter().all(|item| item.fault.as_ref().is_some_and(|fault| fault.reason == Reason::UnknownShape)));
+}
+
+#[test]
+fn a_broken_line_is_refused_alone() {
+    let good = event("a", 1, "2026-11-22T09:00:00Z");
+    let items = judge(&format!("{good}\n{{\"id\": NaN}}\n")).unwrap();
+    assert_eq!(items[0].fault, None);
+    assert_eq!(items[1].fault.as_ref().map(|fault| fault.reason), Some(Reason::NotJson));
+}
+
+#[test]
+fn a_body_that_is_no_json_or_holds_too_much_is_refused_whole() {
+    assert!(judge("").unwrap_err().starts_with("400 Bad Request the body is empty"));
+    assert!(judge("{").unwrap_err().starts_with("400 Bad Request item 0 is not JSON"));
+    assert!(judge("[1,2,3,4]").unwrap_err().contains("pipeline.max_request_items = 3"));
+}
+
+#[test]
+fn only_otlp_is_taken_as_spans() {
+    let mut judge = Judge::new(&DecodeConfig::default(), 3, NOW_MS);
+    let mut spans = |body: &[u8]| judge.spans(&Bytes::copy_from_slice(body)).map_err(|refusal| refusal.status.as_u16());
+    assert_eq!(spans(b""), Ok(Spans::default()));
+    assert_eq!(spans(b" {}\n"), Ok(Spans::default()));
+    assert_eq!(spans(b"{\"id\":1}"), Err(400));
+    assert_eq!(spans(b"{\"resourceSpans\":"), Err(400));
+    assert_eq!(spans(b"\x0a\x03abc"), Err(400));
+}
+
+/// A file below `tests/fixtures` of the repository.
+fn fixture(path: &str) -> Bytes {
+    let whole = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/");
+    std::fs::read(format!("{whole}{path}")).unwrap().into()
+}
+
+fn plain(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+#[test]
+fn what_real_emitters_sent_goes_on_without_content_and_keys() {
+    const SECRETS: [&str; 3] = ["SECRET-PROMPT", "SECRET-COMPLETION", "sk-SECRET-KEY"];
+    let mut judge = Judge::new(&DecodeConfig::default(), 1_000, NOW_MS);
+    let items = judge.events(&fixture("captures/litellm_generic_api.json")).unwrap();
+    assert!(items.iter().all(|item| item.fault.is_none()) && !items.is_empty());
+    let mut messages: Vec<Bytes> = items.into_iter().map(|item| item.payload).collect();
+    for name in ["otel_openai.otlp.json", "otel_openai.otlp.pb", "traceloop.otlp.json"] {
+        let body = fixture(&format!("captures/{name}"));
+        let whole = judge.decode(&body, None);
+        let spans = judge.spans(&body).unwrap();
+        let mut readable = 0;
+        for (key, payload) in &spans.messages {
+            assert_eq!(key.len(), 32, "{name}: the key is the trace");
+            readable += judge.decode(payload, None).readable;
+        }
+        assert_eq!((spans.faults.len(), readable), (whole.faults.len(), whole.readable), "{name}");
+        messages.extend(spans.messages.into_iter().map(|(_, payload)| payload));
+    }
+    for message in messages {
+        let text = plain(&message);
+        assert!(SECRETS.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+}
+
+/// The bodies of providers, as events of ours and alone: a content that is added to each is gone, the charge is not.
+#[test]
+fn every_known_body_goes_on_without_its_content() {
+    let mut judge = Judge::new(&DecodeConfig::default(), 10, NOW_MS);
+    let mut checked = 0;
+    for line in plain(&fixture("usage/provider_usages.jsonl")).lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(mut body) = case.get("body").filter(|body| body.is_object()).cloned() else { continue };
+        body["choices"] = serde_json::json!([{"message": {"content": "SECRET-COMPLETION"}}]);
+        let event = serde_json::json!({
+            "id": "a", "time": "2026-11-22T09:00:00Z", "provider": "openai", "model": "gpt-4o", "team": "Straße 7",
+            "messages": [{"content": "SECRET-PROMPT"}], "tags": {"env": "prod"}, "usage": body,
+        });
+        for payload in [event.to_string(), body.to_string()] {
+            let item = judge.item("a".to_owned(), payload.clone().into(), None);
+            if item.fault.is_some() {
+                continue;
+            }
+            assert_eq!(judge.decode(payload.as_bytes(), None).said, judge.decode(&item.payload, None).said);
+            assert!(!plain(&item.payload).contains("SECRET"), "{payload}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 700, "{checked}");
+}
+
+#[test]
+fn spans_leave_by_trace_whichever_request_they_come_in() {
+    let span = |trace: &str, id: &str, parent: &str, name: &str| {
+        serde_json::json!({
+            "traceId": trace, "spanId": id, "parentSpanId": parent, "endTimeUnixNano": "1795341600000000000",
+            "attributes": [
+                {"key": "gen_ai.operation.name", "value": {"stringValue": name}},
+                {"key": "gen_ai.provider.name", "value": {"stringValue": "openai"}},
+                {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}},
+                {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "1000"}},
+                {"key": "gen_ai.prompt", "value": {"stringValue": "SECRET-PROMPT"}},
+                {"key": "tags.env", "value": {"stringValue": "prod"}},
+            ],
+        })
+    };
+    let (one, two) = ("a".repeat(32), "b".repeat(32));
+    let request = |spans: &[serde_json::Value]| {
+        let resource = serde_json::json!({"attributes": [{"key": "team", "value": {"stringValue": "search"}}]});
+        let whole = serde_json::json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]});
+        Bytes::from(whole.to_string())
+    };
+    let mut judge = Judge::new(&DecodeConfig::default(), 10, NOW_MS);
+    let inner =
+        [span(&one, "1111111111111111", "2222222222222222", "chat"), span(&two, "3333333333333333", "", "chat")];
+    let outer = [span(&two, "4444444444444444", "", "chat"), span(&one, "2222222222222222", "", "chat")];
+    let first = judge.spans(&request(&inner)).unwrap();
+    let second = judge.spans(&request(&outer)).unwrap();
+    let keys = |spans: &Spans| spans.messages.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&first), [one.clone(), two.clone()]);
+    assert_eq!(keys(&second), [two, one]);
+    for (_, payload) in first.messages.iter().chain(&second.messages) {
+        let text = plain(payload);
+        assert!(!text.contains("SECRET") && text.contains("tags.env") && text.contains("search"), "{text}");
+        assert_eq!(judge.decode(payload, None).readable, 1);
+    }
+}
