@@ -203,6 +203,8 @@ impl CommitLoop {
                 tracing::debug!(%error, "an offset for the group");
             }
         }
+        let ends: Vec<(i32, i64)> =
+            cut.commit.progress.iter().map(|progress| (progress.source.partition, progress.range.to())).collect();
         let told = ToLive::committed(&cut.commit.progress);
         let committed = match self.committer.commit(cut.commit).await {
             Ok(committed) => committed,
@@ -225,6 +227,9 @@ impl CommitLoop {
         }
         let metrics = &self.wires.metrics;
         metrics.commits.inc();
+        for (partition, next) in &ends {
+            metrics.committed_to(*partition, *next);
+        }
         metrics.committed_rows.inc_by(committed.rows);
         metrics.file_bytes.inc_by(committed.bytes);
         metrics.commit_seconds.observe(now().duration_since(started).as_secs_f64());
@@ -272,6 +277,7 @@ impl CommitLoop {
         let mut positions = Vec::with_capacity(partitions.len());
         for source in partitions {
             let committed = offsets.get(source.as_ref()).copied().flatten();
+            self.wires.metrics.committed_to(source.partition, committed.unwrap_or_default());
             let horizon = Box::new(self.horizon(source, committed).await?);
             let last_timestamp_ms = self.committer.tally(source).last_timestamp_ms;
             positions.push(Position { source: Arc::clone(source), committed, last_timestamp_ms, horizon });

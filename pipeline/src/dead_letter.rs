@@ -3,6 +3,8 @@
 //! Keyed by source position, so that a repeat after a restart replaces the first in a compacted topic; the message's own key
 //! travels in `spendstream.key`. A record that the broker refuses as too large is cut to its first 64 KiB.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -19,6 +21,7 @@ use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::usage_event::UsageRow;
 
 use crate::batch::DeadLetter;
+use crate::status::Status;
 
 const KEPT_BYTES: usize = 64 << 10;
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,6 +30,9 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct DeadLetters {
     producer: FutureProducer,
     topic: String,
+    status: Arc<Status>,
+    /// The topic did not take the last letter.
+    failing: AtomicBool,
 }
 
 impl DeadLetters {
@@ -34,19 +40,19 @@ impl DeadLetters {
     ///
     /// # Errors
     /// When librdkafka refuses a property.
-    pub fn new(mut client: ClientConfig, topic: &str) -> Result<Self, KafkaError> {
+    pub fn new(mut client: ClientConfig, topic: &str, status: Arc<Status>) -> Result<Self, KafkaError> {
         let producer = client
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "8388608")
             .set("linger.ms", "5")
             .set("compression.type", "lz4")
             .create()?;
-        Ok(Self { producer, topic: topic.to_owned() })
+        Ok(Self { producer, topic: topic.to_owned(), status, failing: AtomicBool::new(false) })
     }
 
     /// Returns when every record is acknowledged; retries for ever, because what is not in the topic may not be passed.
     /// Dropping the future stops trying.
-    pub async fn send(&self, letters: &[(std::sync::Arc<SourcePartition>, DeadLetter)]) {
+    pub async fn send(&self, letters: &[(Arc<SourcePartition>, DeadLetter)]) {
         let mut sends = FuturesUnordered::new();
         for (source, letter) in letters {
             sends.push(self.send_one(source, letter));
@@ -62,17 +68,35 @@ impl DeadLetters {
             let record =
                 FutureRecord::to(&self.topic).key(&key).payload(&current.payload).headers(headers(source, current));
             match self.producer.send(record, Timeout::After(Duration::from_secs(30))).await {
-                Ok(_) => return,
+                Ok(_) => return self.written(),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _))
                     if current.payload.len() > KEPT_BYTES =>
                 {
                     cut = Some(truncated(letter));
                 }
                 Err((error, _)) => {
-                    tracing::warn!(topic = %self.topic, %error, "dead letters cannot be written; the commit waits and tries again");
+                    self.refused(&error);
                     tokio::time::sleep(RETRY).await;
                 }
             }
+        }
+    }
+
+    /// Said once, and by `/readyz` until the commit that waits is through.
+    fn refused(&self, error: &KafkaError) {
+        let topic = &self.topic;
+        let why = format!(
+            "commits wait: the dead-letter topic '{topic}' does not take rejected messages ({error}); create it, allow this program to write to it, or set kafka.dead_letter_topic; nothing is lost, reading pauses when the queues are full"
+        );
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!("{why}");
+        }
+        self.status.set_lake_failure(Some(why));
+    }
+
+    fn written(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(topic = %self.topic, "the dead-letter topic takes rejected messages again");
         }
     }
 }

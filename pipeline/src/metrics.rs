@@ -38,6 +38,7 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     pub file_bytes: IntCounter,
     pub lag: IntGaugeVec,
+    pub committed_offset: IntGaugeVec,
     pub queue_depth: IntGaugeVec,
     pub assigned: IntGauge,
     pub stopped: IntGaugeVec,
@@ -148,7 +149,13 @@ impl Metrics {
             lag: gauges(
                 r,
                 "spendstream_lag_messages",
-                "Messages between the last one read and the broker's end.",
+                "Messages between the lake's offset and the broker's end: what is not committed yet, read or not.",
+                &["partition"],
+            )?,
+            committed_offset: gauges(
+                r,
+                "spendstream_committed_offset",
+                "Next offset of a source partition by the lake.",
                 &["partition"],
             )?,
             queue_depth: gauges(r, "spendstream_queue_batches", "Batches that wait before a stage.", &["stage"])?,
@@ -229,6 +236,11 @@ impl Metrics {
             );
         }
         series.inc_by(rows);
+    }
+
+    /// The lake's offset of a source partition moved, or was read.
+    pub fn committed_to(&self, partition: i32, next: i64) {
+        self.committed_offset.with_label_values(&[&partition.to_string()]).set(next);
     }
 
     /// Counts what was posted and cannot be read.

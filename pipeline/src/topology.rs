@@ -155,11 +155,12 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let kafka: Arc<KafkaConsumer> =
         Arc::new(client::consumer(&config.kafka).create_with_context(context).map_err(client::refused)?);
     let dead_letters =
-        DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic).map_err(client::refused)?;
+        DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic, Arc::clone(&status))
+            .map_err(client::refused)?;
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
     let live = Live::new(&config.live);
-    let Ends { live: budgets, watchman, alerts, opened } = control::start::prepare(config, &live, &book);
+    let Ends { live: budgets, watchman, found, alerts, opened } = control::start::prepare(config, &live, &book);
     // The last things that can fail for a reason outside: before any thread runs.
     let (address, server) = http::serve(config, &metrics, &status, &budgets, &opened.subscribe()).await?;
     let (stop, stopping) = watch::channel(false);

@@ -9,6 +9,7 @@
 mod support;
 
 use spendstream_schemas::config::{DecodeConfig, MappingConfig, Text};
+use spendstream_schemas::count::Count;
 use support::{Decoded, decode, decode_with};
 
 const HEAD: &str = r#""id":"e1","time":"2026-11-22T17:59:58Z","provider":"openai","model":"gpt-4o""#;
@@ -106,6 +107,34 @@ fn missing_field() {
         "missing_field",
         "'usage' has no count that is known; send the provider's usage object, or the plain names such as input_tokens and output_tokens",
     );
+    for (usage, sent, meant) in [
+        (r#"{"input_token":1000,"output_tokens":10}"#, "input_token", "input_tokens"),
+        (r#"{"input_tokens":1000,"ouput_tokens":10}"#, "ouput_tokens", "output_tokens"),
+        (r#"{"prompt_token":1000,"completion_tokens":10}"#, "prompt_token", "prompt_tokens"),
+        (
+            r#"{"input_tokens":1000,"output_tokens":10,"cache_reed_tokens":900}"#,
+            "cache_reed_tokens",
+            "cache_read_tokens",
+        ),
+        (r#"{"inputTokens":1000,"outputToken":10}"#, "outputToken", "outputTokens"),
+    ] {
+        check(
+            &event(&format!(r#""usage":{usage}"#)),
+            "missing_field",
+            &format!("'usage.{meant}' is missing, but '{sent}' is there; send the figure as '{meant}'"),
+        );
+    }
+}
+
+#[test]
+fn names_that_say_nothing_more_are_no_mistakes() {
+    for usage in [
+        r#"{"input_tokens":1000,"output_tokens":10,"input_token":0}"#,
+        r#"{"input_tokens":1000,"output_tokens":10,"output_token":10}"#,
+        r#"{"input_tokens":1000,"output_tokens":10,"queue_tokens":5,"something":1}"#,
+    ] {
+        assert_eq!(event(&format!(r#""usage":{usage}"#)).row().count(Count::Input), 1000, "{usage}");
+    }
 }
 
 #[test]

@@ -49,8 +49,15 @@ struct Watch(Arc<AtomicBool>);
 
 impl ClientContext for Watch {
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.0.store(true, Ordering::Relaxed);
+        // librdkafka repeats itself with every attempt to connect; once is enough until a broker answers again.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) && self.0.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        if self.0.load(Ordering::Relaxed)
+            && error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure)
+        {
+            return;
         }
         tracing::warn!(%error, reason, "the producer behind POST /v1/events and /v1/traces");
     }

@@ -75,7 +75,10 @@ impl ClientContext for IntakeContext {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(facility, "kafka: {message}");
             }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(facility, "kafka: {message}"),
+            // Each attempt to connect says so while no broker answers, which was said already.
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if !self.is_unreachable() => {
+                tracing::warn!(facility, "kafka: {message}");
+            }
             _ => tracing::debug!(facility, "kafka: {message}"),
         }
     }
@@ -90,8 +93,13 @@ impl ClientContext for IntakeContext {
     fn stats(&self, statistics: Statistics) {
         for topic in statistics.topics.values() {
             for (partition, figures) in topic.partitions.iter().filter(|(id, _)| **id >= 0) {
-                if figures.consumer_lag >= 0 {
-                    self.metrics.lag.with_label_values(&[&partition.to_string()]).set(figures.consumer_lag);
+                // What was read is not safe yet: only what the lake has is behind us.
+                let end = if figures.ls_offset >= 0 { figures.ls_offset } else { figures.hi_offset };
+                if figures.consumer_lag >= 0 && end >= 0 {
+                    let label = partition.to_string();
+                    let committed = self.metrics.committed_offset.with_label_values(&[&label]).get();
+                    let lag = end.saturating_sub(committed.max(figures.lo_offset)).max(0);
+                    self.metrics.lag.with_label_values(&[&label]).set(lag);
                 }
             }
         }

@@ -65,7 +65,14 @@ pub async fn status(lake: &Lake, memory_bytes: usize) -> Result<LakeStatus, Lake
     let view = LakeView::open(lake, memory_bytes).await?;
     let sums = "SELECT CAST(coalesce(sum(cost), 0) AS VARCHAR), \
                 CAST(count(*) FILTER (WHERE price_status = 'unpriced') AS VARCHAR), CAST(count(*) AS VARCHAR) FROM usage";
-    let batches = view.rows(sums).await?;
+    let batches = view.rows(sums).await.map_err(|error| match error {
+        LakeError::Store { lake, doing, reason } => LakeError::Store {
+            lake,
+            doing,
+            reason: format!("{reason}; `spendstream lake check` says which files are wrong"),
+        },
+        other => other,
+    })?;
     let figure = |column| batches.first().and_then(|batch| texts(batch, column).into_iter().next().flatten());
     let number = |column| figure(column).and_then(|text| text.parse().ok()).unwrap_or(0);
     let state = &view.state;

@@ -84,6 +84,19 @@ async fn a_file_that_is_gone_is_found() {
     let found = failures(&lake).await;
     assert_eq!(found[0].0, "files");
     assert!(found[0].1.contains(&format!("has {} bytes instead of {}", bytes.len() + 1, bytes.len())), "{found:?}");
+    // Bytes of the right number that are no Parquet.
+    let damaged = vec![b'x'; bytes.len()];
+    store.put(&Path::from(gone.as_str()), PutPayload::from(damaged)).await.unwrap();
+    let found = failures(&lake).await;
+    assert_eq!((found.len(), found[0].0.as_str()), (1, "readable"), "{found:?}");
+    assert!(found[0].1.contains("put it back from a copy of the store"), "{found:?}");
+    store.delete(&Path::from(gone.as_str())).await.unwrap();
+    let report = check(&lake, LIMITS).await.unwrap();
+    assert_eq!((report.ok, report.rows, report.findings.len()), (false, 20, 2));
+    let told = &report.findings[0].detail;
+    assert!(told.starts_with(&format!("1 of 2 files are wrong: {gone} is not there (10 rows of 20")), "{told}");
+    let error = status(&lake, LIMITS.memory_bytes).await.unwrap_err().to_string();
+    assert!(error.ends_with("`spendstream lake check` says which files are wrong"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -134,6 +134,7 @@ pub fn estimate(book: &PriceBook, request: &EstimateRequest, now_micros: i64) ->
         (None, None) => return Err(EstimateError::Invalid("give 'input_tokens' or 'text'".into())),
     };
     request.check_task_type()?;
+    book.check_tier(request.service_tier.as_deref()).map_err(EstimateError::Invalid)?;
     let (output, output_basis) = request.output().expect_tokens(input.tokens, None);
     let counts = settle(request.parts(), input.tokens, output)?;
     let plan = resolve(book, &question(request))?;

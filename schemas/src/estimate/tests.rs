@@ -34,6 +34,9 @@ fn tokens_are_priced_as_the_ledger_prices_them() {
         assert_eq!(estimate(&book, &call, NOW).unwrap().output_basis, OutputBasis::TaskType, "{task}");
     }
     check(&call(""), ok("0.0175", 1000, 1500, OutputBasis::Ratio));
+    let unknown = "service tier 'batc' is not in the price book; it has balanced, batch, ";
+    check(&call(r#", "output_tokens": 100, "service_tier": "batc""#), Err(unknown));
+    check(&call(r#", "output_tokens": 100, "service_tier": "Batch""#), ok("0.00175", 1000, 100, OutputBasis::Given));
     let without_provider = r#"{"model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}"#;
     check(without_provider, ok("0.0035", 1000, 100, OutputBasis::Given));
 }

@@ -269,6 +269,25 @@ impl PriceBook {
         })
     }
 
+    /// Refuses a service tier that nobody has prices for, where a person named it.
+    ///
+    /// # Errors
+    /// The word, and those that there are.
+    pub fn check_tier(&self, sent: Option<&str>) -> Result<(), String> {
+        let word = self.catalog.tier(sent);
+        let known: BTreeSet<&str> =
+            self.rows.iter().map(|row| &*row.service_tier).filter(|tier| !tier.is_empty()).chain([STANDARD]).collect();
+        if known.contains(&*word) {
+            return Ok(());
+        }
+        let known: Vec<&str> = known.into_iter().collect();
+        Err(format!(
+            "service tier '{}' is not in the price book; it has {}",
+            sent.unwrap_or_default(),
+            known.join(", ")
+        ))
+    }
+
     /// Prices that a provider has for each of its models (`*`).
     fn wildcard(&self, provider: &str) -> &[PriceRow] {
         self.models.get(provider).and_then(|models| models.get("*")).map_or(&[], |range| &self.rows[range.clone()])

@@ -58,6 +58,10 @@ fn unwrap(form: &str, is_provider: &dyn Fn(&str) -> bool, regions: &mut Vec<Stri
         }
         return resource.split_once('/').map(|(_, id)| id.to_owned());
     }
+    // `ft:gpt-4o-2024-08-06:organisation:name:id`: whose it is and what it was called changes no price.
+    if let Some(tuned) = form.strip_prefix("ft:") {
+        return tuned.split_once(':').filter(|(base, _)| !base.is_empty()).map(|(base, _)| format!("ft:{base}"));
+    }
     if let Some((head, rest)) = form.split_once('/') {
         if head == "projects" || head == "publishers" || head == "locations" {
             let mut parts = form.split('/');
@@ -91,7 +95,9 @@ fn without_suffix(text: &str) -> Option<&str> {
     {
         return Some(stem);
     }
+    // Behind `ft:` a colon ends the name of an organisation or of a tuned model.
     if let Some((stem, suffix)) = text.rsplit_once(':')
+        && !stem.starts_with("ft:")
         && digits(suffix)
         && suffix.len() <= 2
     {
@@ -141,6 +147,17 @@ mod tests {
         check("amazon.titan-embed-text-v1", &["amazon.titan-embed-text-v1"], &[]);
         check("us.meta.llama4:0", &["us.meta.llama4:0", "meta.llama4:0", "~us.meta.llama4", "~meta.llama4"], &["us"]);
         check("gemini-2.5-pro", &["gemini-2.5-pro"], &[]);
+        check("ft:gpt-4o:acme::7", &["ft:gpt-4o:acme::7", "ft:gpt-4o"], &[]);
+        check(
+            "openai/ft:gpt-4o-2024-08-06:acme:support bot:7:ckpt-step-80",
+            &[
+                "openai/ft:gpt-4o-2024-08-06:acme:support bot:7:ckpt-step-80",
+                "ft:gpt-4o-2024-08-06:acme:support bot:7:ckpt-step-80",
+                "ft:gpt-4o-2024-08-06",
+                "~ft:gpt-4o",
+            ],
+            &[],
+        );
         check("llama-3.3-70b:free", &["llama-3.3-70b:free"], &[]);
     }
 

@@ -6,6 +6,7 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod misspelt;
 mod openai;
 mod plain;
 
@@ -188,6 +189,7 @@ fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>,
 }
 
 fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
+    misspelt::check(usage)?;
     let mut reading = match shape {
         Shape::Chat => openai::chat(usage, hint),
         Shape::Responses => openai::responses(usage),

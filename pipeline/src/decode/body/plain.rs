@@ -22,7 +22,7 @@ pub(super) fn tells_parts(usage: &Node<'_>) -> bool {
     usage.members().iter().any(|(key, value)| !matches!(value, Node::Null) && is_part(key))
 }
 
-fn is_plain(key: &str) -> bool {
+pub(super) fn is_plain(key: &str) -> bool {
     canonical(key) != key
         || matches!(
             key,

@@ -31,8 +31,6 @@ pub struct Figures {
     /// Identities that are there twice within the horizon of one partition.
     pub horizon_repeats: Vec<String>,
     pub horizon: i64,
-    /// Files that the log names and the store does not have, or has in another size.
-    pub files_wrong: Vec<String>,
     pub repricing: Repricing,
 }
 
@@ -65,7 +63,7 @@ pub struct Repricing {
     pub missing: Vec<(String, u64)>,
 }
 
-/// Asks everything but prices.
+/// Asks everything but prices, of a view whose files are there.
 ///
 /// # Errors
 /// When the lake cannot be read.
@@ -79,7 +77,6 @@ pub async fn gather(view: &LakeView, horizon: i64) -> Result<Figures, LakeError>
         broken: counts.collect(),
         partitions: partitions(view).await?,
         horizon,
-        files_wrong: wrong_files(view).await?,
         ..Figures::default()
     };
     for date in view.dates().into_keys() {
@@ -187,7 +184,11 @@ async fn repeated_places(view: &LakeView, own: &str, first: i64, last: i64) -> R
     Ok(repeated)
 }
 
-async fn wrong_files(view: &LakeView) -> Result<Vec<String>, LakeError> {
+/// Files that the log names and the store does not have, or has in another size, with the rows and the day that went with them.
+///
+/// # Errors
+/// When the store cannot be listed.
+pub async fn wrong_files(view: &LakeView) -> Result<Vec<String>, LakeError> {
     let store = view.lake.table_store(USAGE_TABLE);
     let mut wanted: HashMap<&str, &ActiveFile> = view.files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut wrong = Vec::new();
@@ -196,10 +197,16 @@ async fn wrong_files(view: &LakeView) -> Result<Vec<String>, LakeError> {
         if let Some(file) = wanted.remove(meta.location.as_ref())
             && file.bytes != meta.size
         {
-            wrong.push(format!("{} has {} bytes instead of {}", file.path, meta.size, file.bytes));
+            wrong.push(format!("{} has {} bytes instead of {} ({})", file.path, meta.size, file.bytes, held(file)));
         }
     }
-    wrong.extend(wanted.into_keys().map(|path| format!("{path} is not there")));
+    wrong.extend(wanted.into_values().map(|file| format!("{} is not there ({})", file.path, held(file))));
     wrong.sort();
     Ok(wrong)
+}
+
+/// What a file held, as the log knows.
+fn held(file: &ActiveFile) -> String {
+    let rows = file.rows.map_or("its rows".to_owned(), |rows| format!("{rows} rows"));
+    format!("{rows} of {}", file.date.as_deref().unwrap_or("no date"))
 }

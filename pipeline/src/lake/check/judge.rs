@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::figures::{EXAMPLES, Figures, PartitionFigures};
 use super::rules::RULES;
+use crate::lake::error::LakeError;
 
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +34,7 @@ impl Finding {
 /// Every check, in a fixed order.
 #[must_use]
 pub fn judge(figures: &Figures) -> Vec<Finding> {
-    let mut findings = vec![files(figures), unique(figures), below(figures), balanced(figures)];
+    let mut findings = vec![files(figures.files), unique(figures), below(figures), balanced(figures)];
     findings.extend(repeats(figures));
     findings.extend(RULES.iter().zip(&figures.broken).map(|(rule, &broken)| {
         let detail =
@@ -51,21 +52,29 @@ fn list(mut names: Vec<String>) -> String {
     format!("{}{more}", names.join("; "))
 }
 
-fn files(figures: &Figures) -> Finding {
-    if figures.files_wrong.is_empty() {
-        return Finding::new(
-            "files",
-            false,
-            format!("all {} files of the version are there, in their size", figures.files),
-        );
-    }
+fn files(count: usize) -> Finding {
+    Finding::new("files", false, format!("all {count} files of the version are there, in their size"))
+}
+
+/// Files are lost, or not what they were.
+pub(super) fn incomplete(count: usize, wrong: Vec<String>) -> Vec<Finding> {
     let detail = format!(
-        "{} of {} files are wrong: {}",
-        figures.files_wrong.len(),
-        figures.files,
-        list(figures.files_wrong.clone())
+        "{} of {count} files are wrong: {}; put them back from a copy of the store (queries that need them fail until then)",
+        wrong.len(),
+        list(wrong)
     );
-    Finding::new("files", true, detail)
+    vec![Finding::new("files", true, detail), not_done()]
+}
+
+/// The files are there, but what is in them cannot be read.
+pub(super) fn unreadable(count: usize, error: &LakeError) -> Vec<Finding> {
+    let detail = format!("{error}; a file that is named there is damaged: put it back from a copy of the store");
+    vec![files(count), Finding::new("readable", true, detail), not_done()]
+}
+
+fn not_done() -> Finding {
+    let detail = "the checks of rows, offsets, books and prices need every file, and were not made".to_owned();
+    Finding { check: "rows", verdict: Verdict::Info, detail }
 }
 
 /// A finding over partitions: those that `fault` names, or `fine`.
@@ -217,10 +226,6 @@ mod tests {
             &[("offsets_below_txn", "10 rows, and no offset"), ("books_balance", "the books end at 17")],
         );
         check(|figures| figures.broken[0] = 2, &[("cost_is_sum", "2 rows break: cost = input")]);
-        check(
-            |figures| figures.files_wrong.push("x is not there".into()),
-            &[("files", "1 of 2 files are wrong: x is not")],
-        );
         check(
             |figures| figures.horizon_repeats.push("id at offset 4".into()),
             &[("repeats_dropped", "id at offset 4")],

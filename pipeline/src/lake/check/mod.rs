@@ -34,15 +34,32 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Checks the newest version.
+/// Checks the newest version. Where files are lost or cannot be read, that is the finding, and what would need them is not asked.
 ///
 /// # Errors
-/// When there is no table, or it cannot be read; what is wrong in it is a finding, not an error.
+/// When there is no table, or the store does not answer; what is wrong in it is a finding, not an error.
 pub async fn check(lake: &Lake, limits: Limits) -> Result<Report, LakeError> {
     let view = LakeView::open(lake, limits.memory_bytes).await?;
-    let mut figures = figures::gather(&view, limits.horizon).await?;
-    figures.repricing = reprice::reprice(&view).await?;
-    let findings = judge(&figures);
+    let wrong = figures::wrong_files(&view).await?;
+    let (rows, findings) = if wrong.is_empty() {
+        match gather(&view, limits.horizon).await {
+            Ok(figures) => (figures.rows, judge(&figures)),
+            Err(error) => (logged_rows(&view), judge::unreadable(view.files.len(), &error)),
+        }
+    } else {
+        (logged_rows(&view), judge::incomplete(view.files.len(), wrong))
+    };
     let ok = findings.iter().all(|finding| finding.verdict != Verdict::Failed);
-    Ok(Report { lake: lake.to_string(), version: view.state.version, rows: figures.rows, ok, findings })
+    Ok(Report { lake: lake.to_string(), version: view.state.version, rows, ok, findings })
+}
+
+async fn gather(view: &LakeView, horizon: i64) -> Result<Figures, LakeError> {
+    let mut figures = figures::gather(view, horizon).await?;
+    figures.repricing = reprice::reprice(view).await?;
+    Ok(figures)
+}
+
+/// Rows by the statistics in the log.
+fn logged_rows(view: &LakeView) -> u64 {
+    view.files.iter().filter_map(|file| file.rows).sum()
 }
