@@ -164,7 +164,9 @@ const fn advice(kind: Kind) -> &'static str {
         Kind::LimitReached => "Calls in this scope are refused. Raise the budget, or wait until the period ends.",
         Kind::ForecastBreach => "At this pace the budget will not last. See what grows, then save or raise the budget.",
         Kind::Anomaly => "See which model, team or user moved, and whether somebody meant it. Block it if not.",
-        Kind::UnpricedUsage => "This usage counts as tokens, not as money. Add a price for it, then reprice.",
+        Kind::UnpricedUsage => {
+            "This usage counts as tokens, not as money. Add a price for it: it holds for events that are read from then on."
+        }
         Kind::Reconciliation => "Live totals were repaired from the lake. If it happens again, see the log.",
         Kind::DailySummary => "Nothing, if the figures are what you expected.",
         Kind::Recovery => "Nothing: the condition is over.",

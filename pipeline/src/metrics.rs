@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -236,6 +237,14 @@ impl Metrics {
             );
         }
         series.inc_by(rows);
+    }
+
+    /// Whether the lake has all that the broker had when it was last asked, a few seconds ago at most. False before it was asked.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        let families = self.lag.collect();
+        let mut lags = families.iter().flat_map(|family| family.get_metric()).map(|one| one.get_gauge().get_value());
+        lags.next().is_some_and(|first| first <= 0.0) && lags.all(|lag| lag <= 0.0)
     }
 
     /// The lake's offset of a source partition moved, or was read.

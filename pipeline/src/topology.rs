@@ -168,6 +168,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         live: budgets,
         totals: live.clone(),
         lake: lake.clone(),
+        found,
         alerts,
         opened,
         metrics: Arc::clone(&metrics),

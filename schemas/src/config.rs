@@ -4,6 +4,7 @@
 
 mod alerts;
 mod decide;
+mod detect;
 mod directory;
 mod live;
 mod mapping;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::AlertsConfig;
 pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
+pub use detect::DetectConfig;
 pub use directory::{BudgetsConfig, DirectoryConfig};
 pub use live::LiveConfig;
 pub use store::StoreConfig;
@@ -35,6 +37,7 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     pub decide: DecideConfig,
     pub live: LiveConfig,
+    pub detect: DetectConfig,
     pub query: QueryConfig,
     pub store: StoreConfig,
     pub directory: DirectoryConfig,

@@ -16,10 +16,10 @@ use tokio::sync::watch;
 
 use super::{now, pause};
 use crate::aggregate::live::Live as Totals;
+use crate::aggregate::plan::Request;
 use crate::budget::book::Book;
 use crate::budget::limit::Attributes;
 use crate::budget::live::Live;
-use crate::budget::observer::own_requests;
 use crate::budget::stops::{Action, Stop, Stops};
 
 /// How often the store is asked whether something changed: a stop must be in force within a second.
@@ -37,6 +37,8 @@ pub struct Rules {
     pub live: Arc<Live>,
     pub totals: Totals,
     pub precedence: Precedence,
+    /// What is watched beside budgets.
+    pub own: Vec<Request>,
     /// Told after every change that was taken.
     pub changed: watch::Sender<i64>,
 }
@@ -81,7 +83,7 @@ impl Rules {
         let entries = self.store.directory().list().await?;
         let book = Book::new(budgets.into_iter().map(Arc::new));
         let mut requests = book.requests();
-        requests.extend(own_requests());
+        requests.extend(self.own.iter().cloned());
         let plan = self.totals.watch(&requests);
         let (number, stops) = (book.entries().len(), blocks.len());
         self.live.set_attributes(Arc::new(Directory::new(entries, &self.precedence)));

@@ -15,12 +15,13 @@ use spendstream_storage::Lake;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::anomalies::{self, Anomalies};
 use super::news::{self, News};
 use super::past::Past;
 use super::rules::{self, Rules};
 use crate::aggregate::live::Live as Totals;
 use crate::budget::live::Live;
-use crate::budget::observer::Watchman;
+use crate::budget::observer::{Watchman, own_requests};
 use crate::metrics::Metrics;
 use crate::price::reload::CurrentBook;
 
@@ -28,6 +29,8 @@ use crate::price::reload::CurrentBook;
 pub struct Ends {
     pub live: Arc<Live>,
     pub watchman: Watchman,
+    /// What the watchman sends to; others may as well.
+    pub found: mpsc::Sender<Alert>,
     pub alerts: mpsc::Receiver<Alert>,
     /// Says when the store is open.
     pub opened: watch::Sender<Option<Store>>,
@@ -40,8 +43,9 @@ pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
     let live = Arc::new(live);
     let (sender, alerts) = mpsc::channel(config.alerts.queue);
     let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
+    let found = sender.clone();
     let watchman = Watchman::new(Arc::clone(&live), sender, config.alerts.remembered, lateness, super::now());
-    Ends { live, watchman, alerts, opened: watch::channel(None).0 }
+    Ends { live, watchman, found, alerts, opened: watch::channel(None).0 }
 }
 
 /// What the tasks work on.
@@ -49,6 +53,7 @@ pub struct Wires {
     pub live: Arc<Live>,
     pub totals: Totals,
     pub lake: Lake,
+    pub found: mpsc::Sender<Alert>,
     pub alerts: mpsc::Receiver<Alert>,
     pub opened: watch::Sender<Option<Store>>,
     pub metrics: Arc<Metrics>,
@@ -97,11 +102,13 @@ async fn ready(config: &Config, store: Store) -> anyhow::Result<Store> {
 }
 
 async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Desk), wires: Wires) {
-    let Wires { live, totals, lake, alerts, opened, metrics, stop } = wires;
+    let Wires { live, totals, lake, found, alerts, opened, metrics, stop } = wires;
     opened.send_replace(Some(store.clone()));
     let (changed, changes) = watch::channel(0);
     let (wake, woken) = watch::channel(0);
     let mut tasks = JoinSet::new();
+    let seen = (totals.clone(), Arc::clone(&metrics));
+    tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
     let past = Past {
         lake,
         memory: config.live.load_memory_bytes,
@@ -113,7 +120,9 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     let guard = TimeDelta::from_std(config.alerts.repeat_guard).unwrap_or(TimeDelta::MAX);
     let news = News::new(store.clone(), Arc::new(Routes::new(&config.notify)), guard, metrics, wake);
     tasks.spawn(news.run(alerts, stop.clone()));
-    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, changed }.run(stop));
+    let mut own = own_requests();
+    own.extend(anomalies::requests(&config.detect));
+    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, own, changed }.run(stop));
     while tasks.join_next().await.is_some() {}
     store.close().await;
 }

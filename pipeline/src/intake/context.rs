@@ -95,7 +95,8 @@ impl ClientContext for IntakeContext {
             for (partition, figures) in topic.partitions.iter().filter(|(id, _)| **id >= 0) {
                 // What was read is not safe yet: only what the lake has is behind us.
                 let end = if figures.ls_offset >= 0 { figures.ls_offset } else { figures.hi_offset };
-                if figures.consumer_lag >= 0 && end >= 0 {
+                // The end is asked for again and again while the partition is read, also where nothing comes.
+                if figures.fetch_state == "active" && end >= 0 {
                     let label = partition.to_string();
                     let committed = self.metrics.committed_offset.with_label_values(&[&label]).get();
                     let lag = end.saturating_sub(committed.max(figures.lo_offset)).max(0);

@@ -206,7 +206,7 @@ fn is_model(text: &str) -> bool {
 }
 
 /// Decimals as people write them: `75`, `"0.025"`. A float of TOML is refused, as it would not be exact.
-mod decimal {
+pub(super) mod decimal {
     use rust_decimal::Decimal;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};

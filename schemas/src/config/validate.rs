@@ -55,6 +55,7 @@ impl Config {
         pipeline(&self.pipeline)?;
         super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
         super::live::validate(&self.live)?;
+        super::detect::validate(&self.detect)?;
         super::alerts::validate(&self.alerts)?;
         query(&self.query)?;
         if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
@@ -252,6 +253,10 @@ mod tests {
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
         check(|c| c.live.max_cells = 0, "live.max_cells must be more than zero");
+        check(|c| c.detect.times = 1.into(), "detect.times is 1; write a number above 1");
+        check(|c| c.detect.threshold = 0.5, "detect.threshold is 0.5; write a number above 0.5 and below 1");
+        check(|c| c.detect.learn_days = 35, "detect.learn_days is 35; write less than detect.history_days (35)");
+        check(|c| c.detect.timezone = "Mars".into(), "detect.timezone is 'Mars'; write an IANA time zone");
         check(|c| c.pipeline.producer_queue_bytes = 1 << 20, "pipeline.producer_queue_bytes is 1048576; write");
         check(|c| c.pipeline.max_request_items = 100_001, "pipeline.max_request_items is more than 100000");
         check(|c| c.query.max_rows = 0, "query.max_rows must be more than zero");

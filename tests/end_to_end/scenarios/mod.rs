@@ -1,5 +1,6 @@
 //! One file per promise. Each scenario has its own topics, group and lake; most share one broker.
 
+mod anomalies;
 mod budgets;
 mod captures;
 mod chaos;
