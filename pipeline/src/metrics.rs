@@ -50,6 +50,7 @@ pub struct Metrics {
     pub live: LiveMetrics,
     pub alerts: IntCounterVec,
     pub deliveries: IntCounterVec,
+    pub decisions: IntCounterVec,
     unpriced_series: AtomicU64,
     cost: Mutex<Amount>,
 }
@@ -190,6 +191,12 @@ impl Metrics {
                 "Alerts that budgets and detectors found: new ones, and those that were told before.",
                 &["kind", "outcome"],
             )?,
+            decisions: counters(
+                r,
+                "spendstream_decisions_total",
+                "Decisions to write down: written to the lake, or dropped because they waited too long.",
+                &["outcome"],
+            )?,
             deliveries: counters(
                 r,
                 "spendstream_deliveries_total",
@@ -243,7 +250,10 @@ impl Metrics {
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         let families = self.lag.collect();
-        let mut lags = families.iter().flat_map(|family| family.get_metric()).map(|one| one.get_gauge().get_value());
+        let mut lags = families
+            .iter()
+            .flat_map(prometheus::proto::MetricFamily::get_metric)
+            .map(|one| one.get_gauge().get_value());
         lags.next().is_some_and(|first| first <= 0.0) && lags.all(|lag| lag <= 0.0)
     }
 

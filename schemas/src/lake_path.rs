@@ -3,6 +3,9 @@
 /// The Delta table of priced events, relative to `lake.uri`.
 pub const USAGE_TABLE: &str = "usage";
 
+/// The Delta table of logged decisions, relative to `lake.uri`.
+pub const DECISIONS_TABLE: &str = "decisions";
+
 /// Folder of the kept price-book versions, relative to `lake.uri`.
 pub const PRICE_BOOKS: &str = "price_books";
 

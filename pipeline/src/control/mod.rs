@@ -1,10 +1,11 @@
 //! The control store's side of the pipeline: what people set comes in, alerts go out. Ingest never waits for it: while the
 //! database is away, the last known budgets stay in force and alerts wait.
 //!
-//! [`anomalies`] watches hourly spend; [`rules`] follows budgets, stops and the directory; [`news`] raises alerts and has them delivered; [`past`] reads from the lake what
+//! [`anomalies`] watches hourly spend; [`rules`] follows budgets, stops and the directory; [`news`] raises alerts and has them delivered; [`decisions`] writes down what decide answered; [`past`] reads from the lake what
 //! live totals cannot know (what was spent before a reset, how long answers of a kind usually are).
 
 pub mod anomalies;
+pub mod decisions;
 pub mod news;
 pub mod past;
 pub mod rules;

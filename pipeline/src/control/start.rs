@@ -16,12 +16,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::anomalies::{self, Anomalies};
+use super::decisions::Decisions;
 use super::news::{self, News};
 use super::past::Past;
 use super::rules::{self, Rules};
 use crate::aggregate::live::Live as Totals;
 use crate::budget::live::Live;
 use crate::budget::observer::{Watchman, own_requests};
+use crate::lake::decisions::Decisions as Table;
 use crate::metrics::Metrics;
 use crate::price::reload::CurrentBook;
 
@@ -109,6 +111,8 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     let mut tasks = JoinSet::new();
     let seen = (totals.clone(), Arc::clone(&metrics));
     tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
+    let (table, every) = (Table::new(&lake), config.decide.log_interval);
+    tasks.spawn(Decisions::new(Arc::clone(&live), table, every, Arc::clone(&metrics)).run(stop.clone()));
     let past = Past {
         lake,
         memory: config.live.load_memory_bytes,

@@ -2,12 +2,13 @@
 //!
 //! In reading order: what the log says ([`actions`]), what follows from it ([`books`], [`state`]; all pure), the table itself
 //! ([`table`]), rows to files ([`encode`]), files and offsets to a version ([`commit`]), and what is read back
-//! ([`recent`], [`status`], [`check`]). Never loads a list of files on the way of a commit.
+//! ([`recent`], [`status`], [`check`]). Logged answers of decide are a table of their own ([`decisions`]). Never loads a list of files on the way of a commit.
 
 pub mod actions;
 pub mod books;
 pub mod check;
 pub mod commit;
+pub mod decisions;
 pub mod encode;
 pub mod error;
 mod layout;

@@ -7,6 +7,7 @@
 )]
 
 mod checks;
+mod decisions;
 mod faults;
 mod faulty;
 mod histories;

@@ -1,4 +1,4 @@
-//! The table `usage` as the query engine sees it: in comes the Delta log, out comes a [`Snapshot`] of its newest version.
+//! The tables `usage` and `decisions` as the query engine sees them: in come the Delta logs, out comes a [`Snapshot`] of the newest versions.
 //!
 //! Every query asks for the newest version; only commits since the last query are read. What was built for a version is
 //! kept until there is a newer one. Never loads rows and never writes.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
-use datafusion::datasource::ViewTable;
+use datafusion::datasource::{MemTable, TableProvider, ViewTable};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionContext;
@@ -16,6 +16,7 @@ use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::{ObjectMeta, ObjectStoreExt};
 use spendstream_schemas::lake_path;
+use spendstream_schemas::table::decisions;
 use spendstream_storage::brief;
 
 use super::control::Tables;
@@ -59,6 +60,8 @@ pub struct Catalog {
     base: SessionState,
     newest: tokio::sync::Mutex<Newest>,
     built: AtomicU64,
+    /// Of the table `decisions`, which is empty until there is one.
+    decisions: Option<LogStoreRef>,
     beside: Tables,
 }
 
@@ -68,6 +71,9 @@ struct Newest {
     /// The file of the table's version, as it was when that was loaded.
     commit: Option<ObjectMeta>,
     snapshot: Option<Snapshot>,
+    decisions: Option<DeltaTable>,
+    /// The version of `decisions` that the snapshot was built on.
+    built_on: Option<u64>,
 }
 
 impl Catalog {
@@ -79,8 +85,15 @@ impl Catalog {
             base,
             newest: tokio::sync::Mutex::default(),
             built: AtomicU64::new(0),
+            decisions: None,
             beside: Vec::new(),
         }
+    }
+
+    /// The table of logged decisions, which may not be there yet.
+    #[must_use]
+    pub fn with_decisions(self, log_store: LogStoreRef) -> Self {
+        Self { decisions: Some(log_store), ..self }
     }
 
     /// Tables that are not of the lake, beside its own.
@@ -101,17 +114,43 @@ impl Catalog {
     /// [`QueryError::NoLake`] when there is no table, [`QueryError::Lake`] when the store fails.
     pub async fn newest(&self) -> Result<Snapshot, QueryError> {
         let mut newest = self.newest.lock().await;
-        self.refresh(&mut newest).await?;
+        let known = newest.decisions.take();
+        let (refreshed, decisions) = tokio::join!(self.refresh(&mut newest), self.refresh_decisions(known));
+        newest.decisions = decisions;
+        refreshed?;
         let table = newest.table.as_ref().ok_or_else(|| self.missing())?;
         let version = table.version().ok_or_else(|| self.missing())?;
+        let beside = newest.decisions.as_ref().and_then(DeltaTable::version);
         match &newest.snapshot {
-            Some(snapshot) if snapshot.version == version => Ok(snapshot.clone()),
+            Some(snapshot) if snapshot.version == version && newest.built_on == beside => Ok(snapshot.clone()),
             _ => {
-                let snapshot = self.build(table, version).await?;
-                newest.snapshot = Some(snapshot.clone());
+                let snapshot = self.build((table, newest.decisions.as_ref()), version).await?;
+                (newest.snapshot, newest.built_on) = (Some(snapshot.clone()), beside);
                 Ok(snapshot)
             }
         }
+    }
+
+    /// The newest decisions; those that are known where the store fails, for they are no money: `usage` answers all the same.
+    async fn refresh_decisions(&self, known: Option<DeltaTable>) -> Option<DeltaTable> {
+        let log_store = self.decisions.as_ref()?;
+        if let Some(mut table) = known {
+            if let Err(error) = table.update_state().await {
+                tracing::warn!(%error, "the decisions could not be read on from the known version");
+            }
+            return Some(table);
+        }
+        let mut table = DeltaTable::new(Arc::clone(log_store));
+        let loaded = match table.verify_deltatable_existence().await {
+            Ok(true) => table.load().await,
+            Ok(false) | Err(DeltaTableError::NotATable(_)) => return None,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = loaded {
+            tracing::warn!(%error, "the decisions could not be read; queries see none");
+            return None;
+        }
+        Some(table)
     }
 
     /// Size and age of the newest version.
@@ -155,7 +194,7 @@ impl Catalog {
             }
             tracing::info!(uri = self.uri, "the known version of the lake is gone, loading it anew");
         }
-        *newest = Newest::default();
+        *newest = Newest { decisions: newest.decisions.take(), ..Newest::default() };
         let mut table = DeltaTable::new(Arc::clone(&self.log_store));
         match table.verify_deltatable_existence().await {
             Ok(true) => table.load().await.map_err(|error| self.failed(&error))?,
@@ -178,16 +217,27 @@ impl Catalog {
         }
     }
 
-    async fn build(&self, table: &DeltaTable, version: u64) -> Result<Snapshot, QueryError> {
-        let engine = |error| QueryError::from_engine(&error, 0);
+    fn scan(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>, QueryError> {
         table.update_datafusion_session(&self.base).map_err(|error| self.failed(&error))?;
         let eager = table.snapshot().map_err(|error| self.failed(&error))?.snapshot().clone();
         let scan = DeltaScanConfig::new_from_session(&self.base).with_wrap_partition_values(false);
         // Built without a log store on purpose: such a provider cannot write.
-        let usage = DeltaScanNext::new(Arc::new(eager), scan).map_err(engine)?;
+        Ok(Arc::new(DeltaScanNext::new(Arc::new(eager), scan).map_err(|error| QueryError::from_engine(&error, 0))?))
+    }
 
+    async fn build(
+        &self,
+        (table, decided): (&DeltaTable, Option<&DeltaTable>),
+        version: u64,
+    ) -> Result<Snapshot, QueryError> {
+        let engine = |error| QueryError::from_engine(&error, 0);
         let schema = Arc::new(MemorySchemaProvider::new());
-        schema.register_table(lake_path::USAGE_TABLE.into(), Arc::new(usage)).map_err(engine)?;
+        schema.register_table(lake_path::USAGE_TABLE.into(), self.scan(table)?).map_err(engine)?;
+        let decisions = match decided {
+            Some(decided) => self.scan(decided)?,
+            None => Arc::new(MemTable::try_new(decisions::table_schema(), vec![Vec::new()]).map_err(engine)?) as _,
+        };
+        schema.register_table(lake_path::DECISIONS_TABLE.into(), decisions).map_err(engine)?;
         for (name, table) in &self.beside {
             schema.register_table((*name).to_owned(), Arc::clone(table)).map_err(engine)?;
         }

@@ -1,7 +1,11 @@
 //! Views that analysts expect beside the tables. In comes nothing, out comes SQL; never depends on data.
 
+use spendstream_schemas::table::decisions;
+
 /// Name and definition, in an order in which each only needs those before it.
-pub const VIEWS: [(&str, &str); 2] = [
+pub const VIEWS: [(&str, &str); 3] = [
+    // What decide answered, with what the call cost in the end.
+    ("decisions_with_cost", decisions::WITH_ACTUAL_COST),
     // Everything that costs money. Today that is usage alone.
     ("spend", "SELECT *, 'Usage' AS charge_category, cost AS amount FROM usage"),
     (

@@ -13,7 +13,6 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
-use deltalake_core::logstore::LogStoreRef;
 use futures::StreamExt;
 use spendstream_schemas::config::{Config, QueryConfig};
 use spendstream_schemas::lake_path;
@@ -47,7 +46,7 @@ impl Engine {
     /// When `lake.uri` or its options are wrong, or the machine gives no threads.
     pub fn open(config: &Config) -> Result<Self, QueryError> {
         let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
-        Self::over(lake.log_store(lake_path::USAGE_TABLE), config, Vec::new())
+        Self::over(&lake, config, Vec::new())
     }
 
     /// As [`Engine::open`], with the tables of the control store beside those of the lake.
@@ -57,19 +56,21 @@ impl Engine {
     pub fn open_with(config: &Config, control: &Arc<ControlStore>) -> Result<Self, QueryError> {
         let lake = Lake::open(&config.lake).map_err(|error| QueryError::Config(one_line(&error.to_string())))?;
         let beside = control::tables(control).map_err(|error| QueryError::from_engine(&error, 0))?;
-        Self::over(lake.log_store(lake_path::USAGE_TABLE), config, beside)
+        Self::over(&lake, config, beside)
     }
 
-    /// Answers queries over the table `usage` in that store, and over other tables beside it.
+    /// Answers queries over the tables of a lake, and over other tables beside them.
     ///
     /// # Errors
     /// When the machine gives no threads or no folder for temporary files.
-    pub fn over(log_store: LogStoreRef, config: &Config, beside: Tables) -> Result<Self, QueryError> {
+    pub fn over(lake: &Lake, config: &Config, beside: Tables) -> Result<Self, QueryError> {
         let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
         let executor = Executor::start(config.query.concurrency)
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
+        let (usage, decisions) = (lake.log_store(lake_path::USAGE_TABLE), lake.log_store(lake_path::DECISIONS_TABLE));
+        let catalog = Catalog::new(config.lake.uri.clone(), usage, base).with_decisions(decisions).with_tables(beside);
         Ok(Self {
-            catalog: Arc::new(Catalog::new(config.lake.uri.clone(), log_store, base).with_tables(beside)),
+            catalog: Arc::new(catalog),
             limits: config.query.clone(),
             permits: Arc::new(Semaphore::new(config.query.concurrency.max(1))),
             executor,

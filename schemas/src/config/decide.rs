@@ -42,6 +42,9 @@ pub struct DecideConfig {
     pub sample_allows: u32,
     /// Decisions that may wait to be written; further ones are dropped and counted.
     pub log_rows: usize,
+    /// How often logged decisions are written to the lake.
+    #[serde(with = "millis")]
+    pub log_interval: Duration,
     /// Bytes of a request; more is answered 413.
     pub max_request_bytes: usize,
     /// Longer texts are counted as a quarter of their characters: a tokenizer needs about 0.2 ms per kilobyte.
@@ -72,6 +75,7 @@ impl Default for DecideConfig {
             stop_critical: true,
             sample_allows: 100,
             log_rows: 100_000,
+            log_interval: Duration::from_secs(10),
             max_request_bytes: 1 << 20,
             max_tokenized_bytes: 64 << 10,
             metric_cost: Decimal::new(25, 3),

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -19,9 +21,10 @@ use crate::money::{self, Amount};
 pub const DATE: &str = "date";
 
 /// A query over both tables: every logged decision with what its call cost, null until its event has arrived.
-pub const WITH_ACTUAL_COST: &str = "SELECT d.*, u.cost AS actual_cost FROM decisions d LEFT JOIN usage u \
-     ON u.event_id = d.event_id AND u.organization IS NOT DISTINCT FROM d.organization \
-     AND u.event_source IS NOT DISTINCT FROM d.event_source";
+pub const WITH_ACTUAL_COST: &str = "SELECT d.*, u.cost AS actual_cost FROM decisions d LEFT JOIN \
+     (SELECT event_id, organization, event_source, sum(cost) AS cost FROM usage GROUP BY event_id, organization, event_source) u \
+     ON u.event_id = d.event_id AND (u.organization IS NOT DISTINCT FROM d.organization) \
+     AND (u.event_source IS NOT DISTINCT FROM d.event_source)";
 
 /// The event's texts that a row has, by their lake columns.
 pub const TEXTS: [Text; 17] = [
@@ -79,9 +82,14 @@ fn money_type() -> DataType {
     DataType::Decimal128(money::PRECISION, money::SCALE)
 }
 
-/// The schema of a data file: every column but `date`.
+/// Days since the epoch, UTC.
+fn date(micros: i64) -> i32 {
+    i32::try_from(micros.div_euclid(86_400_000_000)).unwrap_or(i32::MAX)
+}
+
+/// The schema of the table: the partition column `date` is the last.
 #[must_use]
-pub fn file_schema() -> SchemaRef {
+pub fn table_schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let required = |name: &str, data_type| Field::new(name, data_type, false);
     let money = |name: &str| Field::new(name, money_type(), true);
@@ -105,19 +113,12 @@ pub fn file_schema() -> SchemaRef {
         money("savings"),
         Field::new("retry_after_seconds", DataType::Int64, true),
         required("sampled", DataType::Int64),
+        Field::new(DATE, DataType::Date32, true),
     ]);
     Arc::new(Schema::new(fields))
 }
 
-/// The schema of the table: the file's columns and, last, the partition column `date`.
-#[must_use]
-pub fn table_schema() -> SchemaRef {
-    let mut fields = file_schema().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
-    fields.push(Field::new(DATE, DataType::Date32, true));
-    Arc::new(Schema::new(fields))
-}
-
-/// Rows as columns of [`file_schema`].
+/// Rows as columns of [`table_schema`].
 ///
 /// # Errors
 /// Only when Arrow refuses consistent columns, which is a fault of this program.
@@ -153,13 +154,14 @@ pub fn batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         money(&|row| row.savings)?,
         Arc::new(rows.iter().map(|row| row.retry_after_seconds).collect::<Int64Array>()),
         Arc::new(rows.iter().map(|row| Some(row.sampled)).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| Some(date(row.decided_at))).collect::<Date32Array>()),
     ]);
-    RecordBatch::try_new(file_schema(), columns)
+    RecordBatch::try_new(table_schema(), columns)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, TEXTS, batch, file_schema, table_schema};
+    use super::{Row, TEXTS, batch, table_schema};
     use crate::decision::{Basis, Priority, Strategy};
     use crate::money::Amount;
 
@@ -187,13 +189,13 @@ mod tests {
             sampled: 1,
         };
         let found = batch(&[row.clone(), Row { allow: true, used: None, ..row }]).unwrap();
-        assert_eq!((found.num_rows(), found.num_columns()), (2, file_schema().fields().len()));
-        assert_eq!(table_schema().fields().len(), file_schema().fields().len() + 1);
+        assert_eq!((found.num_rows(), found.num_columns()), (2, table_schema().fields().len()));
         let shown = |name: &str| {
             let column = found.column_by_name(name).unwrap();
             arrow::util::display::array_value_to_string(column, 0).unwrap()
         };
         for (name, expected) in [
+            ("date", "2026-11-18"),
             ("event_id", "r-1"),
             ("allow", "false"),
             ("strategy", "block"),

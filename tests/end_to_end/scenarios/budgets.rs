@@ -92,6 +92,14 @@ fn thresholds_are_told_once_whenever_the_process_dies() {
     wait::until("the stop is in force", || (ask(&address, "other", "normal")["allow"] == json!(false)).then_some(()));
     instance.stop();
     assert_eq!(delivered(&receiver), expected(), "a stop tells nothing new");
+    let refused = "SELECT count(*) > 0 AS found FROM decisions WHERE team = 'search' AND priority = 'normal' AND NOT allow \
+                   AND strategy = 'block' AND estimated_cost = 0.01 AND used = 1";
+    assert_eq!(lake.rows(refused)[0]["found"], json!(true));
+    let charged = "SELECT DISTINCT allow, CAST(actual_cost AS VARCHAR) AS cost FROM decisions_with_cost \
+                   WHERE event_id = 'call-7' AND priority = 'critical'";
+    let charged = lake.rows(charged);
+    assert_eq!((charged.len(), &charged[0]["allow"]), (1, &json!(true)), "{charged:?}");
+    assert_eq!(femto(&text(&charged[0]["cost"])), femto("0.01"));
 }
 
 #[expect(clippy::disallowed_methods, reason = "budgets are of now, and so are their events")]
@@ -101,7 +109,9 @@ fn now() -> Duration {
 
 fn configure(setup: &Setup, receiver: &Receiver) {
     setup.file("budgets.toml", BUDGETS);
-    let mut config = String::from("[budgets]\nfile = \"budgets.toml\"\n[notify]\nallow_private_addresses = true\n");
+    let mut config = String::from(
+        "[budgets]\nfile = \"budgets.toml\"\n[decide]\nsample_allows = 1\n[notify]\nallow_private_addresses = true\n",
+    );
     config.push_str("default_channels = [\"hook\"]\nlease = \"5s\"\ntimeout = \"2s\"\n");
     writeln!(config, "[[notify.channels]]\nkind = \"webhook\"\nname = \"hook\"\nurl = \"{}\"", receiver.url()).unwrap();
     setup.file("spendstream.toml", &config);
@@ -160,7 +170,7 @@ fn decide(address: &str, priority: &str) -> Value {
 
 fn ask(address: &str, team: &str, priority: &str) -> Value {
     let body = json!({
-        "team": team, "user": "user-0", "provider": "openai", "model": "gpt-4o", "input_tokens": 4_000,
+        "id": "call-7", "team": team, "user": "user-0", "provider": "openai", "model": "gpt-4o", "input_tokens": 4_000,
         "output_tokens": 0, "priority": priority
     });
     wait::until("a decision on known totals", || {
