@@ -1,6 +1,7 @@
 //! The configured channels together: previews, tests and the sending of one message. The log is not touched here.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,10 +15,19 @@ use crate::http::Sender;
 use crate::link::Links;
 use crate::message::Message;
 
+/// Takes alerts as they are, where nobody reads a message: a topic of the bus.
+pub trait Outlet: Send + Sync {
+    /// Its name among the channels.
+    fn name(&self) -> &str;
+
+    /// Passes alerts on; the error says why they were not taken.
+    fn send<'a>(&'a self, alerts: &'a [Alert]) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+}
+
 /// Everything that is needed to send.
-#[derive(Debug)]
 pub struct Desk {
     channels: BTreeMap<String, Channel>,
+    outlets: BTreeMap<String, Box<dyn Outlet>>,
     sender: Sender,
     links: Links,
     timeout: Duration,
@@ -33,15 +43,23 @@ impl Desk {
         let channels: Vec<Channel> = built.collect::<Result<_, _>>()?;
         Ok(Self {
             channels: channels.into_iter().map(|channel| (channel.name().to_owned(), channel)).collect(),
+            outlets: BTreeMap::new(),
             sender: Sender::new(config.allow_private_addresses, config.timeout)?,
             links: Links::new(public_url)?,
             timeout: config.timeout,
         })
     }
 
-    /// Names of the channels, sorted.
+    /// With one more way out.
+    #[must_use]
+    pub fn with(mut self, outlet: Box<dyn Outlet>) -> Self {
+        self.outlets.insert(outlet.name().to_owned(), outlet);
+        self
+    }
+
+    /// Names of the channels and of the outlets.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
-        self.channels.keys().map(String::as_str)
+        self.channels.keys().chain(self.outlets.keys()).map(String::as_str)
     }
 
     /// Exactly what would be sent to `channel`, with secrets hidden.
@@ -73,6 +91,12 @@ impl Desk {
         target: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
+        if let Some(outlet) = self.outlets.get(channel) {
+            return match tokio::time::timeout(self.timeout, outlet.send(alerts)).await {
+                Ok(result) => result,
+                Err(_) => Err(Failure::retry("no answer in time")),
+            };
+        }
         let channel = self.channel(channel).map_err(Failure::refused)?;
         let Some(message) = self.message(alerts) else { return Ok(()) };
         match tokio::time::timeout(self.timeout, channel.send(&self.sender, &message, target, now)).await {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rdkafka::consumer::Consumer;
 use spendstream_schemas::config::Config;
+use spendstream_schemas::directory::Directory;
 use spendstream_schemas::money::Amount;
 use spendstream_storage::Lake;
 use tokio::runtime::Handle;
@@ -160,10 +161,12 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
     let live = Live::new(&config.live);
-    let Ends { live: budgets, watchman, found, alerts, opened } = control::start::prepare(config, &live, &book);
+    let Ends { live: budgets, watchman, found, alerts, opened, directory } =
+        control::start::prepare(config, &live, &book);
     // The last things that can fail for a reason outside: before any thread runs.
     let (address, server) = http::serve(config, &metrics, &status, &budgets, &opened.subscribe()).await?;
     let (stop, stopping) = watch::channel(false);
+    let directories = directory.subscribe();
     let wires = control::start::Wires {
         live: budgets,
         totals: live.clone(),
@@ -171,6 +174,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         found,
         alerts,
         opened,
+        directory,
         metrics: Arc::clone(&metrics),
         stop: stopping.clone(),
     };
@@ -220,7 +224,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let committer = tokio::spawn(commit_loop.run(cuts, questions));
     let writer = Writer::new(&config.lake, Handle::current(), generations, cut_sender);
     let mut threads = vec![spawn("writer", move || writer.run(rows))?];
-    let workers = spawn_workers(config, &book, &metrics, (row_sender, live.feed(live_sender)), &mut threads)?;
+    let workers =
+        spawn_workers(config, (&book, &directories), &metrics, (row_sender, live.feed(live_sender)), &mut threads)?;
     let wires = consumer::Wires {
         workers,
         questions: question_sender,
@@ -272,7 +277,7 @@ fn watch_queues(metrics: &Arc<Metrics>, rows: mpsc::WeakSender<ToWriter>, cuts: 
 
 fn spawn_workers(
     config: &Config,
-    book: &CurrentBook,
+    (book, directories): (&CurrentBook, &watch::Receiver<Arc<Directory>>),
     metrics: &Arc<Metrics>,
     (out, feed): (mpsc::Sender<ToWriter>, Feed),
     threads: &mut Vec<JoinHandle<()>>,
@@ -285,7 +290,8 @@ fn spawn_workers(
     let mut senders = Vec::with_capacity(count);
     for number in 0..count {
         let (sender, inbox) = mpsc::channel(config.pipeline.queue_batches);
-        let worker = Worker::new(config, book.clone(), Arc::clone(metrics), out.clone(), feed.clone());
+        let worker =
+            Worker::new(config, (book.clone(), directories.clone()), Arc::clone(metrics), out.clone(), feed.clone());
         threads.push(spawn(&format!("decode-{number}"), move || worker.run(inbox))?);
         senders.push(sender);
     }

@@ -1,6 +1,6 @@
 //! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`], and sums for the live totals.
 //!
-//! It decodes, drops repeats, prices, sums up and builds Arrow rows; it never does IO. Order within a partition is kept, because a
+//! It decodes, drops repeats, fills in owners, prices, sums up and builds Arrow rows; it never does IO. Order within a partition is kept, because a
 //! partition belongs to one worker.
 
 mod kept;
@@ -11,8 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use spendstream_schemas::config::Config;
+use spendstream_schemas::directory::Directory;
 use spendstream_schemas::usage_event::UsageRow;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::aggregate::group::Groups;
 use crate::aggregate::live::Feed;
@@ -53,6 +54,7 @@ pub struct Worker {
     decoder: Decoder,
     engine: Engine,
     book: CurrentBook,
+    directory: watch::Receiver<Arc<Directory>>,
     horizons: HashMap<i32, (Generation, Horizon)>,
     metrics: Arc<Metrics>,
     out: mpsc::Sender<ToWriter>,
@@ -63,14 +65,23 @@ impl Worker {
     #[must_use]
     pub fn new(
         config: &Config,
-        book: CurrentBook,
+        (book, directory): (CurrentBook, watch::Receiver<Arc<Directory>>),
         metrics: Arc<Metrics>,
         out: mpsc::Sender<ToWriter>,
         live: Feed,
     ) -> Self {
         let engine =
             Engine::new(Arc::clone(&book.borrow()), config.pipeline.interner_values, config.pipeline.interner_bytes);
-        Self { decoder: Decoder::new(&config.decode), engine, book, horizons: HashMap::new(), metrics, out, live }
+        Self {
+            decoder: Decoder::new(&config.decode),
+            engine,
+            book,
+            directory,
+            horizons: HashMap::new(),
+            metrics,
+            out,
+            live,
+        }
     }
 
     /// Works until the channel before or behind it closes.
@@ -112,6 +123,7 @@ impl Worker {
             return Ok(None);
         }
         self.engine.refresh(&self.book.borrow());
+        self.engine.set_directory(&self.directory.borrow());
         let mut collect = Collect {
             engine: &mut self.engine,
             horizon,

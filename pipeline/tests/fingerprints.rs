@@ -7,6 +7,9 @@
     reason = "a test that cannot go on should stop loudly and say where"
 )]
 
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 use spendstream_pipeline::batch::RawMessage;
 use spendstream_pipeline::columns::events::{EventColumns, Staged};
@@ -16,6 +19,7 @@ use spendstream_pipeline::dedupe::fingerprint::Fingerprint;
 use spendstream_pipeline::dedupe::rebuild;
 use spendstream_pipeline::price::engine::{Engine, Lineage};
 use spendstream_schemas::config::DecodeConfig;
+use spendstream_schemas::directory::{self, Directory, Precedence};
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::price_book::PriceBook;
 use spendstream_schemas::usage_event::UsageRow;
@@ -41,7 +45,17 @@ impl Sink for Collect {
 
 /// Live fingerprints and those read back, in the order of the messages.
 fn both(messages: &[Vec<u8>]) -> (Vec<Fingerprint>, Vec<Fingerprint>) {
-    let engine = Engine::new(PriceBook::builtin().unwrap(), 10_000, 1 << 20);
+    let (live, batches) = rows(messages, "kind,name\n");
+    let mut back: Vec<_> = batches.iter().flat_map(|batch| rebuild::fingerprints(batch).unwrap()).collect();
+    back.sort_by_key(|(offset, index, _)| (*offset, *index));
+    (live, back.into_iter().map(|(_, _, fingerprint)| fingerprint).collect())
+}
+
+/// Live fingerprints and the rows, with owners from a directory (CSV).
+fn rows(messages: &[Vec<u8>], directory: &str) -> (Vec<Fingerprint>, Vec<RecordBatch>) {
+    let mut engine = Engine::new(PriceBook::builtin().unwrap(), 10_000, 1 << 20);
+    let entries = directory::read(directory, "directory.csv").unwrap();
+    engine.set_directory(&Arc::new(Directory::new(entries, &Precedence::default())));
     let mut collect = Collect { engine, columns: EventColumns::new(), live: Vec::new(), offset: 0 };
     let mut decoder = Decoder::new(&DecodeConfig::default());
     for payload in messages {
@@ -51,9 +65,65 @@ fn both(messages: &[Vec<u8>]) -> (Vec<Fingerprint>, Vec<Fingerprint>) {
     let Collect { mut engine, columns, live, .. } = collect;
     let source = SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 0 };
     let (batches, _) = engine.price(columns, Lineage { source: &source, ingest_micros: 0 }).unwrap();
-    let mut back: Vec<_> = batches.iter().flat_map(|(_, batch)| rebuild::fingerprints(batch).unwrap()).collect();
-    back.sort_by_key(|(offset, index, _)| (*offset, *index));
-    (live, back.into_iter().map(|(_, _, fingerprint)| fingerprint).collect())
+    (live, batches.into_iter().map(|(_, batch)| batch).collect())
+}
+
+const DIRECTORY: &str = "kind,name,team,department,cost_center,valid_from,valid_until
+user,ann,Search,,,,
+user,bob,Search,,,,2026-11-22
+user,bob,ads,,,2026-11-22,
+team,Search,,Product,4711,,
+team,ads,,Sales,4712,,
+";
+
+fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
+    let column = batch.column_by_name(name).unwrap();
+    let shown = |row| arrow::util::display::array_value_to_string(column, row).unwrap();
+    (0..batch.num_rows()).map(shown).collect()
+}
+
+fn owned(user: &str, team: &str, time: &str) -> Vec<u8> {
+    let team = if team.is_empty() { String::new() } else { format!(r#""team":"{team}","#) };
+    format!(
+        r#"{{"id":"{user}{team_id}","time":"{time}","provider":"openai","model":"gpt-4o","user":"{user}",{team}"usage":{{"input_tokens":1,"output_tokens":1}}}}"#,
+        team_id = team.len()
+    )
+    .into_bytes()
+}
+
+#[test]
+fn owners_are_filled_in_at_the_time_of_the_event_and_what_was_sent_is_kept() {
+    let (before, after) = ("2026-11-21T23:59:59.999999Z", "2026-11-22T00:00:00Z");
+    let sent = [
+        owned("ann", "", after),
+        owned("bob", "", after),
+        owned("ann", "search", after),
+        owned("ANN", "serch", after),
+        owned("eve", "", after),
+        owned("eve", "Labs", after),
+    ];
+    let (live, batches) = rows(&sent, DIRECTORY);
+    let batch = &batches[0];
+    let columns = ["team", "department", "cost_center", "dimensions_filled"].map(|name| texts(batch, name));
+    let row = |row: usize| columns.each_ref().map(|column| column[row].as_str()).join("|");
+    let found: Vec<String> = (0..sent.len()).map(row).collect();
+    assert_eq!(
+        found,
+        [
+            "Search|Product|4711|[team, department, cost_center]",
+            "ads|Sales|4712|[team, department, cost_center]",
+            "Search|Product|4711|[team, department, cost_center]",
+            "Search|Product|4711|[team, department, cost_center]",
+            "|||[]",
+            "Labs|||[]",
+        ]
+    );
+    let kept = texts(batch, "pricing_inputs");
+    assert!(kept[0].contains("team_sent: ,") && kept[2].contains("team_sent: search"), "{kept:?}");
+    let back: Vec<_> = rebuild::fingerprints(batch).unwrap().into_iter().map(|(_, _, print)| print).collect();
+    assert_eq!(live, back, "a restart tells repeats as before, whatever the directory said");
+    let (_, earlier) = rows(&[owned("bob", "", before)], DIRECTORY);
+    assert_eq!(texts(&earlier[0], "team"), ["Search"]);
 }
 
 fn check(messages: &[&str]) {
@@ -116,7 +186,11 @@ proptest! {
                 event[name] = value.into();
             }
         }
-        let (live, back) = both(&[event.to_string().into_bytes()]);
-        prop_assert_eq!(live, back);
+        event["user"] = "ann".into();
+        for directory in ["kind,name\n", DIRECTORY] {
+            let (live, batches) = rows(&[event.to_string().into_bytes()], directory);
+            let back: Vec<_> = batches.iter().flat_map(|batch| rebuild::fingerprints(batch).unwrap()).collect();
+            prop_assert_eq!(live, back.into_iter().map(|(_, _, print)| print).collect::<Vec<_>>());
+        }
     }
 }

@@ -55,6 +55,8 @@ pub struct KafkaConfig {
     pub brokers: String,
     pub topic: String,
     pub dead_letter_topic: String,
+    /// Every alert as JSON; empty: none.
+    pub alerts_topic: String,
     pub group: String,
     /// Identity of the source; part of every lake offset. No `/`.
     pub cluster: String,
@@ -69,6 +71,7 @@ impl Default for KafkaConfig {
             brokers: "127.0.0.1:9092".into(),
             topic: "usage.events".into(),
             dead_letter_topic: "usage.events.dead".into(),
+            alerts_topic: "usage.alerts".into(),
             group: "spendstream".into(),
             cluster: "main".into(),
             start: KafkaStart::Earliest,

@@ -4,12 +4,13 @@
 //! written out once per group. The values are those of the lake's row, so that SQL groups the same way:
 //! [`super::load`] has the same rules as expressions.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use spendstream_schemas::budget::{Quarter, ScopeKey};
-use spendstream_schemas::dimension::{Keep, Text};
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
 use super::awaited::EventKey;
@@ -19,6 +20,7 @@ use super::sums::Sums;
 use crate::batch::Generation;
 use crate::columns::events::EventColumns;
 use crate::columns::interner::{Interner, Symbol};
+use crate::columns::owners::symbols;
 
 /// Sums of one batch of one partition.
 #[derive(Clone, Debug)]
@@ -136,22 +138,6 @@ pub struct PricedView<'a> {
     pub cost: &'a [Option<i128>],
 }
 
-/// Where a key's symbols are.
-enum Column<'a> {
-    Interned(&'a [Symbol]),
-    /// Made for this batch.
-    Made(Vec<Symbol>),
-}
-
-impl Column<'_> {
-    fn symbols(&self) -> &[Symbol] {
-        match self {
-            Self::Interned(symbols) => symbols,
-            Self::Made(symbols) => symbols,
-        }
-    }
-}
-
 /// Groups batches; keeps its tables from one to the next. One per decode thread.
 #[derive(Debug, Default)]
 pub struct Grouper {
@@ -176,13 +162,13 @@ impl Grouper {
         }
         self.quarters.clear();
         self.quarters.extend(events.times.iter().map(|micros| Quarter::of_micros(*micros)));
-        let mut columns: Vec<(&ScopeKey, Column<'_>)> = Vec::new();
+        let mut columns: Vec<(&ScopeKey, Cow<'_, [Symbol]>)> = Vec::new();
         for key in plan.sets().iter().flat_map(|(_, keys)| keys.keys()) {
             if !columns.iter().any(|(known, _)| *known == key) {
                 columns.push((key, column(key, events, priced, interner)));
             }
         }
-        let of = |key: &ScopeKey| columns.iter().find(|(known, _)| *known == key).map(|(_, column)| column.symbols());
+        let of = |key: &ScopeKey| columns.iter().find(|(known, _)| *known == key).map(|(_, column)| &**column);
         let sets = plan.sets().iter().map(|(id, keys)| {
             let columns: Vec<&[Symbol]> = keys.keys().iter().filter_map(of).collect();
             self.sum(&columns, priced.cost);
@@ -246,43 +232,21 @@ fn rehash(at: usize, width: usize, keys: &[Symbol], sums: &[(Quarter, Sums)]) ->
 }
 
 /// The symbols of a key in every row, as the lake's row has them.
-fn column<'a>(key: &ScopeKey, events: &'a EventColumns, priced: PricedView<'a>, interner: &mut Interner) -> Column<'a> {
+fn column<'a>(
+    key: &ScopeKey,
+    events: &'a EventColumns,
+    priced: PricedView<'a>,
+    interner: &mut Interner,
+) -> Cow<'a, [Symbol]> {
     match key {
         // The price book's id; a provider that no book knows counts under the name that was sent.
         ScopeKey::Text(Text::ProviderSent) => {
             let sent = &events.symbols[Text::ProviderSent as usize];
             let either = |(known, sent): (&Symbol, &Symbol)| if known.is_none() { *sent } else { *known };
-            Column::Made(priced.provider.iter().zip(sent).map(either).collect())
+            Cow::Owned(priced.provider.iter().zip(sent).map(either).collect())
         }
-        ScopeKey::Text(Text::ServiceTier) => Column::Interned(priced.tier),
-        ScopeKey::Text(Text::Region) => Column::Interned(priced.region),
-        ScopeKey::Text(text) if text.keep() == Keep::Plain => Column::Made(plain(*text, events, interner)),
-        ScopeKey::Text(text) => Column::Interned(&events.symbols[*text as usize]),
-        ScopeKey::CostCenter => Column::Interned(&events.symbols[Text::CostCenter as usize]),
-        ScopeKey::Tag(name) => Column::Made(tag(name, events, interner)),
+        ScopeKey::Text(Text::ServiceTier) => Cow::Borrowed(priced.tier),
+        ScopeKey::Text(Text::Region) => Cow::Borrowed(priced.region),
+        key => symbols(key, events, interner),
     }
-}
-
-/// Texts that are not interned otherwise; a plan that watches ids fills the interner faster.
-fn plain(text: Text, events: &EventColumns, interner: &mut Interner) -> Vec<Symbol> {
-    let column = &events.plain[text as usize];
-    let mut from = 0;
-    let symbols = column.ends.iter().zip(&column.valid).map(|(end, valid)| {
-        let bytes = from..usize::try_from(*end).unwrap_or(from);
-        from = bytes.end;
-        let text = valid.then(|| std::str::from_utf8(&column.bytes[bytes]).ok()).flatten();
-        text.map_or(Symbol::NONE, |text| interner.intern(text).0)
-    });
-    symbols.collect()
-}
-
-fn tag(name: &str, events: &EventColumns, interner: &mut Interner) -> Vec<Symbol> {
-    let name = interner.intern(name).0;
-    let mut from = 0;
-    let symbols = events.tag_ends.iter().map(|end| {
-        let tags = &events.tags[from..usize::try_from(*end).unwrap_or(from)];
-        from += tags.len();
-        tags.iter().find(|(key, _)| *key == name).map_or(Symbol::NONE, |(_, value)| *value)
-    });
-    symbols.collect()
 }

@@ -6,12 +6,18 @@
 
 use chrono::{DateTime, Utc};
 use spendstream_schemas::budget::{Budget, ScopeKey, Span};
+use spendstream_schemas::directory::Filled;
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::PriceBook;
 
-/// Attributes of who spends (`plan = basic`), from the directory.
+/// What the directory says of who spends.
 pub trait Attributes {
-    /// The attribute of a dimension's value at a moment.
+    /// The owner of a call with these values at a moment: the one that it names where nothing else is known.
+    fn owner<'a>(&'a self, value_of: &dyn Fn(&ScopeKey) -> Option<&'a str>, _at: DateTime<Utc>) -> Filled<'a> {
+        Filled::own(value_of)
+    }
+
+    /// The attribute (`plan`) of a dimension's value at a moment.
     fn attribute(&self, key: &ScopeKey, value: &str, attribute: &str, at: DateTime<Utc>) -> Option<&str>;
 }
 

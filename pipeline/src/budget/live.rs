@@ -28,7 +28,7 @@ use super::models::{Ladders, Suggestion};
 use super::rate::Limiter;
 use super::standing::{Ground, Resets};
 use super::stops::Stops;
-use super::subject::Subject;
+use super::subject::{self, Subject};
 use super::words::Telling;
 use crate::aggregate::awaited::{Awaited, EventKey};
 use crate::aggregate::plan::WatchId;
@@ -103,6 +103,12 @@ impl Live {
     #[must_use]
     pub fn config(&self) -> &DecideConfig {
         &self.config
+    }
+
+    /// What was spent, as decide sees it.
+    #[must_use]
+    pub fn spend(&self) -> &dyn Spend {
+        &*self.spend
     }
 
     /// The budgets in force.
@@ -199,6 +205,7 @@ impl Live {
                 .or_else(|| sent.and_then(|sent| prices.provider_id(sent)))
                 .or(sent),
             model_id: known.map(|plan| plan.model_id.as_str()),
+            owner: rules.attributes.owner(&|key| subject::sent(request, key), now),
             now,
         };
         let world = World {

@@ -146,6 +146,7 @@ mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
     use spendstream_schemas::config::RateLimitConfig;
     use spendstream_schemas::decision::Request;
+    use spendstream_schemas::directory::Filled;
 
     use super::super::fixture::at;
     use super::super::subject::Subject;
@@ -154,7 +155,8 @@ mod tests {
     fn take(limiter: &mut Limiter, organization: &str, now: DateTime<Utc>) -> Result<(), i64> {
         let body = format!(r#"{{"model": "m", "input_tokens": 1, "organization": "{organization}"}}"#);
         let request = Request::parse(body.as_bytes()).unwrap();
-        let subject = Subject { request: &request, provider: None, model_id: None, now };
+        let owner = Filled::default();
+        let subject = Subject { request: &request, provider: None, model_id: None, owner, now };
         limiter.take(&subject).map_err(|error| error.seconds)
     }
 

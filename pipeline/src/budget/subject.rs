@@ -5,8 +5,19 @@ use chrono::{DateTime, Utc};
 use spendstream_schemas::budget::{Scope, ScopeKey, ScopeValue};
 use spendstream_schemas::decision::Request;
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::directory::Filled;
 
 use super::holds::HoldId;
+
+/// The value of a dimension as the request has it.
+#[must_use]
+pub fn sent<'a>(request: &'a Request<'_>, key: &ScopeKey) -> Option<&'a str> {
+    match key {
+        ScopeKey::Text(text) => request.texts.get(*text),
+        ScopeKey::CostCenter => request.texts.get(Text::CostCenter),
+        ScopeKey::Tag(name) => request.tag(name),
+    }
+}
 
 /// A request as budgets, stops and rates see it.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +27,8 @@ pub struct Subject<'a> {
     pub provider: Option<&'a str>,
     /// The price book's id of the model, where it has one.
     pub model_id: Option<&'a str>,
+    /// Whose call it is, as the directory fills it in: what the lake's columns will say.
+    pub owner: Filled<'a>,
     pub now: DateTime<Utc>,
 }
 
@@ -25,9 +38,21 @@ impl<'a> Subject<'a> {
     pub fn value(&self, key: &ScopeKey) -> Option<&'a str> {
         match key {
             ScopeKey::Text(Text::ProviderSent) => self.provider,
-            ScopeKey::Text(text) => self.request.texts.get(*text),
-            ScopeKey::CostCenter => self.request.texts.get(Text::CostCenter),
-            ScopeKey::Tag(name) => self.request.tag(name),
+            ScopeKey::Text(Text::Team) => self.owner.team,
+            ScopeKey::Text(Text::Department) => self.owner.department,
+            ScopeKey::CostCenter => self.owner.cost_center,
+            key => sent(self.request, key),
+        }
+    }
+
+    /// A text of it for the table `decisions`, by the lake's column.
+    #[must_use]
+    pub fn text(&self, text: Text) -> Option<&'a str> {
+        match text {
+            Text::Team => self.owner.team,
+            Text::Department => self.owner.department,
+            Text::CostCenter => self.owner.cost_center,
+            text => self.request.texts.get(text),
         }
     }
 

@@ -187,7 +187,7 @@ impl Telling<'_, '_> {
         let book = self.world.ground.book;
         let tightest = verdict.judged.first();
         let entry = tightest.map(|one| &book.entries()[one.entry]);
-        let text = |text| subject.request.texts.get(text).map(ToOwned::to_owned);
+        let text = |text| subject.text(text).map(ToOwned::to_owned);
         Row {
             decided_at: subject.now.timestamp_micros(),
             texts: TEXTS.map(text),

@@ -3,3 +3,4 @@
 pub mod arrays;
 pub mod events;
 pub mod interner;
+pub mod owners;

@@ -1,7 +1,8 @@
 //! The control store's side of the pipeline: what people set comes in, alerts go out. Ingest never waits for it: while the
 //! database is away, the last known budgets stay in force and alerts wait.
 //!
-//! [`anomalies`] watches hourly spend; [`rules`] follows budgets, stops and the directory; [`news`] raises alerts and has them delivered; [`decisions`] writes down what decide answered; [`past`] reads from the lake what
+//! [`anomalies`] watches hourly spend; [`rules`] follows budgets, stops and the directory; [`news`] raises alerts and has them delivered; [`topic`] publishes them; [`unallocated`] and [`summary`] find
+//! some by SQL; [`decisions`] writes down what decide answered; [`past`] reads from the lake what
 //! live totals cannot know (what was spent before a reset, how long answers of a kind usually are).
 
 pub mod anomalies;
@@ -10,6 +11,9 @@ pub mod news;
 pub mod past;
 pub mod rules;
 pub mod start;
+pub mod summary;
+pub mod topic;
+pub mod unallocated;
 
 use std::time::Duration;
 
@@ -38,7 +42,7 @@ pub async fn open(url: &str, stop: &mut watch::Receiver<bool>) -> Result<Option<
         match Store::open(url).await {
             Ok(store) => return Ok(Some(store)),
             Err(error) if error.is_away() => {
-                tracing::warn!(%error, "events are taken, but budgets and alerts wait for the control store");
+                tracing::warn!(%error, "events are taken, but budgets and alerts wait for the control store, and no owner is filled in");
             }
             Err(error) => return Err(error),
         }

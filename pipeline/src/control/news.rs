@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_control::Store;
 use spendstream_control::alerts::Raised;
+use spendstream_control::notifications::Delivery;
 use spendstream_notify::courier::{Courier, Limits, Outcome};
 use spendstream_notify::desk::Desk;
 use spendstream_notify::route::{Routes, plan};
@@ -34,6 +35,8 @@ pub struct News {
     guard: TimeDelta,
     metrics: Arc<Metrics>,
     wake: watch::Sender<u64>,
+    /// Where every alert goes, whatever the routes say.
+    always: Vec<Delivery>,
     guarded: VecDeque<(DateTime<Utc>, Alert)>,
 }
 
@@ -46,7 +49,14 @@ impl News {
         metrics: Arc<Metrics>,
         wake: watch::Sender<u64>,
     ) -> Self {
-        Self { store, routes, guard, metrics, wake, guarded: VecDeque::new() }
+        Self { store, routes, guard, metrics, wake, always: Vec::new(), guarded: VecDeque::new() }
+    }
+
+    /// Sends every alert to this channel as well.
+    #[must_use]
+    pub fn always(mut self, channel: String) -> Self {
+        self.always.push(Delivery { channel, target: String::new(), not_before: None });
+        self
     }
 
     /// Works until whoever finds alerts is gone. After a stop an alert waits no longer for a store that is away: it is found again at the
@@ -78,7 +88,8 @@ impl News {
         loop {
             // When it was told, not when it was first tried.
             alert.raised_at = now();
-            let deliveries = to_log(plan(&alert, &self.routes, alert.raised_at));
+            let mut deliveries = to_log(plan(&alert, &self.routes, alert.raised_at));
+            deliveries.extend(self.always.iter().cloned());
             match self.store.alerts().raise(&alert, self.guard, &deliveries).await {
                 Ok(raised) => return self.raised(alert, raised),
                 Err(error) if error.is_away() => tracing::warn!(%error, "an alert waits for the control store"),

@@ -11,7 +11,7 @@ use spendstream_control::blocks::BlockAction;
 use spendstream_control::budgets::BudgetFilter;
 use spendstream_control::{Act, Result, Store, budget_file};
 use spendstream_schemas::budget::ScopeKey;
-use spendstream_schemas::directory::{Directory, Precedence};
+use spendstream_schemas::directory::{Directory, Filled, Precedence};
 use tokio::sync::watch;
 
 use super::{now, pause};
@@ -29,6 +29,10 @@ impl Attributes for Directory {
     fn attribute(&self, key: &ScopeKey, value: &str, attribute: &str, at: DateTime<Utc>) -> Option<&str> {
         Directory::attribute(self, key, value, attribute, at)
     }
+
+    fn owner<'a>(&'a self, value_of: &dyn Fn(&ScopeKey) -> Option<&'a str>, at: DateTime<Utc>) -> Filled<'a> {
+        self.resolve(value_of, at)
+    }
 }
 
 /// See the module.
@@ -39,6 +43,8 @@ pub struct Rules {
     pub precedence: Precedence,
     /// What is watched beside budgets.
     pub own: Vec<Request>,
+    /// Who owns what, for the decode threads.
+    pub directory: watch::Sender<Arc<Directory>>,
     /// Told after every change that was taken.
     pub changed: watch::Sender<i64>,
 }
@@ -86,7 +92,9 @@ impl Rules {
         requests.extend(self.own.iter().cloned());
         let plan = self.totals.watch(&requests);
         let (number, stops) = (book.entries().len(), blocks.len());
-        self.live.set_attributes(Arc::new(Directory::new(entries, &self.precedence)));
+        let directory = Arc::new(Directory::new(entries, &self.precedence));
+        self.live.set_attributes(Arc::clone(&directory) as _);
+        self.directory.send_replace(directory);
         self.live.set_book(Arc::new(book.bound(&plan)));
         self.live.set_stops(Stops::new(blocks.into_iter().map(|block| Stop {
             id: block.id,

@@ -10,7 +10,7 @@ use spendstream_notify::desk::Desk;
 use spendstream_notify::route::Routes;
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::config::Config;
-use spendstream_schemas::directory::Precedence;
+use spendstream_schemas::directory::{Directory, Precedence};
 use spendstream_storage::Lake;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -20,6 +20,9 @@ use super::decisions::Decisions;
 use super::news::{self, News};
 use super::past::Past;
 use super::rules::{self, Rules};
+use super::summary::Summary;
+use super::topic::{self, AlertsTopic};
+use super::unallocated::Unallocated;
 use crate::aggregate::live::Live as Totals;
 use crate::budget::live::Live;
 use crate::budget::observer::{Watchman, own_requests};
@@ -36,6 +39,8 @@ pub struct Ends {
     pub alerts: mpsc::Receiver<Alert>,
     /// Says when the store is open.
     pub opened: watch::Sender<Option<Store>>,
+    /// Who owns what, for the decode threads; empty until the store was read.
+    pub directory: watch::Sender<Arc<Directory>>,
 }
 
 /// The live side, without budgets yet.
@@ -47,7 +52,8 @@ pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
     let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
     let found = sender.clone();
     let watchman = Watchman::new(Arc::clone(&live), sender, config.alerts.remembered, lateness, super::now());
-    Ends { live, watchman, found, alerts, opened: watch::channel(None).0 }
+    let (opened, directory) = (watch::channel(None).0, watch::channel(Arc::default()).0);
+    Ends { live, watchman, found, alerts, opened, directory }
 }
 
 /// What the tasks work on.
@@ -58,6 +64,7 @@ pub struct Wires {
     pub found: mpsc::Sender<Alert>,
     pub alerts: mpsc::Receiver<Alert>,
     pub opened: watch::Sender<Option<Store>>,
+    pub directory: watch::Sender<Arc<Directory>>,
     pub metrics: Arc<Metrics>,
     pub stop: watch::Receiver<bool>,
 }
@@ -70,9 +77,20 @@ pub async fn start(config: &Config, wires: Wires) -> anyhow::Result<JoinHandle<(
     // Wrong settings are told at once, even where the database is away.
     let precedence = Precedence::new(config.directory.precedence.iter().map(String::as_str))
         .map_err(|problem| anyhow::anyhow!("directory.precedence is wrong: {problem}"))?;
-    let desk = news::desk(config).map_err(anyhow::Error::msg)?;
+    let mut desk = news::desk(config).map_err(anyhow::Error::msg)?;
+    if let Some(topic) = AlertsTopic::new(&config.kafka, config.notify.timeout)? {
+        desk = desk.with(Box::new(topic));
+    }
     let first = match Store::open(&config.store.url).await {
-        Ok(store) => Some(ready(config, store).await?),
+        Ok(store) => {
+            let store = ready(config, store).await?;
+            // Before the first event: who owns it is not asked again later.
+            match store.directory().list().await {
+                Ok(entries) => drop(wires.directory.send_replace(Arc::new(Directory::new(entries, &precedence)))),
+                Err(error) => tracing::warn!(%error, "owners are not filled in until the control store answers"),
+            }
+            Some(store)
+        }
         Err(error) if error.is_away() => None,
         Err(error) => return Err(error).context("store.url"),
     };
@@ -104,12 +122,14 @@ async fn ready(config: &Config, store: Store) -> anyhow::Result<Store> {
 }
 
 async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Desk), wires: Wires) {
-    let Wires { live, totals, lake, found, alerts, opened, metrics, stop } = wires;
+    let Wires { live, totals, lake, found, alerts, opened, directory, metrics, stop } = wires;
     opened.send_replace(Some(store.clone()));
     let (changed, changes) = watch::channel(0);
     let (wake, woken) = watch::channel(0);
     let mut tasks = JoinSet::new();
     let seen = (totals.clone(), Arc::clone(&metrics));
+    tasks.spawn(Unallocated::new(config, lake.clone(), found.clone()).run(stop.clone()));
+    tasks.spawn(Summary::new(config, lake.clone(), Arc::clone(&live), found.clone()).run(stop.clone()));
     tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
     let (table, every) = (Table::new(&lake), config.decide.log_interval);
     tasks.spawn(Decisions::new(Arc::clone(&live), table, every, Arc::clone(&metrics)).run(stop.clone()));
@@ -122,11 +142,14 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     tasks.spawn(past.run(changes, stop.clone()));
     tasks.spawn(news::courier(config, desk, &store, &metrics).run(stop.clone(), woken));
     let guard = TimeDelta::from_std(config.alerts.repeat_guard).unwrap_or(TimeDelta::MAX);
-    let news = News::new(store.clone(), Arc::new(Routes::new(&config.notify)), guard, metrics, wake);
+    let mut news = News::new(store.clone(), Arc::new(Routes::new(&config.notify)), guard, metrics, wake);
+    if !config.kafka.alerts_topic.is_empty() {
+        news = news.always(topic::channel(&config.kafka));
+    }
     tasks.spawn(news.run(alerts, stop.clone()));
     let mut own = own_requests();
     own.extend(anomalies::requests(&config.detect));
-    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, own, changed }.run(stop));
+    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, own, directory, changed }.run(stop));
     while tasks.join_next().await.is_some() {}
     store.close().await;
 }

@@ -1,4 +1,4 @@
-//! Prices a batch of decoded columns. In: [`EventColumns`], the book, where they came from; out: Arrow rows by date and what
+//! Fills in owners and prices a batch of decoded columns. In: [`EventColumns`], the book, where they came from; out: Arrow rows by date and what
 //! metrics want to know. It does no IO and reads no clock; which prices apply is looked up once per distinct question.
 
 use std::borrow::Cow;
@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use rust_decimal::Decimal;
 use smallvec::SmallVec;
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::directory::Directory;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::note::{CostQuality, Notes};
@@ -24,6 +25,7 @@ use crate::aggregate::plan::WatchPlan;
 use crate::columns::arrays::LocalIds;
 use crate::columns::events::{EventColumns, quantity_decimal};
 use crate::columns::interner::{Interner, Symbol};
+use crate::columns::owners::{Filling, Owners};
 
 /// Key of `pricing_inputs`: the service tier as it was sent, where the lake's column says something else.
 pub const TIER_SENT: &str = "service_tier_sent";
@@ -81,6 +83,8 @@ pub(super) struct PricedColumns {
     pub notes: Vec<Notes>,
     pub input_ends: Vec<i32>,
     pub inputs: Vec<(Symbol, Symbol)>,
+    /// What the directory changed.
+    pub filling: Filling,
 }
 
 /// Who watches what of a batch.
@@ -137,6 +141,7 @@ pub struct Engine {
     book: Arc<PriceBook>,
     answers: HashMap<QuestionKey, Answer>,
     words: Words,
+    owners: Owners,
     grouper: Grouper,
     limits: (usize, usize),
 }
@@ -151,6 +156,7 @@ impl Engine {
             book,
             answers: HashMap::new(),
             words: Words::default(),
+            owners: Owners::default(),
             grouper: Grouper::default(),
             limits: (max_values, max_bytes),
         }
@@ -168,7 +174,13 @@ impl Engine {
             self.ids = LocalIds::default();
             self.answers.clear();
             self.words = Words::default();
+            self.owners.forget();
         }
+    }
+
+    /// Between two batches: fills in owners by this directory from now on.
+    pub fn set_directory(&mut self, directory: &Arc<Directory>) {
+        self.owners.set(directory);
     }
 
     /// The book in force for this batch.
@@ -198,11 +210,12 @@ impl Engine {
     #[expect(clippy::type_complexity, reason = "read once, where it is taken apart")]
     pub fn price_watched(
         &mut self,
-        columns: EventColumns,
+        mut columns: EventColumns,
         lineage: Lineage<'_>,
         watching: Watching<'_>,
     ) -> Result<(Vec<(i32, RecordBatch)>, Summary, Watched), ArrowError> {
-        let mut priced = PricedColumns::default();
+        let filling = self.owners.fill(&mut columns, &mut self.interner);
+        let mut priced = PricedColumns { filling, ..PricedColumns::default() };
         let mut summary = SummaryBuilder::default();
         for row in 0..columns.len() {
             self.price_row(&columns, row, &mut priced, &mut summary);
@@ -233,6 +246,7 @@ impl Engine {
         out.tier.push(answer.tier);
         out.region.push(answer.region);
         out.inputs.extend_from_slice(&answer.inputs);
+        out.inputs.extend(out.filling.sent(row).map(|(name, sent)| (interner.intern(name).0, sent)));
         out.input_ends.push(i32::try_from(out.inputs.len()).unwrap_or(i32::MAX));
         let quantities: SmallVec<[Quantity<'_>; 2]> = columns
             .row_quantities(row)

@@ -18,6 +18,7 @@ use spendstream_schemas::table::usage::{self, MONEY, RATE_PRECISION, RATE_SCALE}
 use super::engine::{Engine, Lineage, PricedColumns};
 use crate::columns::arrays;
 use crate::columns::events::EventColumns;
+use crate::columns::owners::Filling;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -136,7 +137,7 @@ impl Builder<'_> {
             "provider" => arrays::dictionary(&priced.provider, interner, ids),
             "model_id" => arrays::dictionary(&priced.model_id, interner, ids),
             "tags" => arrays::text_map(data_type, &columns.tag_ends, &columns.tags, interner),
-            "dimensions_filled" => arrays::text_list(data_type, &vec![0; rows], std::iter::empty()),
+            "dimensions_filled" => filled(data_type, &priced.filling, rows),
             "latency_ms" => Ok(arrays::optional_integers(&columns.latencies)),
             "cache_hit" => Ok(arrays::optional_booleans(&columns.cache_hits)),
             "quantities" => arrays::quantity_map(data_type, &columns.quantity_ends, &columns.quantities, interner),
@@ -168,6 +169,17 @@ fn timestamps(micros: Vec<i64>) -> ArrayRef {
 
 fn decimals(units: Vec<Option<i128>>, precision: u8, scale: i8) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(Decimal128Array::from(units).with_precision_and_scale(precision, scale)?))
+}
+
+fn filled(data_type: &DataType, filling: &Filling, rows: usize) -> Result<ArrayRef, ArrowError> {
+    let mut end = 0_i32;
+    let ends: Vec<i32> = (0..rows)
+        .map(|row| {
+            end += i32::try_from(filling.names(row).count()).unwrap_or(0);
+            end
+        })
+        .collect();
+    arrays::text_list(data_type, &ends, (0..rows).flat_map(|row| filling.names(row)))
 }
 
 fn notes(data_type: &DataType, notes: &[Notes]) -> Result<ArrayRef, ArrowError> {

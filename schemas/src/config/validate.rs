@@ -74,6 +74,15 @@ fn kafka(config: &KafkaConfig) -> Result<(), ConfigError> {
     if config.topic == config.dead_letter_topic {
         return fault("kafka.dead_letter_topic", "must not be kafka.topic: rejects would be read as events again");
     }
+    if !config.alerts_topic.is_empty() {
+        topic("kafka.alerts_topic", &config.alerts_topic)?;
+    }
+    if [&config.topic, &config.dead_letter_topic].contains(&&config.alerts_topic) {
+        return fault(
+            "kafka.alerts_topic",
+            "must not be kafka.topic or kafka.dead_letter_topic; \"\" publishes nothing",
+        );
+    }
     not_empty("kafka.group", &config.group)?;
     not_empty("kafka.cluster", &config.cluster)?;
     if config.cluster.contains('/') || config.cluster.chars().any(char::is_control) {
@@ -242,6 +251,9 @@ mod tests {
         check(|c| c.kafka.brokers = " ".into(), "kafka.brokers must not be empty");
         check(|c| c.kafka.topic = "a b".into(), "kafka.topic is 'a b'; a topic has");
         check(|c| c.kafka.dead_letter_topic = c.kafka.topic.clone(), "kafka.dead_letter_topic must not be kafka.topic");
+        check(|c| c.kafka.alerts_topic = c.kafka.topic.clone(), "kafka.alerts_topic must not be kafka.topic");
+        check(|c| c.alerts.summary_at = "8 am".into(), "alerts.summary_at is '8 am'; write 08:00");
+        check(|c| c.alerts.summary_timezone = "Mars".into(), "alerts.summary_timezone is 'Mars'; write an IANA");
         check(|c| c.kafka.group = String::new(), "kafka.group must not be empty");
         check(|c| c.kafka.cluster = String::new(), "kafka.cluster must not be empty");
         check(|c| c.kafka.cluster = "eu/1".into(), "kafka.cluster must not contain '/'");

@@ -64,7 +64,17 @@ pub struct Filled<'a> {
     from_directory: [bool; 3],
 }
 
-impl Filled<'_> {
+impl<'a> Filled<'a> {
+    /// The owner that the event itself names.
+    pub fn own(value_of: impl Fn(&ScopeKey) -> Option<&'a str>) -> Self {
+        Self {
+            team: value_of(&TEAM),
+            department: value_of(&DEPARTMENT),
+            cost_center: value_of(&ScopeKey::CostCenter),
+            ..Self::default()
+        }
+    }
+
     /// The columns that the directory filled in or respelled, for `dimensions_filled`.
     pub fn filled(&self) -> impl Iterator<Item = &'static str> {
         ["team", "department", "cost_center"]
@@ -122,6 +132,20 @@ impl Directory {
         directory
     }
 
+    /// The moments at which it begins to say something else, microseconds since the epoch, sorted: between two of them it is the same.
+    #[must_use]
+    pub fn edges(&self) -> Vec<i64> {
+        let entries = self.entries.values().flat_map(HashMap::values).flatten();
+        let mut edges: Vec<i64> = entries
+            .flat_map(|entry| [entry.valid_from, entry.valid_until])
+            .flatten()
+            .map(|time| time.timestamp_micros())
+            .collect();
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -133,9 +157,11 @@ impl Directory {
     }
 
     /// The owner of an event with these values at `at`.
+    ///
+    /// The texts live as long as both the directory's and the event's.
     pub fn resolve<'a>(&'a self, value_of: impl Fn(&ScopeKey) -> Option<&'a str>, at: DateTime<Utc>) -> Filled<'a> {
         if self.is_empty() {
-            return Filled { team: value_of(&TEAM), department: value_of(&DEPARTMENT), ..Filled::default() };
+            return Filled::own(value_of);
         }
         let asked: Vec<_> = self.asked.iter().filter_map(|key| self.entry(key, value_of(key)?, at)).collect();
         let said = asked.iter().find_map(|entry| entry.team.as_deref());

@@ -40,6 +40,7 @@ impl Setup {
         setup.set("KAFKA__TOPIC", topic);
         setup.set("KAFKA__DEAD_LETTER_TOPIC", dead);
         setup.set("KAFKA__GROUP", group);
+        setup.set("KAFKA__ALERTS_TOPIC", "");
         setup.set("LAKE__COMMIT_INTERVAL", "200ms");
         setup.set("PIPELINE__LISTEN", "127.0.0.1:0");
         // Members of a killed instance would otherwise hold its partitions for 45 s.

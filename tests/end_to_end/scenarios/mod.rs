@@ -15,6 +15,7 @@ mod kill;
 mod litellm;
 mod otel_sdk;
 mod outage;
+mod owners;
 mod rebalance;
 mod recreated;
 mod transactions;

@@ -150,7 +150,13 @@ impl Rig {
         let (row_sender, priced) = mpsc::channel(8);
         let (to_worker, inbox) = mpsc::channel(8);
         let (book, books) = watch::channel(PriceBook::builtin().unwrap());
-        let worker = Worker::new(&Config::default(), books, metrics, row_sender, live.feed(live_sender));
+        let worker = Worker::new(
+            &Config::default(),
+            (books, watch::channel(Arc::default()).1),
+            metrics,
+            row_sender,
+            live.feed(live_sender),
+        );
         std::thread::spawn(move || worker.run(inbox));
         let mut rig = Self {
             live,
