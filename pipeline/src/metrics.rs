@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use spendstream_schemas::money::Amount;
 
 use crate::aggregate::metrics::LiveMetrics;
 use crate::batch::Tally;
 use crate::decode::reject::Reason;
+use crate::price::spend::SpendMetrics;
 use crate::price::summary::Summary;
 
 /// Distinct (provider, model, reason) that get a series of their own.
@@ -48,6 +50,9 @@ pub struct Metrics {
     pub book_reloads: IntCounterVec,
     pub checkpoint_failures: IntCounter,
     pub live: LiveMetrics,
+    spend: SpendMetrics,
+    pub budget_ratio: GaugeVec,
+    pub budget_exceeded: IntGaugeVec,
     pub alerts: IntCounterVec,
     pub deliveries: IntCounterVec,
     pub decisions: IntCounterVec,
@@ -84,7 +89,13 @@ pub(crate) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str
     Ok(metric)
 }
 
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+fn ratios(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    let metric = GaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+pub(crate) fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
     let metric = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
@@ -191,6 +202,19 @@ impl Metrics {
                 "Alerts that budgets and detectors found: new ones, and those that were told before.",
                 &["kind", "outcome"],
             )?,
+            spend: SpendMetrics::new(r)?,
+            budget_ratio: ratios(
+                r,
+                "spendstream_budget_used_ratio",
+                "What is used of a budget that names all of its values, 1 is all of it; to look at, not to account with.",
+                &["budget_id", "budget"],
+            )?,
+            budget_exceeded: gauges(
+                r,
+                "spendstream_budget_exceeded",
+                "1 when all of such a budget or more is used.",
+                &["budget_id", "budget"],
+            )?,
             decisions: counters(
                 r,
                 "spendstream_decisions_total",
@@ -225,6 +249,7 @@ impl Metrics {
         for (note, rows) in &summary.noted {
             self.noted.with_label_values(&[note.name()]).inc_by(*rows);
         }
+        self.spend.count(&summary.spend);
         let mut cost = self.cost.lock();
         *cost = *cost + summary.cost;
     }
@@ -312,6 +337,7 @@ impl Metrics {
             )
             .as_bytes(),
         );
+        text.extend_from_slice(self.spend.render().as_bytes());
         Ok(text)
     }
 }

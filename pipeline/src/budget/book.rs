@@ -50,6 +50,16 @@ impl Entry {
         BudgetCell(xxh3_128(&bytes))
     }
 
+    /// Its values, where it names all of them; `None` for one budget per value.
+    #[must_use]
+    pub fn named(&self) -> Option<Values<'_>> {
+        let values = self.budget.scope.iter().map(|(_, wanted)| match wanted {
+            ScopeValue::Is(value) => Some(Some(value.as_str())),
+            ScopeValue::Each => None,
+        });
+        values.collect()
+    }
+
     /// The scope with these values in place of "one per value".
     #[must_use]
     pub fn resolve(&self, keys: &DimensionSet, values: &[Option<&str>]) -> ResolvedScope {

@@ -7,6 +7,7 @@
 
 pub mod anomalies;
 pub mod decisions;
+pub mod gauges;
 pub mod news;
 pub mod past;
 pub mod rules;

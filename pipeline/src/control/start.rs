@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::anomalies::{self, Anomalies};
 use super::decisions::Decisions;
+use super::gauges;
 use super::news::{self, News};
 use super::past::Past;
 use super::rules::{self, Rules};
@@ -131,6 +132,7 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     tasks.spawn(Unallocated::new(config, lake.clone(), found.clone()).run(stop.clone()));
     tasks.spawn(Summary::new(config, lake.clone(), Arc::clone(&live), found.clone()).run(stop.clone()));
     tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
+    tasks.spawn(gauges::run(Arc::clone(&live), Arc::clone(&metrics), stop.clone()));
     let (table, every) = (Table::new(&lake), config.decide.log_interval);
     tasks.spawn(Decisions::new(Arc::clone(&live), table, every, Arc::clone(&metrics)).run(stop.clone()));
     let past = Past {

@@ -13,7 +13,7 @@ use chrono::{DateTime, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, U
 use chrono_tz::Tz;
 use serde_json::json;
 use spendstream_schemas::alert::{Alert, Kind, Level, series_alert_id};
-use spendstream_schemas::budget::{Quarter, ResolvedScope, ScopeValue};
+use spendstream_schemas::budget::{Quarter, ResolvedScope};
 use spendstream_schemas::config::Config;
 use spendstream_schemas::money::Amount;
 use spendstream_storage::Lake;
@@ -205,16 +205,9 @@ fn during(day: Day) -> String {
 fn standings(ground: Ground<'_>, zone: Tz, now: DateTime<Utc>) -> Vec<(String, Amount, Amount)> {
     let ours = ground.book.entries().iter().filter(|entry| entry.budget.period.timezone == zone);
     let mut found: Vec<(String, Amount, Amount)> = ours
-        .filter(|entry| {
-            entry.budget.in_force(now) && entry.budget.scope.iter().all(|(_, value)| *value != ScopeValue::Each)
-        })
+        .filter(|entry| entry.budget.in_force(now))
         .filter_map(|entry| {
-            let values: Vec<Option<&str>> = (entry.budget.scope.iter())
-                .map(|(_, value)| match value {
-                    ScopeValue::Is(value) => Some(value.as_str()),
-                    ScopeValue::Each => None,
-                })
-                .collect();
+            let values = entry.named()?;
             let standing = ground.standing(entry, &values, Quarter::of(now)).ok()?;
             Some((entry.budget.name.clone(), standing.used, standing.limit))
         })

@@ -17,8 +17,8 @@ use spendstream_schemas::note::{CostQuality, Notes};
 use spendstream_schemas::price_book::{Plan, PriceBook, Priced, Question, Unpriced, Usage};
 use spendstream_schemas::usage_event::Quantity;
 
-use super::rows;
 use super::summary::{Summary, SummaryBuilder};
+use super::{rows, spend};
 use crate::aggregate::awaited::{Awaited, EventKey};
 use crate::aggregate::group::{Grouper, PricedView, SetGroups};
 use crate::aggregate::plan::WatchPlan;
@@ -220,7 +220,8 @@ impl Engine {
         for row in 0..columns.len() {
             self.price_row(&columns, row, &mut priced, &mut summary);
         }
-        let summary = summary.finish(&self.interner);
+        let spend = spend::of(&columns, &priced, &self.interner);
+        let summary = Summary { spend, ..summary.finish(&self.interner) };
         let watched = self.watched(&columns, &priced, watching);
         let batches = rows::build(self, columns, priced, lineage)?;
         Ok((batches, summary, watched))

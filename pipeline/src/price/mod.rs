@@ -4,6 +4,7 @@ pub mod archive;
 pub mod engine;
 pub mod reload;
 pub mod rows;
+pub mod spend;
 pub mod summary;
 
 /// The query API reads the same files in the same way.

@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::note::{Note, Notes};
 
+use super::spend::Spend;
 use crate::columns::interner::{Interner, Symbol};
 
 /// What metrics and the live line want to know of a batch.
@@ -14,6 +15,7 @@ pub struct Summary {
     pub unpriced: Vec<((String, String, &'static str), u64)>,
     /// Rows by note.
     pub noted: Vec<(Note, u64)>,
+    pub spend: Spend,
 }
 
 #[derive(Default)]
@@ -44,6 +46,7 @@ impl SummaryBuilder {
                 .map(|((provider, model, reason), rows)| ((text(provider), text(model), reason), rows))
                 .collect(),
             noted: Note::ALL.into_iter().zip(self.noted).filter(|(_, rows)| *rows > 0).collect(),
+            spend: Spend::default(),
         }
     }
 }
