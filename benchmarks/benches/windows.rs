@@ -104,6 +104,7 @@ fn million(c: &mut Criterion) -> anyhow::Result<()> {
     let plan = live.watch(&[(DimensionSet::new([ScopeKey::Text(Text::UserId)]), HOUR)]);
     let (_generation, generations) = watch::channel(Generation(0));
     let wires = Wires {
+        share: None,
         view: live.view(),
         plan: live.plans(),
         generation: generations,

@@ -49,11 +49,19 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// Produces `events` messages with lz4 to `topic` and waits until all are acknowledged; gives the bytes of their payloads.
+/// Produces `events` messages of the load generator, see [`fill_with`].
 ///
 /// # Errors
 /// When a message was not acknowledged.
 pub fn fill(brokers: &str, topic: &str, events: u64, start_ms: i64) -> anyhow::Result<u64> {
+    fill_with(brokers, topic, events, |number, payload| loadgen::event(number, start_ms, payload))
+}
+
+/// Produces `events` messages with lz4 to `topic` and waits until all are acknowledged; gives the bytes of their payloads.
+///
+/// # Errors
+/// When a message was not acknowledged.
+pub fn fill_with(brokers: &str, topic: &str, events: u64, event: impl Fn(u64, &mut String)) -> anyhow::Result<u64> {
     let producer: BaseProducer<Deliveries> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("compression.codec", "lz4")
@@ -64,7 +72,7 @@ pub fn fill(brokers: &str, topic: &str, events: u64, start_ms: i64) -> anyhow::R
     let (mut payload, mut bytes) = (String::new(), 0);
     for number in 0..events {
         payload.clear();
-        loadgen::event(number, start_ms, &mut payload);
+        event(number, &mut payload);
         bytes += payload.len() as u64;
         let key = loadgen::id(number);
         loop {

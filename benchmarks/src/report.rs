@@ -15,6 +15,12 @@ pub struct Rounds {
     pub written: Option<Written>,
 }
 
+/// The value below which so many thousandths of sorted times lie; zero without any.
+pub fn percentile(sorted: &[Duration], thousandths: usize) -> Duration {
+    let at = (sorted.len() * thousandths / 1_000).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or_default()
+}
+
 /// The table. The first contestant is what the others are compared with.
 pub fn markdown(events: u64, contestants: &[Rounds]) -> String {
     let head = "| | events/s | of raw | CPU-seconds per million | peak memory | bytes per event | rounds, events/s |\n\

@@ -24,6 +24,7 @@ pub mod http;
 pub mod intake;
 pub mod lake;
 pub mod metrics;
+pub mod peers;
 pub mod price;
 pub mod status;
 pub mod topology;

@@ -31,6 +31,7 @@ use crate::intake::consumer::{self, Intake, KafkaConsumer};
 use crate::intake::context::IntakeContext;
 use crate::lake::Committer as LakeCommitter;
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::price::archive::Keeper;
 use crate::price::reload::{CurrentBook, Look, Reloader};
 use crate::price::source::BookSource;
@@ -167,6 +168,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let (address, server) = http::serve(config, &metrics, &status, &budgets, &opened.subscribe()).await?;
     let (stop, stopping) = watch::channel(false);
     let directories = directory.subscribe();
+    let deciding = Arc::clone(&budgets);
     let wires = control::start::Wires {
         live: budgets,
         totals: live.clone(),
@@ -193,7 +195,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         runtime: Handle::current(),
         out: live_sender.downgrade(),
     };
+    let peers = Peers::new(config, &deciding, live_sender.downgrade())?;
+    let (share, shared) = mpsc::channel(config.live.queue_batches);
     let wires = thread::Wires {
+        share: peers.is_some().then_some(share),
         view: live.view(),
         plan: live.plans(),
         generation: generations.clone(),
@@ -204,6 +209,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let live_thread = LiveThread::new(&config.live, wires);
     let runtime = Handle::current();
     let live_thread = spawn("live", move || live_thread.run(to_live, &runtime))?;
+    if let Some(peers) = &peers {
+        peers.start(shared, &stopping);
+    }
 
     watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(

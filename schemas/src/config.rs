@@ -57,6 +57,10 @@ pub struct KafkaConfig {
     pub dead_letter_topic: String,
     /// Every alert as JSON; empty: none.
     pub alerts_topic: String,
+    /// What instances read and have not committed, for one another; empty: they learn it by commits.
+    pub totals_topic: String,
+    /// What decide holds, for other instances and for after a restart (compacted); empty: in memory only.
+    pub holds_topic: String,
     pub group: String,
     /// Identity of the source; part of every lake offset. No `/`.
     pub cluster: String,
@@ -72,6 +76,8 @@ impl Default for KafkaConfig {
             topic: "usage.events".into(),
             dead_letter_topic: "usage.events.dead".into(),
             alerts_topic: "usage.alerts".into(),
+            totals_topic: "usage.totals".into(),
+            holds_topic: "usage.holds".into(),
             group: "spendstream".into(),
             cluster: "main".into(),
             start: KafkaStart::Earliest,

@@ -148,6 +148,10 @@ fn configure(config: Config, args: &Args, folder: &Path, broker: &str, run: &str
     };
     config.query.listen = args.listen.clone().unwrap_or_else(|| free_or_any("127.0.0.1:8080"));
     config.pipeline.listen = free_or_any("127.0.0.1:8081");
+    // One instance, on a broker that ends with it.
+    for topic in [&mut config.kafka.alerts_topic, &mut config.kafka.totals_topic, &mut config.kafka.holds_topic] {
+        topic.clear();
+    }
     config
 }
 

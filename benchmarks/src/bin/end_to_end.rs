@@ -4,16 +4,17 @@
 //! reads, decodes, prices and commits it to Parquet in a fresh lake. Both are processes of their own, both are timed from
 //! their start to their end, and the lake must hold every event once or the benchmark fails.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use spendstream_benchmarks::instance::{Instance, LIMIT, Setup};
 use spendstream_benchmarks::lake_log::{self, Written};
 use spendstream_benchmarks::report::{Rounds, markdown, threads};
+use spendstream_benchmarks::stream::now_ms;
 use spendstream_benchmarks::watch::{Took, Watched};
 use spendstream_benchmarks::{preload, raw};
 
@@ -42,11 +43,6 @@ struct Args {
     #[arg(long, hide = true)]
     only_raw: bool,
 }
-
-/// Nothing here takes longer unless something is broken.
-const LIMIT: Duration = Duration::from_mins(10);
-/// Time between two looks at the pipeline's counters.
-const SCRAPE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -115,65 +111,17 @@ fn raw_round(args: &Args, topic: &str) -> anyhow::Result<Took> {
 }
 
 fn pipeline_round(args: &Args, topic: &str, watched: bool) -> anyhow::Result<(Took, Written)> {
-    let folder = tempfile::tempdir()?;
-    let metrics = format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
-    let log = folder.path().join("log");
-    let mut command = Command::new(&args.binary);
-    configure(&mut command, args, topic, folder.path(), &metrics);
-    if !watched {
-        command.env("SPENDSTREAM__DECODE__DUPLICATE_HORIZON", "0");
-    }
-    command.current_dir(folder.path()).stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
-    let started = Instant::now();
-    let child = command.spawn().with_context(|| args.binary.display().to_string())?;
-    let mut process = Watched::new(child, started);
-    let mut scraped = Instant::now();
-    let read_all = || {
-        if scraped.elapsed() < SCRAPE {
-            return Ok(false);
-        }
-        scraped = Instant::now();
-        Ok(messages(&metrics) >= args.events)
-    };
-    let failed = || format!("the pipeline; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
-    process.until(LIMIT, read_all).with_context(failed)?;
-    process.terminate().with_context(failed)?;
-    let took = process.finish(LIMIT).with_context(failed)?;
-    let written = lake_log::written(&folder.path().join("lake/usage")).with_context(failed)?;
-    ensure!(written.rows == args.events, "the lake has {} rows of {} events\n{}", written.rows, args.events, failed());
+    let horizon = [("DECODE__DUPLICATE_HORIZON", "0")];
+    let keys = if watched { &horizon[..0] } else { &horizon[..] };
+    let setup = Setup { binary: &args.binary, brokers: &args.brokers, topic, keys, files: &[] };
+    let mut instance = Instance::start(&setup)?;
+    instance.wait_messages(args.events)?;
+    instance.process.terminate()?;
+    let (took, folder) = instance.finish()?;
+    let log = folder.log();
+    let written = lake_log::written(&folder.table()).with_context(|| log.clone())?;
+    ensure!(written.rows == args.events, "the lake has {} rows of {} events\n{log}", written.rows, args.events);
     Ok((took, written))
-}
-
-fn configure(command: &mut Command, args: &Args, topic: &str, folder: &Path, metrics: &str) {
-    let lake = format!("file://{}/lake", folder.display());
-    let group = format!("{topic}-{}", folder.file_name().unwrap_or_default().to_string_lossy());
-    command.arg("pipeline");
-    for (key, value) in [
-        ("KAFKA__BROKERS", args.brokers.as_str()),
-        ("KAFKA__TOPIC", topic),
-        ("KAFKA__DEAD_LETTER_TOPIC", &format!("{topic}.dead")),
-        ("KAFKA__GROUP", &group),
-        ("LAKE__URI", &lake),
-        ("PIPELINE__LISTEN", metrics),
-    ] {
-        command.env(format!("SPENDSTREAM__{key}"), value);
-    }
-}
-
-/// Messages that went through the pipeline by its own counter; 0 while it does not answer.
-fn messages(address: &str) -> u64 {
-    let text = scrape(address).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("spendstream_messages_total "));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
-}
-
-fn scrape(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn say(text: &str) {
@@ -183,9 +131,4 @@ fn say(text: &str) {
 
 fn print(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the benchmark's one clock: everything else is given times")]
-fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
 }

@@ -1,10 +1,12 @@
 //! Ids of events that somebody waits for: calls that were allowed and hold a part of a budget until their event arrives. In: ids, from
 //! whoever holds. Out: which of a batch's events are among them. Costs one atomic read per batch while nobody waits.
+//!
+//! Where several instances hold, an event may be read here before its hold is told here: the ids that came lately are remembered then.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashSet;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::columns::events::PlainColumn;
 use crate::columns::interner::text_hash;
@@ -20,11 +22,23 @@ impl EventKey {
     }
 }
 
+/// Ids that are remembered, at least; at most twice as many.
+const LATELY: usize = 50_000;
+
 /// See the module. Whoever adds ids bounds them and takes them out again.
 #[derive(Debug, Default)]
 pub struct Awaited {
     count: AtomicUsize,
     keys: RwLock<HashSet<EventKey>>,
+    remembers: AtomicBool,
+    lately: Mutex<Lately>,
+}
+
+/// Two halves: when the newer is full, the older is forgotten.
+#[derive(Debug, Default)]
+struct Lately {
+    newer: HashSet<EventKey>,
+    older: HashSet<EventKey>,
 }
 
 impl Awaited {
@@ -42,22 +56,44 @@ impl Awaited {
         self.count.store(keys.len(), Ordering::Release);
     }
 
+    /// Remembers from now on which ids came lately.
+    pub fn remember(&self) {
+        self.remembers.store(true, Ordering::Release);
+    }
+
+    /// Whether an event was read here lately, whoever waited for it.
+    #[must_use]
+    pub fn came_lately(&self, key: EventKey) -> bool {
+        let lately = self.lately.lock();
+        lately.newer.contains(&key) || lately.older.contains(&key)
+    }
+
     /// Those of a batch's ids that are waited for.
     pub(crate) fn among(&self, ids: &PlainColumn) -> Vec<EventKey> {
+        if self.remembers.load(Ordering::Acquire) {
+            let mut lately = self.lately.lock();
+            for key in keys(ids) {
+                lately.newer.insert(key);
+                if lately.newer.len() >= LATELY {
+                    lately.older = std::mem::take(&mut lately.newer);
+                }
+            }
+        }
+        // Only now: who began to wait since then has seen it in the set above.
         if self.count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
-        let keys = self.keys.read();
-        let mut from = 0;
-        let mut found = Vec::new();
-        for (end, valid) in ids.ends.iter().zip(&ids.valid) {
-            let to = usize::try_from(*end).unwrap_or(from);
-            let key = EventKey(xxhash_rust::xxh3::xxh3_64(&ids.bytes[from..to]));
-            if *valid && keys.contains(&key) {
-                found.push(key);
-            }
-            from = to;
-        }
-        found
+        let waiting = self.keys.read();
+        keys(ids).filter(|key| waiting.contains(key)).collect()
     }
+}
+
+fn keys(ids: &PlainColumn) -> impl Iterator<Item = EventKey> + '_ {
+    let mut from = 0;
+    ids.ends.iter().zip(&ids.valid).filter_map(move |(end, valid)| {
+        let to = usize::try_from(*end).unwrap_or(from);
+        let key = EventKey(xxhash_rust::xxh3::xxh3_64(&ids.bytes[from..to]));
+        from = to;
+        valid.then_some(key)
+    })
 }

@@ -94,6 +94,13 @@ impl SetGroups {
         self.end(from, quarter, sums);
     }
 
+    /// Adds a group under a key as [`key::of`] makes it.
+    pub fn push_key(&mut self, key: &[u8], quarter: Quarter, sums: Sums) {
+        let from = self.keys.len();
+        self.keys.extend_from_slice(key);
+        self.end(from, quarter, sums);
+    }
+
     /// Ends the key that was written since `from`.
     fn end(&mut self, from: usize, quarter: Quarter, sums: Sums) {
         let key_end = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);

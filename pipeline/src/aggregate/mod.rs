@@ -8,7 +8,7 @@
 //!
 //! In reading order: what is watched ([`plan`], [`cover`]), sums of a batch ([`sums`], [`key`], [`group`]), what is held in memory
 //! ([`table`], [`cells`], [`buckets`], [`pending`], [`watermark`], [`totals`], [`mod@read`], [`join`]; all pure), and the edge: [`mod@load`], [`thread`] (with `reading`)
-//! and [`live`].
+//! and [`live`]. What instances tell one another of their partitions is [`share`].
 //!
 //! A total is a function of the log: base (the lake at an offset) plus the batches beyond that offset. What is not known to be whole is
 //! [`read::Unknown`], never a part of a sum. Nothing here is durable: all of it is read again from the lake.
@@ -27,6 +27,7 @@ pub mod pending;
 pub mod plan;
 pub mod read;
 mod reading;
+pub mod share;
 pub mod sums;
 pub mod table;
 pub mod thread;

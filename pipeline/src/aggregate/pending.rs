@@ -43,6 +43,10 @@ struct Batches {
     dropped: Option<i64>,
     /// Where the next batch starts.
     position: Option<i64>,
+    /// Another instance's: its batches are told by it, and may be missing.
+    foreign: bool,
+    /// Read here, since the last assignment.
+    own: bool,
 }
 
 impl Batches {
@@ -58,6 +62,24 @@ impl Batches {
         }
         groups
     }
+}
+
+/// The batches of another instance that follow a base without a hole, and where they end; `None` when they do not join.
+fn following(batches: &Batches, base: Option<i64>, set: SetId) -> Option<(Vec<Arc<Groups>>, Option<i64>)> {
+    let (mut next, mut follow) = (base.unwrap_or(0), Vec::new());
+    let mut reached = None;
+    for batch in &batches.held {
+        if batch.range.to() <= next {
+            continue;
+        }
+        if batch.range.from() != next || !batch.has(set) {
+            return None;
+        }
+        next = batch.range.to();
+        reached = Some(next);
+        follow.push(Arc::clone(batch));
+    }
+    Some((follow, reached))
 }
 
 fn weight(groups: &Groups) -> usize {
@@ -81,11 +103,37 @@ impl Pending {
         Self { partitions: BTreeMap::new(), hold: false, groups: 0, max_groups }
     }
 
-    /// Takes a batch.
+    /// Takes a batch that another instance tells of; false for a partition that is read here. One that does not follow the one before
+    /// forgets those before.
+    pub fn push_foreign(&mut self, partition: PartitionNo, batch: Arc<Groups>) -> bool {
+        let batches = self.partitions.entry(partition).or_default();
+        if batches.own {
+            return false;
+        }
+        batches.foreign = true;
+        if batches.position.is_none_or(|position| batch.range.to() > position) {
+            // A gap is closed by the lake.
+            let _ = self.follow(partition, batch);
+        }
+        true
+    }
+
+    /// Takes a batch of a partition that is read here.
     ///
     /// # Errors
     /// When it does not follow the one before; the batches before are then forgotten, and it is the first.
     pub fn push(&mut self, partition: PartitionNo, batch: Arc<Groups>) -> Result<(), Gap> {
+        let batches = self.partitions.entry(partition).or_default();
+        if batches.foreign {
+            // From the lake's offset on they are read here: what another had read of them is among that.
+            self.groups -= batches.held.iter().map(|held| weight(held)).sum::<usize>();
+            *batches = Batches::default();
+        }
+        batches.own = true;
+        self.follow(partition, batch)
+    }
+
+    fn follow(&mut self, partition: PartitionNo, batch: Arc<Groups>) -> Result<(), Gap> {
         let batches = self.partitions.entry(partition).or_default();
         let (from, to) = (batch.range.from(), batch.range.to());
         let gap = batches.position.filter(|expected| *expected != from).map(|expected| Gap { expected, got: from });
@@ -134,6 +182,14 @@ impl Pending {
         let mut beyond = Vec::new();
         for (no, batches) in &self.partitions {
             let base = base.get(no).copied();
+            if batches.foreign {
+                // Hints: what does not join is left out, and the base stands alone until the lake has it.
+                if let Some((follow, to)) = following(batches, base, set) {
+                    beyond.extend(follow.into_iter().map(|batch| (*no, batch)));
+                    reached.extend(to.map(|to| (*no, to)));
+                }
+                continue;
+            }
             if batches.dropped.is_some_and(|dropped| base.is_none_or(|base| base < dropped)) {
                 return Err(NotYet::Hole);
             }
@@ -173,10 +229,10 @@ impl Pending {
         self.groups
     }
 
-    /// Partitions were assigned anew: what was not committed is dropped everywhere.
+    /// Partitions were assigned anew: what was read here is dropped. What others told of theirs stays: whoever owns it now, it is in the log.
     pub fn clear(&mut self) {
-        self.partitions.clear();
-        self.groups = 0;
+        self.partitions.retain(|_, batches| batches.foreign);
+        self.groups = self.partitions.values().flat_map(|batches| &batches.held).map(|held| weight(held)).sum();
     }
 }
 
@@ -241,6 +297,30 @@ mod tests {
         assert_eq!(pending.push(0, batch(50, 60, &[1])), Err(Gap { expected: 40, got: 50 }));
         assert_eq!(ranges(&pending, Some(40), 1), Err(NotYet::Hole));
         assert_eq!(ranges(&pending, Some(50), 1), Ok(vec![(50, 60)]));
+    }
+
+    #[test]
+    fn what_others_tell_outlives_an_assignment_and_joins_only_without_a_hole() {
+        let mut pending = Pending::new(100);
+        for (from, to) in [(10, 20), (20, 30)] {
+            assert!(pending.push_foreign(0, batch(from, to, &[1])));
+        }
+        pending.clear();
+        assert_eq!((ranges(&pending, Some(10), 1), pending.groups()), (Ok(vec![(10, 20), (20, 30)]), 2));
+        assert_eq!(ranges(&pending, Some(30), 1), Ok(vec![]));
+        // What does not join is left out: the base stands alone.
+        assert_eq!((ranges(&pending, Some(15), 1), ranges(&pending, Some(5), 1)), (Ok(vec![]), Ok(vec![])));
+        // A batch that is known, and one after a hole.
+        assert!(pending.push_foreign(0, batch(10, 25, &[1])));
+        assert_eq!(ranges(&pending, Some(10), 1).unwrap().len(), 2);
+        assert!(pending.push_foreign(0, batch(35, 40, &[1])));
+        assert_eq!((ranges(&pending, Some(30), 1), ranges(&pending, Some(35), 1)), (Ok(vec![]), Ok(vec![(35, 40)])));
+        // Read here from now on: what others say of it counts no longer.
+        pending.push(0, batch(0, 40, &[1])).unwrap();
+        assert_eq!(ranges(&pending, None, 1), Ok(vec![(0, 40)]));
+        assert!(!pending.push_foreign(0, batch(40, 50, &[1])));
+        pending.clear();
+        assert_eq!((ranges(&pending, Some(30), 1), pending.groups()), (Ok(vec![]), 0));
     }
 
     #[test]

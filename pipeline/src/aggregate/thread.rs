@@ -20,6 +20,7 @@ use super::load::{BaseChunk, Loader};
 use super::plan::{WatchId, WatchPlan};
 use super::read::Spend;
 use super::reading::Reading;
+use super::share::{Batch, Position};
 use super::totals::{Accepted, Limits, Totals, Touch};
 use crate::batch::{Generation, PartitionProgress};
 use crate::lake::LakeError;
@@ -30,6 +31,8 @@ pub const SLICE: usize = 512;
 /// How often time is looked at when nothing comes.
 const TICK: Duration = Duration::from_millis(250);
 const TICK_MICROS: i64 = 250_000;
+/// How soon the lake is read when batches of other instances are missing.
+const BEHIND_MICROS: i64 = 1_000_000;
 
 /// Totals, as readers share them.
 pub type LiveView = Arc<RwLock<Totals>>;
@@ -42,6 +45,10 @@ pub enum ToLive {
     Committed(Vec<(Arc<SourcePartition>, Generation, i64)>),
     /// Sums of the lake.
     Base(Box<BaseChunk>),
+    /// What another instance read of one of its partitions.
+    Foreign(Box<Batch>),
+    /// What another instance has committed.
+    ForeignCommits(Vec<Position>),
     /// All of a request was read, or not.
     Loaded { load: u64, result: Result<Snapshot, LakeError> },
 }
@@ -61,8 +68,8 @@ pub trait Observer: Send {
     fn touched(&mut self, _totals: &Totals, _touched: &[Touch]) {}
     /// A watch became known, or was read again: any of its sums may have moved.
     fn loaded(&mut self, _totals: &Totals, _watch: WatchId) {}
-    /// Events arrived that somebody waited for; their cost is in the totals.
-    fn arrived(&mut self, _events: &[EventKey]) {}
+    /// Events arrived that somebody waited for; their cost is in the totals. `here`: this instance read them.
+    fn arrived(&mut self, _events: &[EventKey], _here: bool) {}
     /// A watch was compared with the lake; what differed is repaired.
     fn reconciled(&mut self, _totals: &Totals, _report: &Reconciled) {}
     /// About four times a second. `now`: microseconds since the epoch.
@@ -91,6 +98,16 @@ pub struct LiveThread {
     next_tick: i64,
     told: (u64, u64),
     touched: Vec<Touch>,
+    /// Who passes on what is read here.
+    share: Option<mpsc::Sender<ToPeers>>,
+}
+
+/// What other instances are told.
+#[derive(Clone, Debug)]
+pub enum ToPeers {
+    Groups(Arc<Groups>),
+    /// The lake has a partition up to that offset.
+    Committed(Arc<SourcePartition>, i64),
 }
 
 /// What a live thread is wired to.
@@ -101,6 +118,8 @@ pub struct Wires {
     pub loader: Box<dyn Loader>,
     pub observer: Box<dyn Observer>,
     pub metrics: Arc<Metrics>,
+    /// Where batches go for other instances; what it cannot take they read from the lake.
+    pub share: Option<mpsc::Sender<ToPeers>>,
 }
 
 /// The bounds that a configuration sets.
@@ -153,6 +172,7 @@ impl LiveThread {
             next_reconcile: i64::MAX,
             next_tick: 0,
             told: (0, 0),
+            share: wires.share,
             touched: Vec::with_capacity(SLICE * 2),
         }
     }
@@ -185,6 +205,8 @@ impl LiveThread {
         match message {
             ToLive::Groups(groups) => self.add(&groups, now),
             ToLive::Committed(parts) => self.committed(&parts),
+            ToLive::Foreign(batch) => self.add_foreign(&batch, now),
+            ToLive::ForeignCommits(positions) => self.foreign_commits(&positions, now),
             ToLive::Base(chunk) => self.stage(&chunk),
             ToLive::Loaded { load, result } => self.loaded(load, result, now),
         }
@@ -255,6 +277,59 @@ impl LiveThread {
         if accepted == Accepted::Stale {
             return;
         }
+        if let Some(share) = &self.share {
+            // Full: they read it from the lake.
+            let _ = share.try_send(ToPeers::Groups(Arc::clone(groups)));
+        }
+        self.sum(groups);
+        if !groups.arrived.is_empty() {
+            self.observer.arrived(&groups.arrived, true);
+        }
+    }
+
+    /// What another instance read. A batch that does not follow what is held has the lake read soon: what is held meanwhile is whole up to an
+    /// earlier offset.
+    fn add_foreign(&mut self, batch: &Batch, now: i64) {
+        let (plan, generation) = {
+            let totals = self.view.read();
+            (Arc::clone(totals.plan()), totals.generation())
+        };
+        let Some(groups) = batch.groups(&plan, generation).map(Arc::new) else {
+            tracing::debug!(source = %batch.source(), "sums of another instance cannot be read");
+            return;
+        };
+        {
+            let mut totals = self.view.write();
+            if !totals.accept_foreign(&groups, now) {
+                return;
+            }
+            if let Some(committed) = batch.committed {
+                totals.committed(&groups.source, committed);
+            }
+            if totals.is_behind(&groups) {
+                self.next_reconcile = self.next_reconcile.min(now + BEHIND_MICROS);
+            }
+        }
+        self.sum(&groups);
+        if !groups.arrived.is_empty() {
+            self.observer.arrived(&groups.arrived, false);
+        }
+    }
+
+    /// What is in the lake and not here was missed, and is read there.
+    fn foreign_commits(&mut self, positions: &[Position], now: i64) {
+        let mut totals = self.view.write();
+        for position in positions {
+            let source = Arc::new(position.source());
+            totals.committed(&source, position.offset);
+            if totals.lacks(&source, position.offset) {
+                self.next_reconcile = self.next_reconcile.min(now);
+            }
+        }
+    }
+
+    /// Adds the sums of a batch, a few under one lock.
+    fn sum(&mut self, groups: &Arc<Groups>) {
         for (set, sums) in groups.sets.iter().enumerate() {
             for from in (0..sums.len()).step_by(SLICE) {
                 self.touched.clear();
@@ -266,9 +341,6 @@ impl LiveThread {
             self.metrics.live.groups.inc_by(sums.len() as u64);
         }
         self.view.write().added(groups);
-        if !groups.arrived.is_empty() {
-            self.observer.arrived(&groups.arrived);
-        }
     }
 
     fn committed(&mut self, parts: &[(Arc<SourcePartition>, Generation, i64)]) {
@@ -276,6 +348,9 @@ impl LiveThread {
         let current = totals.generation();
         for (source, _, to) in parts.iter().filter(|(_, generation, _)| *generation == current) {
             totals.committed(source, *to);
+            if let Some(share) = &self.share {
+                let _ = share.try_send(ToPeers::Committed(Arc::clone(source), *to));
+            }
         }
         // What did not join may do so now.
         self.not_before = 0;

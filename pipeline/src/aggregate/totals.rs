@@ -173,13 +173,52 @@ impl Totals {
             self.give_up_all();
             broken = true;
         }
-        let lacking = |state: &&State| state.live.is_some() && !groups.has(state.watch.set);
+        // Unsummed for a watch, or of a partition that another had read further than the lake when it was assigned here.
+        let lacking = |state: &&State| {
+            let fits = |live: &Held| follows(live, no, groups, state.watch.set) || has(live, no, groups);
+            state.live.as_ref().is_some_and(|live| !groups.has(state.watch.set) || !fits(live))
+        };
         let lacking: Vec<WatchId> = self.watches.values().filter(lacking).map(|state| state.watch.id).collect();
         broken |= !lacking.is_empty();
         for id in lacking {
             self.give_up(id);
         }
         if broken { Accepted::Broken } else { Accepted::Taken }
+    }
+
+    /// Takes a batch that another instance tells of, before its groups are added; false for a partition that is read here. Nothing becomes
+    /// unknown by it.
+    pub fn accept_foreign(&mut self, groups: &Arc<Groups>, now: i64) -> bool {
+        let no = self.number(&groups.source);
+        if !self.pending.push_foreign(no, Arc::clone(groups)) {
+            return false;
+        }
+        self.watermarks.saw(no, groups.newest_micros, now);
+        // A partition that the lake does not know starts at its first offset, whatever is told of it first.
+        for held in self.watches.values_mut().filter_map(|state| state.live.as_mut()) {
+            held.covered.entry(no).or_insert(0);
+        }
+        true
+    }
+
+    /// Whether some watch lacks batches before this one: the lake has to be read.
+    #[must_use]
+    pub fn is_behind(&mut self, groups: &Groups) -> bool {
+        let no = self.number(&groups.source);
+        self.watches.values().any(|state| {
+            state
+                .live
+                .as_ref()
+                .is_some_and(|live| !follows(live, no, groups, state.watch.set) && !has(live, no, groups))
+        })
+    }
+
+    /// Whether the sums of some watch end before an offset that is in the lake.
+    #[must_use]
+    pub fn lacks(&mut self, source: &Arc<SourcePartition>, committed: i64) -> bool {
+        let no = self.number(source);
+        let covered = |live: &Held| live.covered.get(&no).copied().unwrap_or(0);
+        self.watches.values().filter_map(|state| state.live.as_ref()).any(|live| covered(live) < committed)
     }
 
     /// The number of a partition.
@@ -203,6 +242,9 @@ impl Totals {
         self.scratch.extend(set.slice(from, to).map(|group| cells.intern(group.hash, group.key)));
         for state in self.watches.values_mut().filter(|state| state.watch.set == set.id) {
             let State { watch, live: Some(live), reopened, .. } = state else { continue };
+            if !follows(live, no, groups, watch.set) {
+                continue;
+            }
             for (group, cell) in set.slice(from, to).zip(&self.scratch) {
                 let before = live.buckets.cells();
                 let room = held < self.limits.max_cells;
@@ -223,8 +265,11 @@ impl Totals {
     /// All groups of a batch were added.
     pub fn added(&mut self, groups: &Groups) {
         let no = self.number(&groups.source);
-        for held in self.watches.values_mut().filter_map(|state| state.live.as_mut()) {
-            held.covered.insert(no, groups.range.to());
+        for state in self.watches.values_mut() {
+            let Some(held) = state.live.as_mut() else { continue };
+            if follows(held, no, groups, state.watch.set) {
+                held.covered.insert(no, groups.range.to());
+            }
         }
         self.as_of.newest = self.as_of.newest.max(groups.newest_micros);
     }
@@ -285,6 +330,16 @@ impl Totals {
         }
         more || !self.retired.is_empty()
     }
+}
+
+/// Whether a batch is the next that sums lack.
+fn follows(held: &Held, no: PartitionNo, groups: &Groups, set: SetId) -> bool {
+    groups.has(set) && held.covered.get(&no).copied().unwrap_or(groups.range.from()) == groups.range.from()
+}
+
+/// Whether sums have all of a batch already.
+fn has(held: &Held, no: PartitionNo, groups: &Groups) -> bool {
+    held.covered.get(&no).is_some_and(|covered| groups.range.to() <= *covered)
 }
 
 fn cover(bucketing: Bucketing, times: Times, reopened: &BTreeMap<Quarter, i64>) -> Cover {

@@ -7,9 +7,12 @@
 //!
 //! Sums that are not known are not judged. Periods that ended before the watermark less the lateness are closed: a late event
 //! still counts in them, but raises nothing. A rolling budget that stays above a threshold says so once per window length.
+//!
+//! A sum may fall for a moment: what a dead instance had read and not committed is read again by another. So a threshold has recovered
+//! once it was seen below for [`SETTLED`], or at once when the budget itself was changed.
 
-use chrono::{DateTime, Utc};
-use hashbrown::HashSet;
+use chrono::{DateTime, TimeDelta, Utc};
+use hashbrown::HashMap;
 use rust_decimal::Decimal;
 use spendstream_schemas::alert::{Alert, Basis};
 use spendstream_schemas::budget::state::forecast_crossed;
@@ -21,6 +24,9 @@ use super::book::{BudgetCell, Entry};
 use super::notice::{self, Case};
 use super::standing::{Ground, Standing};
 use crate::aggregate::plan::WatchId;
+
+/// How long a sum is below a threshold before that is told.
+const SETTLED: TimeDelta = TimeDelta::minutes(1);
 
 /// What is seen at one moment.
 #[derive(Clone, Copy)]
@@ -39,18 +45,26 @@ pub struct Sum<'a> {
     pub event_time: DateTime<Utc>,
 }
 
+/// A threshold that was raised.
+#[derive(Clone, Copy, Debug)]
+struct Raised {
+    revision: i64,
+    limit: Amount,
+    below_since: Option<DateTime<Utc>>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Crossings {
-    raised: HashSet<u128>,
+    raised: HashMap<u128, Raised>,
     max: usize,
 }
 
 impl Crossings {
-    /// Remembers up to `max` raised thresholds, 16 bytes each and as much again for the table.
+    /// Remembers up to `max` raised thresholds, 64 bytes each and as much again for the table.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self { raised: HashSet::new(), max }
+        Self { raised: HashMap::new(), max }
     }
 
     /// The sum of a bucket (its first quarter-hour) has changed.
@@ -107,7 +121,7 @@ impl Crossings {
         let stands = state(budget, standing.limit, standing.used, Amount::ZERO, standing.span, sight.now);
         let (occurrence, before) = occurrences(budget, standing);
         let mut compare = |basis, value, threshold, is_reached| {
-            let key = |occurrence| key(cell, budget.revision, occurrence, basis, threshold);
+            let key = |occurrence| key(cell, occurrence, basis, threshold);
             let case = |at: Quarter| Case {
                 entry,
                 sum,
@@ -118,16 +132,18 @@ impl Crossings {
                 threshold,
                 now: sight.now,
             };
-            // A rolling window may clear just after the window length that it was raised in.
-            let earlier = before.filter(|before| self.raised.remove(&key(*before)));
             if is_reached {
-                if self.is_new(key(occurrence)) {
+                before.map(|before| self.raised.remove(&key(before)));
+                if self.is_new(key(occurrence), budget.revision, standing.limit) {
                     alerts.push(notice::reached(&case(occurrence), &sight.ground));
                 }
-            } else if self.raised.remove(&key(occurrence)) {
-                alerts.push(notice::recovered(&case(occurrence), &sight.ground));
-            } else if let Some(before) = earlier {
-                alerts.push(notice::recovered(&case(before), &sight.ground));
+                return;
+            }
+            // A rolling window may clear just after the window length that it was raised in.
+            for at in [Some(occurrence), before].into_iter().flatten() {
+                if self.has_recovered(key(at), budget.revision, standing.limit, sight.now) {
+                    alerts.push(notice::recovered(&case(at), &sight.ground));
+                }
             }
         };
         for threshold in &budget.thresholds {
@@ -136,11 +152,20 @@ impl Crossings {
         forecasts(budget, &stands, sight.now, &mut compare);
     }
 
-    fn is_new(&mut self, key: u128) -> bool {
-        if self.raised.len() >= self.max && !self.raised.contains(&key) {
+    fn is_new(&mut self, key: u128, revision: i64, limit: Amount) -> bool {
+        if self.raised.len() >= self.max && !self.raised.contains_key(&key) {
             self.raised.clear();
         }
-        self.raised.insert(key)
+        let before = self.raised.insert(key, Raised { revision, limit, below_since: None });
+        before.is_none_or(|before| before.revision != revision)
+    }
+
+    /// A threshold is not reached: whether it was, and that is settled now.
+    fn has_recovered(&mut self, key: u128, revision: i64, limit: Amount, now: DateTime<Utc>) -> bool {
+        let Some(raised) = self.raised.get_mut(&key) else { return false };
+        let is_changed = (raised.revision, raised.limit) != (revision, limit);
+        let is_over = is_changed || now - *raised.below_since.get_or_insert(now) >= SETTLED;
+        is_over && self.raised.remove(&key).is_some()
     }
 }
 
@@ -175,14 +200,14 @@ fn occurrences(budget: &Budget, standing: Standing) -> (Quarter, Option<Quarter>
     }
 }
 
-fn key(cell: BudgetCell, revision: i64, occurrence: Quarter, basis: Basis, threshold: Decimal) -> u128 {
-    let mut bytes = [0_u8; 49];
+/// Of all revisions of a budget alike: what one has raised, another may clear.
+fn key(cell: BudgetCell, occurrence: Quarter, basis: Basis, threshold: Decimal) -> u128 {
+    let mut bytes = [0_u8; 41];
     bytes[..16].copy_from_slice(&cell.0.to_le_bytes());
-    bytes[16..24].copy_from_slice(&revision.to_le_bytes());
-    bytes[24..28].copy_from_slice(&occurrence.0.to_le_bytes());
-    bytes[28..44].copy_from_slice(&threshold.normalize().mantissa().to_le_bytes());
-    bytes[44..48].copy_from_slice(&threshold.normalize().scale().to_le_bytes());
-    bytes[48] = u8::from(basis == Basis::Forecast);
+    bytes[16..20].copy_from_slice(&occurrence.0.to_le_bytes());
+    bytes[20..36].copy_from_slice(&threshold.normalize().mantissa().to_le_bytes());
+    bytes[36..40].copy_from_slice(&threshold.normalize().scale().to_le_bytes());
+    bytes[40] = u8::from(basis == Basis::Forecast);
     xxh3_128(&bytes)
 }
 

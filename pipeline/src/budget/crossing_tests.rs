@@ -136,11 +136,28 @@ fn an_unknown_sum_is_not_judged() {
 fn what_clears_recovers_once() {
     let mut scene = Scene::new(r#", "thresholds": [50, 80]"#);
     scene.spend("90");
-    assert_eq!(scene.spend("-20"), [(Kind::Recovery, Level::Info, "80".into())]);
+    // A sum that falls and rises again is one that was read again.
+    assert_eq!((scene.spend("-20"), scene.spend("15")), (vec![], vec![]));
+    assert_eq!(scene.spend("-15"), []);
+    scene.now += TimeDelta::seconds(59);
+    assert_eq!(scene.spend("0"), []);
+    scene.now += TimeDelta::seconds(1);
+    assert_eq!(scene.spend("0"), [(Kind::Recovery, Level::Info, "80".into())]);
     assert_eq!(scene.spend("-1"), []);
     // The store knows the alert of the threshold already; it does not fire twice in a period.
     let again = scene.spend_at("11", scene.now);
     assert_eq!((again.len(), again[0].kind), (1, Kind::ThresholdWarning));
+}
+
+#[test]
+fn a_changed_budget_recovers_at_once_and_raises_anew() {
+    let mut scene = Scene::new(r#", "thresholds": [50, 80]"#);
+    assert_eq!(scene.spend("90").len(), 2);
+    let mut changed = (*scene.book.entries()[0].budget).clone();
+    (changed.amount, changed.revision) = ("150".parse().unwrap(), changed.revision + 1);
+    scene.book = book(&[std::sync::Arc::new(changed)]);
+    let kinds: Vec<Kind> = scene.look(None).iter().map(|alert| alert.kind).collect();
+    assert_eq!(kinds, [Kind::ThresholdWarning, Kind::Recovery], "50 % of the new amount, no longer 80 %");
 }
 
 #[test]
@@ -164,6 +181,8 @@ fn the_pace_is_compared_once_there_is_one() {
         alert[0].message
     );
     scene.now = at("2026-11-11T00:00:00Z");
+    assert!(scene.look(None).is_empty());
+    scene.now += TimeDelta::minutes(1);
     assert_eq!(
         shown(&scene.look(None)),
         [(Kind::Recovery, Level::Info, "100".into()), (Kind::Recovery, Level::Info, "150".into())]
@@ -181,6 +200,8 @@ fn a_rolling_window_fires_once_per_window_length_and_recovers_as_it_moves() {
     scene.now = at("2026-11-16T02:14:00Z");
     assert_eq!(scene.look(None).len(), 1);
     scene.now = at("2026-11-16T02:30:00Z");
+    assert!(scene.look(None).is_empty());
+    scene.now = at("2026-11-16T02:31:00Z");
     assert_eq!(shown(&scene.look(None)), [(Kind::Recovery, Level::Info, "100".into())]);
 }
 

@@ -109,6 +109,10 @@ pub struct World<'a> {
 /// What a decision changes.
 #[derive(Debug)]
 pub struct Promises {
+    /// Instances that decide beside this one.
+    pub others: u32,
+    /// What they hold is known.
+    pub is_told: bool,
     pub holds: Holds,
     pub limiter: Limiter,
 }
@@ -117,7 +121,7 @@ pub struct Promises {
 pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promises: &mut Promises) -> Verdict<'a> {
     promises.holds.expire(subject.now.timestamp_micros());
     let own = subject.hold_id();
-    let (judged, unknown) = judge(subject, quote.amount, own, world, &promises.holds);
+    let (judged, unknown) = judge(subject, quote.amount, own, world, promises);
     let mut verdict = Verdict {
         strategy: Strategy::None,
         refused: None,
@@ -151,7 +155,7 @@ fn judge<'a>(
     estimate: Amount,
     own: Option<HoldId>,
     world: &World<'_>,
-    holds: &Holds,
+    promises: &Promises,
 ) -> (SmallVec<[Judged<'a>; 8]>, SmallVec<[(usize, NoFigures); 4]>) {
     let mut judged: SmallVec<[Judged<'a>; 8]> = SmallVec::new();
     let mut unknown: SmallVec<[(usize, NoFigures); 4]> = SmallVec::new();
@@ -161,14 +165,23 @@ fn judge<'a>(
         let values = book.values(set, |key| subject.value(key));
         for position in book.matches(set, &values, subject.now) {
             let entry = &book.entries()[position];
-            match world.ground.standing(entry, &values, at) {
+            let standing = if promises.is_told {
+                world.ground.standing(entry, &values, at)
+            } else {
+                Err(NoFigures::HeldElsewhere)
+            };
+            match standing {
                 Err(why) => unknown.push((position, why)),
                 Ok(standing) => {
                     let cell = entry.cell(&values);
-                    let held = holds.held(cell, own);
+                    let held = promises.holds.held(cell, own);
                     let total = standing.used + held + estimate;
                     let over = entry.budget.hard_limit
-                        && percent::exceeds(total, standing.limit, entry.budget.hard_limit_percent);
+                        && percent::exceeds(
+                            total + share(promises, cell, estimate),
+                            standing.limit,
+                            entry.budget.hard_limit_percent,
+                        );
                     let grade = grade(total, standing.limit, over, world.config);
                     judged.push(Judged { entry: position, values: values.clone(), cell, standing, held, total, grade });
                 }
@@ -180,6 +193,13 @@ fn judge<'a>(
         std::cmp::Reverse((one.grade == Grade::Over, percent::fullness(one.total, one.standing.limit)))
     });
     (judged, unknown)
+}
+
+/// What other instances may be granting at the same moment: as much as this one does, each. So an instance takes at most its share of what
+/// remains, and together they never take more.
+fn share(promises: &Promises, cell: BudgetCell, estimate: Amount) -> Amount {
+    let granting = promises.holds.recent(cell).units().saturating_add(estimate.units());
+    Amount::from_units(granting.saturating_mul(promises.others.into())).unwrap_or(estimate)
 }
 
 fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Grade {
@@ -278,8 +298,11 @@ fn hold(
     if cells.is_empty() || amount.is_zero() {
         return;
     }
-    match promises.holds.place(id, amount, cells, expires) {
-        Ok(()) => verdict.held = true,
+    match promises.holds.place(id, amount, cells.clone(), expires) {
+        Ok(()) => {
+            verdict.held = true;
+            promises.holds.note_recent(subject.now.timestamp_micros(), amount, cells);
+        }
         Err(Full) => verdict.holds_full = true,
     }
 }

@@ -4,6 +4,7 @@
 //! Nothing here waits for IO. The lock of the promises is held from the first look at the totals to the hold (microseconds), so
 //! that two calls never share the same room, and a release, which takes it too, never happens in between.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -21,7 +22,7 @@ use super::book::Book;
 use super::cost::{self, Found, Plans, Prices, Quote};
 use super::decide::{Promises, Verdict, World, decide};
 use super::history::History;
-use super::holds::Holds;
+use super::holds::{Change, Holds};
 use super::journal::Journal;
 use super::limit::{Attributes, NoAttributes, Rates};
 use super::models::{Ladders, Suggestion};
@@ -72,6 +73,7 @@ pub struct Live {
     promises: Mutex<Promises>,
     journal: Mutex<Journal>,
     ladders: Ladders,
+    awaited: Arc<Awaited>,
 }
 
 impl Live {
@@ -90,11 +92,14 @@ impl Live {
             }),
             plans: Mutex::new(Plans::new(newest)),
             promises: Mutex::new(Promises {
-                holds: Holds::new(config.max_holds, awaited),
+                others: 0,
+                is_told: true,
+                holds: Holds::new(config.max_holds, Arc::clone(&awaited)),
                 limiter: Limiter::new(&config.rate_limits, config.max_rate_scopes),
             }),
             journal: Mutex::new(Journal::new(config.log_rows, config.sample_allows)),
             ladders: Ladders::new(&config.models),
+            awaited,
             prices,
             config,
         }
@@ -151,9 +156,52 @@ impl Live {
     }
 
     /// Events have arrived. Call it after their sums were applied, never before: a hold may count twice for a moment, never not at all.
-    pub fn release(&self, events: impl IntoIterator<Item = EventKey>) {
+    /// `here`: this instance read them, and so tells the others.
+    pub fn release(&self, events: impl IntoIterator<Item = EventKey>, here: bool) {
         let mut promises = self.promises.lock();
-        events.into_iter().for_each(|event| promises.holds.release(event));
+        events.into_iter().for_each(|event| promises.holds.release(event, here));
+    }
+
+    /// Remembers what is held for other instances, and for this one after a restart, to be taken by [`Live::take_changes`]. No budget has
+    /// figures until [`Live::heard_all`].
+    pub fn share_holds(&self) {
+        let mut promises = self.promises.lock();
+        promises.holds.share();
+        promises.is_told = false;
+        self.awaited.remember();
+    }
+
+    /// What others hold, and what was held before this process started, was heard; or cannot be.
+    pub fn heard_all(&self) {
+        self.promises.lock().is_told = true;
+    }
+
+    /// What is held here, or no longer, since this was asked last.
+    #[must_use]
+    pub fn take_changes(&self) -> VecDeque<Change> {
+        self.promises.lock().holds.take_changes()
+    }
+
+    /// What was told of a hold, by another instance or by this one before it started anew. One whose time is up counts no longer.
+    pub fn hear(&self, change: Change, now: DateTime<Utc>) {
+        let mut promises = self.promises.lock();
+        match change {
+            Change::Placed(id, hold) if hold.expires > now.timestamp_micros() => {
+                // In this order: an event that is read meanwhile is found by one of both.
+                if promises.holds.place_foreign(id, hold).is_err() {
+                    tracing::debug!("decide.max_holds is reached: a hold of another instance does not count");
+                } else if self.awaited.came_lately(id.event()) {
+                    promises.holds.end_soon(id, now.timestamp_micros(), true);
+                }
+            }
+            Change::Placed(..) => {}
+            Change::Gone(id) => promises.holds.end_soon(id, now.timestamp_micros(), false),
+        }
+    }
+
+    /// How many instances decide beside this one.
+    pub fn set_others(&self, others: u32) {
+        self.promises.lock().others = others;
     }
 
     /// Forgets holds whose time is up; decide does so as well.

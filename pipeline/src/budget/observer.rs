@@ -174,8 +174,8 @@ impl Observer for Watchman {
         self.send_repaired();
     }
 
-    fn arrived(&mut self, events: &[EventKey]) {
-        self.live.release(events.iter().copied());
+    fn arrived(&mut self, events: &[EventKey], here: bool) {
+        self.live.release(events.iter().copied(), here);
     }
 
     fn tick(&mut self, totals: &Totals, now: i64) {

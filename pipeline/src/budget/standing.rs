@@ -47,6 +47,8 @@ pub enum NoFigures {
     Unknown,
     /// What was spent before its reset is not known yet.
     BeforeReset,
+    /// What other instances hold of it, or this one did before it started, is not known yet.
+    HeldElsewhere,
     /// No exchange rate from its currency to the lake's is in force.
     NoRate,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for NoFigures {
         out.write_str(match self {
             NoFigures::Unknown => "its total is not known yet",
             NoFigures::BeforeReset => "what was spent before its reset is not known yet",
+            NoFigures::HeldElsewhere => "what is held for running calls is not known yet",
             NoFigures::NoRate => "there is no exchange rate for its currency",
         })
     }

@@ -134,7 +134,7 @@ fn an_estimate_is_held_until_its_event_or_its_time() {
     assert_eq!(refused.body.unwrap().error.held.as_deref(), Some("0.02"));
     // The event of `a` cost less than was held for it.
     desk.spend("hard", &[Some("search")], "0.004");
-    desk.live.release([EventKey::of("a")]);
+    desk.live.release([EventKey::of("a")], true);
     assert!(!ask(&desk, "c").allow, "0.984 + 0.01 + 0.01");
     desk.now += TimeDelta::seconds(59);
     assert!(!ask(&desk, "c").allow);
@@ -366,7 +366,7 @@ proptest! {
                 let (id, estimate) = running.swap_remove(thousands as usize % running.len());
                 let cost = spendstream_schemas::money::Amount::from_units(estimate.units() * i128::from(share) / 100).unwrap();
                 desk.spend("hard", &[Some("search")], &cost.to_string());
-                desk.live.release([EventKey::of(&id)]);
+                desk.live.release([EventKey::of(&id)], true);
                 spent = spent + cost;
             } else {
                 desk.now += TimeDelta::seconds(1);

@@ -55,7 +55,7 @@ pub async fn open(url: &str, stop: &mut watch::Receiver<bool>) -> Result<Option<
 }
 
 /// Waits; true when it is time to stop.
-async fn pause(time: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+pub(crate) async fn pause(time: Duration, stop: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
         // Nobody is left who could stop it: so is it over.
         _ = stop.wait_for(|stopped| *stopped) => true,

@@ -74,14 +74,20 @@ fn kafka(config: &KafkaConfig) -> Result<(), ConfigError> {
     if config.topic == config.dead_letter_topic {
         return fault("kafka.dead_letter_topic", "must not be kafka.topic: rejects would be read as events again");
     }
-    if !config.alerts_topic.is_empty() {
-        topic("kafka.alerts_topic", &config.alerts_topic)?;
-    }
-    if [&config.topic, &config.dead_letter_topic].contains(&&config.alerts_topic) {
-        return fault(
-            "kafka.alerts_topic",
-            "must not be kafka.topic or kafka.dead_letter_topic; \"\" publishes nothing",
-        );
+    let mut taken = vec![("kafka.topic", &config.topic), ("kafka.dead_letter_topic", &config.dead_letter_topic)];
+    for (key, name) in [
+        ("kafka.alerts_topic", &config.alerts_topic),
+        ("kafka.totals_topic", &config.totals_topic),
+        ("kafka.holds_topic", &config.holds_topic),
+    ] {
+        if name.is_empty() {
+            continue;
+        }
+        topic(key, name)?;
+        if let Some((other, _)) = taken.iter().find(|(_, known)| *known == name) {
+            return fault(key, format!("must not be {other}; \"\" does without the topic"));
+        }
+        taken.push((key, name));
     }
     not_empty("kafka.group", &config.group)?;
     not_empty("kafka.cluster", &config.cluster)?;
@@ -252,6 +258,10 @@ mod tests {
         check(|c| c.kafka.topic = "a b".into(), "kafka.topic is 'a b'; a topic has");
         check(|c| c.kafka.dead_letter_topic = c.kafka.topic.clone(), "kafka.dead_letter_topic must not be kafka.topic");
         check(|c| c.kafka.alerts_topic = c.kafka.topic.clone(), "kafka.alerts_topic must not be kafka.topic");
+        check(
+            |c| c.kafka.holds_topic = c.kafka.totals_topic.clone(),
+            "kafka.holds_topic must not be kafka.totals_topic",
+        );
         check(|c| c.alerts.summary_at = "8 am".into(), "alerts.summary_at is '8 am'; write 08:00");
         check(|c| c.alerts.summary_timezone = "Mars".into(), "alerts.summary_timezone is 'Mars'; write an IANA");
         check(|c| c.kafka.group = String::new(), "kafka.group must not be empty");

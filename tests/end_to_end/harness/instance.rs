@@ -40,7 +40,10 @@ impl Setup {
         setup.set("KAFKA__TOPIC", topic);
         setup.set("KAFKA__DEAD_LETTER_TOPIC", dead);
         setup.set("KAFKA__GROUP", group);
-        setup.set("KAFKA__ALERTS_TOPIC", "");
+        // Scenarios that need them make them.
+        for topic in ["KAFKA__ALERTS_TOPIC", "KAFKA__TOTALS_TOPIC", "KAFKA__HOLDS_TOPIC"] {
+            setup.set(topic, "");
+        }
         setup.set("LAKE__COMMIT_INTERVAL", "200ms");
         setup.set("PIPELINE__LISTEN", "127.0.0.1:0");
         // Members of a killed instance would otherwise hold its partitions for 45 s.

@@ -1,6 +1,7 @@
 //! What the scenarios share: components, processes, topics, events with known costs, and ways to read the lake.
 
 pub mod broker;
+pub mod budgets;
 pub mod captures;
 pub mod collector;
 pub mod components;

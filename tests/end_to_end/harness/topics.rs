@@ -23,8 +23,14 @@ pub fn client(address: &str) -> ClientConfig {
 
 /// Creates a topic and waits until the broker has it.
 pub fn create(broker: &Broker, topic: &str, partitions: i32) {
+    create_with(broker, topic, partitions, &[]);
+}
+
+/// The same with settings: `cleanup.policy`.
+pub fn create_with(broker: &Broker, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> = client(&broker.address()).create().unwrap();
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
     wait::until(&format!("topic {topic} is created"), || {
         let made = block_on(admin.create_topics([&new], &AdminOptions::new())).expect("the broker answers");
         made[0].is_ok().then_some(())

@@ -2,11 +2,11 @@
 //! id, with the figures of the ledger; a call that no longer fits a hard limit is refused.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::harness::budgets::{cent, configure, decide_known, delivered, now, once, question};
 use crate::harness::components::need;
 use crate::harness::dice::Dice;
 use crate::harness::events::femto;
@@ -16,7 +16,7 @@ use crate::harness::producer::Producer;
 use crate::harness::receiver::Receiver;
 use crate::harness::{broker, http, wait};
 
-/// 4 000 input tokens of gpt-4o are exactly one cent.
+/// Calls of one cent each.
 const EVENTS: u64 = 100;
 const USERS: u64 = 4;
 
@@ -54,14 +54,13 @@ fn thresholds_are_told_once_whenever_the_process_dies() {
     let mut setup = Setup::new(broker, "budgets-killed", 4, &lake);
     setup.set("KAFKA__CLIENT__SESSION_TIMEOUT_MS", "1500");
     setup.set("KAFKA__CLIENT__HEARTBEAT_INTERVAL_MS", "300");
-    configure(&setup, &receiver);
+    configure(&setup, &receiver, BUDGETS);
     let producer = Producer::new(broker, &setup.topic, setup.partitions);
     let mut dice = Dice::new(0xB0D6);
-    let now = now().as_millis();
     for round in 0..10 {
         let instance = setup.start();
         for number in round * EVENTS / 10..(round + 1) * EVENTS / 10 {
-            let event = event(number, now);
+            let event = cent(&format!("call-{number}"), &format!("user-{}", number % USERS));
             producer.send(&format!("call-{number}"), event.as_bytes());
             // A producer that got no answer sends again: it is one call.
             producer.send(&format!("call-{number}"), event.as_bytes());
@@ -80,16 +79,17 @@ fn thresholds_are_told_once_whenever_the_process_dies() {
     assert_eq!(femto(&text(&sum[0]["cost"])), femto("1"));
 
     let address = instance.address();
-    let (normal, critical) = (decide(&address, "normal"), decide(&address, "critical"));
+    let ask = |team: &str, priority: &str| decide_known(&address, &question(Some("call-7"), team, priority));
+    let (normal, critical) = (ask("search", "normal"), ask("search", "critical"));
     assert_eq!((&normal["allow"], &normal["strategy"]), (&json!(false), &json!("block")), "{normal}");
     assert_eq!(normal["body"]["error"]["type"], json!("cost_limit_exceeded"), "{normal}");
     assert_eq!(critical["allow"], json!(true), "{critical}");
-    let minute = lake.rows(&format!("SELECT CAST(to_timestamp_seconds({}) AS VARCHAR) AS t", now / 1_000 + 600));
+    let minute = lake.rows(&format!("SELECT CAST(to_timestamp_seconds({}) AS VARCHAR) AS t", now().as_secs() + 600));
     let until = format!("{}Z", text(&minute[0]["t"]).trim_end_matches('Z'));
     let block = json!({ "scope": {"team": "other"}, "action": "block", "until": until, "reason": "loop" });
     let (status, said) = http::post(&address, "/v1/blocks", "application/json", block.to_string().as_bytes()).unwrap();
     assert_eq!(status, 201, "{said}");
-    wait::until("the stop is in force", || (ask(&address, "other", "normal")["allow"] == json!(false)).then_some(()));
+    wait::until("the stop is in force", || (ask("other", "normal")["allow"] == json!(false)).then_some(()));
     instance.stop();
     assert_eq!(delivered(&receiver), expected(), "a stop tells nothing new");
     let refused = "SELECT count(*) > 0 AS found FROM decisions WHERE team = 'search' AND priority = 'normal' AND NOT allow \
@@ -102,56 +102,16 @@ fn thresholds_are_told_once_whenever_the_process_dies() {
     assert_eq!(femto(&text(&charged[0]["cost"])), femto("0.01"));
 }
 
-#[expect(clippy::disallowed_methods, reason = "budgets are of now, and so are their events")]
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
-}
-
-fn configure(setup: &Setup, receiver: &Receiver) {
-    setup.file("budgets.toml", BUDGETS);
-    let mut config = String::from(
-        "[budgets]\nfile = \"budgets.toml\"\n[decide]\nsample_allows = 1\n[notify]\nallow_private_addresses = true\n",
-    );
-    config.push_str("default_channels = [\"hook\"]\nlease = \"5s\"\ntimeout = \"2s\"\n");
-    writeln!(config, "[[notify.channels]]\nkind = \"webhook\"\nname = \"hook\"\nurl = \"{}\"", receiver.url()).unwrap();
-    setup.file("spendstream.toml", &config);
-}
-
-fn event(number: u64, now: u128) -> String {
-    json!({
-        "id": format!("call-{number}"), "time": now, "provider": "openai", "model": "gpt-4o", "team": "search",
-        "user": format!("user-{}", number % USERS), "usage": {"prompt_tokens": 4_000, "completion_tokens": 0, "total_tokens": 4_000}
-    })
-    .to_string()
-}
-
-/// What was told: kind, scope and the amount that was reached → how often under different ids.
-fn delivered(receiver: &Receiver) -> BTreeMap<(String, String, String), usize> {
-    let mut ids = BTreeMap::<_, std::collections::BTreeSet<String>>::new();
-    for alert in receiver.alerts() {
-        let key = (text(&alert["kind"]), scope(&alert), text(&alert["threshold"]));
-        ids.entry(key).or_default().insert(text(&alert["id"]));
-    }
-    ids.into_iter().map(|(key, ids)| (key, ids.len())).collect()
-}
-
-fn scope(alert: &Value) -> String {
-    let scope = alert["scope"].as_object().expect("a scope is an object");
-    let parts: Vec<String> = scope.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();
-    parts.join(", ")
-}
-
 fn expected() -> BTreeMap<(String, String, String), usize> {
-    let row = |kind: &str, scope: &str, threshold: &str| ((kind.to_owned(), scope.to_owned(), threshold.to_owned()), 1);
     let mut all: BTreeMap<_, _> = [
-        row("threshold_warning", "team=search", "0.5"),
-        row("threshold_warning", "team=search", "0.8"),
-        row("threshold_warning", "team=search", "0.95"),
-        row("limit_reached", "team=search", "1"),
+        once("threshold_warning", "team=search", "0.5"),
+        once("threshold_warning", "team=search", "0.8"),
+        once("threshold_warning", "team=search", "0.95"),
+        once("limit_reached", "team=search", "1"),
     ]
     .into();
     // 25 calls of one cent are half of 50 cents.
-    all.extend((0..USERS).map(|user| row("threshold_warning", &format!("user=user-{user}"), "0.25")));
+    all.extend((0..USERS).map(|user| once("threshold_warning", &format!("user=user-{user}"), "0.25")));
     all
 }
 
@@ -162,21 +122,4 @@ fn assert_same_id_same_alert(receiver: &Receiver) {
         let before = seen.insert(text(&alert["id"]), alert.clone());
         assert!(before.is_none_or(|before| before == alert), "{alert}");
     }
-}
-
-fn decide(address: &str, priority: &str) -> Value {
-    ask(address, "search", priority)
-}
-
-fn ask(address: &str, team: &str, priority: &str) -> Value {
-    let body = json!({
-        "id": "call-7", "team": team, "user": "user-0", "provider": "openai", "model": "gpt-4o", "input_tokens": 4_000,
-        "output_tokens": 0, "priority": priority
-    });
-    wait::until("a decision on known totals", || {
-        let (status, answer) = http::post(address, "/v1/decide", "application/json", body.to_string().as_bytes())?;
-        assert_eq!(status, 200, "{answer}");
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        (!answer["reasons"].to_string().contains("not known yet")).then_some(answer)
-    })
 }

@@ -11,6 +11,7 @@ mod demo;
 mod duplicates;
 mod flow;
 mod http_intake;
+mod instances;
 mod kill;
 mod litellm;
 mod otel_sdk;

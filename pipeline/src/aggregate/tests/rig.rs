@@ -138,6 +138,7 @@ impl Rig {
         let (generation, generations) = watch::channel(Generation(0));
         let metrics = Arc::new(Metrics::new().unwrap());
         let wires = Wires {
+            share: None,
             view: live.view(),
             plan: live.plans(),
             generation: generations,

@@ -1,0 +1,380 @@
+//! What instances tell one another, by two Kafka topics. In: sums of batches from the live thread, holds from decide. Out: those of the others, to the
+//! same places; how many there are.
+//!
+//! Both topics are hints. Sums go by source partition, in order, each with its range of offsets: what does not follow is read from the lake.
+//! Holds go by the id of their call and are read from the beginning at a start, so that calls which ran across a kill -9 still count.
+//! A topic that is missing or refuses is said once; then totals of other instances are those of the lake, and holds are this process's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use prost::Message as _;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use smallvec::SmallVec;
+use spendstream_schemas::config::{Config, KafkaConfig};
+use spendstream_schemas::ids::SourcePartition;
+use spendstream_schemas::money::Amount;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use crate::aggregate::share::{Position, Shared, batch};
+use crate::aggregate::thread::{ToLive, ToPeers};
+use crate::budget::book::BudgetCell;
+use crate::budget::holds::{Change, Hold, HoldId};
+use crate::budget::live::Live;
+use crate::control::{now, pause};
+use crate::intake::client;
+
+/// How often others hear that this instance is there.
+const BEAT: Duration = Duration::from_secs(2);
+/// Who was not heard of for so long is not there.
+const GONE: i64 = 10_000_000;
+/// How often changes of holds are sent.
+const HOLDS: Duration = Duration::from_millis(20);
+/// How long after a failure the topics are looked for again.
+const RETRY: Duration = Duration::from_secs(5);
+/// What is read again of the past beyond two commits.
+const SLACK: Duration = Duration::from_secs(30);
+/// How long the broker may take to say what there is.
+const ASK: Duration = Duration::from_secs(5);
+
+/// A hold on the topic, keyed by its call; no payload says that it is gone.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Held {
+    /// Units of 10⁻¹⁵, little-endian, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    amount: Vec<u8>,
+    /// Microseconds since the epoch.
+    #[prost(sfixed64, tag = "2")]
+    expires: i64,
+    /// 16 bytes each, little-endian.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    cells: Vec<Vec<u8>>,
+    /// Who holds it: its own words are not heard again while it runs.
+    #[prost(fixed64, tag = "4")]
+    instance: u64,
+}
+
+/// What connects this instance with the others.
+pub struct Peers {
+    kafka: KafkaConfig,
+    instance: u64,
+    producer: FutureProducer,
+    live: Arc<Live>,
+    to_live: mpsc::WeakSender<ToLive>,
+    /// Others are there: sums are worth sending.
+    in_company: AtomicBool,
+    /// By partition that is or was read here.
+    committed: Mutex<HashMap<SourcePartition, i64>>,
+    /// How far back batches may be that are not in the lake.
+    uncommitted: Duration,
+}
+
+impl Peers {
+    /// `None` when no topics are configured.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a property.
+    pub fn new(
+        config: &Config,
+        live: &Arc<Live>,
+        to_live: mpsc::WeakSender<ToLive>,
+    ) -> anyhow::Result<Option<Arc<Self>>> {
+        let kafka = &config.kafka;
+        if kafka.totals_topic.is_empty() || kafka.holds_topic.is_empty() {
+            return Ok(None);
+        }
+        let producer = client::producer(kafka)
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .set("message.timeout.ms", "10000")
+            .set("message.max.bytes", "8388608")
+            .set("compression.type", "lz4")
+            .create()
+            .map_err(client::refused)?;
+        live.share_holds();
+        Ok(Some(Arc::new(Self {
+            kafka: kafka.clone(),
+            instance: Uuid::new_v4().as_u64_pair().0,
+            producer,
+            live: Arc::clone(live),
+            to_live,
+            in_company: AtomicBool::new(false),
+            committed: Mutex::default(),
+            uncommitted: config.lake.commit_interval * 2 + SLACK,
+        })))
+    }
+
+    /// Starts to tell and to listen; ends when it is stopped or the live thread is gone.
+    pub fn start(self: &Arc<Self>, sums: mpsc::Receiver<ToPeers>, stop: &watch::Receiver<bool>) {
+        tokio::spawn(Arc::clone(self).tell_sums(sums));
+        tokio::spawn(Arc::clone(self).tell_holds(stop.clone()));
+        tokio::spawn(Arc::clone(self).beat(stop.clone()));
+        tokio::spawn(Arc::clone(self).listen(stop.clone()));
+    }
+
+    /// The batches that are read here, in order. Nobody waits for them: librdkafka keeps the order of a partition.
+    async fn tell_sums(self: Arc<Self>, mut sums: mpsc::Receiver<ToPeers>) {
+        while let Some(told) = sums.recv().await {
+            match told {
+                ToPeers::Committed(source, to) => {
+                    self.committed.lock().insert((*source).clone(), to);
+                }
+                ToPeers::Groups(groups) if self.in_company.load(Ordering::Relaxed) => {
+                    let committed = self.committed.lock().get(&*groups.source).copied();
+                    let batch = Some(batch(&groups, committed));
+                    let shared = Shared { instance: self.instance, batch, ..Shared::default() };
+                    self.send(&self.kafka.totals_topic, &groups.source.to_string(), Some(&shared.encode_to_vec()));
+                }
+                ToPeers::Groups(_) => {}
+            }
+        }
+    }
+
+    async fn tell_holds(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        loop {
+            let is_last = pause(HOLDS, &mut stop).await;
+            for change in self.live.take_changes() {
+                let (key, payload) = match change {
+                    Change::Placed(id, hold) => (key(id), Some(self.held(&hold).encode_to_vec())),
+                    Change::Gone(id) => (key(id), None),
+                };
+                self.send(&self.kafka.holds_topic, &key, payload.as_deref());
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    fn held(&self, hold: &Hold) -> Held {
+        Held {
+            amount: hold.amount.units().to_le_bytes().to_vec(),
+            expires: hold.expires,
+            cells: hold.cells.iter().map(|cell| cell.0.to_le_bytes().to_vec()).collect(),
+            instance: self.instance,
+        }
+    }
+
+    async fn beat(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let key = format!("instance/{:016x}", self.instance);
+        loop {
+            let leaves = *stop.borrow();
+            let committed = self.committed.lock().iter().map(|(source, to)| Position::new(source, *to)).collect();
+            let shared = Shared { instance: self.instance, batch: None, leaves, committed };
+            self.send(&self.kafka.totals_topic, &key, Some(&shared.encode_to_vec()));
+            if leaves {
+                return;
+            }
+            pause(BEAT, &mut stop).await;
+        }
+    }
+
+    /// Hands a message to librdkafka. What finds no room or no broker is left out: the lake has it.
+    fn send(&self, topic: &str, key: &str, payload: Option<&[u8]>) {
+        let record = FutureRecord::<str, [u8]> { payload, ..FutureRecord::to(topic).key(key) };
+        drop(self.producer.send_result(record));
+    }
+
+    /// Hears what the others tell, until it is stopped.
+    async fn listen(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut said = false;
+        while !*stop.borrow() {
+            match self.hear(&mut stop).await {
+                Ok(()) => return,
+                Err(why) if !said => {
+                    said = true;
+                    self.live.heard_all();
+                    tracing::warn!(
+                        "{why}; until it is there, totals of other instances are those of their commits, and holds end with this process"
+                    );
+                }
+                Err(_) => {}
+            }
+            if pause(RETRY, &mut stop).await {
+                return;
+            }
+        }
+    }
+
+    async fn hear(&self, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
+        let consumer: StreamConsumer = client::common(&self.kafka)
+            .set("group.id", format!("{}.peers.{:016x}", self.kafka.group, self.instance))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "latest")
+            .set("fetch.wait.max.ms", "50")
+            .create()
+            .map_err(|error| error.to_string())?;
+        let consumer = Arc::new(consumer);
+        let mut list = TopicPartitionList::new();
+        for (topic, from) in [(&self.kafka.totals_topic, Offset::End), (&self.kafka.holds_topic, Offset::Beginning)] {
+            let (asked, name) = (Arc::clone(&consumer), topic.clone());
+            let metadata = tokio::task::spawn_blocking(move || asked.fetch_metadata(Some(&name), ASK))
+                .await
+                .map_err(|error| error.to_string())?
+                .map_err(|error| format!("the topic '{topic}' cannot be read: {error}"))?;
+            let partitions: Vec<i32> = (metadata.topics().iter().filter(|found| found.name() == topic))
+                .flat_map(|found| found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
+                .collect();
+            if partitions.is_empty() {
+                return Err(format!("the topic '{topic}' does not exist"));
+            }
+            for partition in partitions {
+                list.add_partition_offset(topic, partition, from).map_err(|error| error.to_string())?;
+            }
+        }
+        let mut behind = self.behind(&consumer, &list).await?;
+        let list = self.rewound(&consumer, list).await?;
+        consumer.assign(&list).map_err(|error| error.to_string())?;
+        let mut seen: HashMap<u64, i64> = HashMap::new();
+        // Who is there says so once per beat: before, nobody knows how many grant beside this one.
+        let whole = tokio::time::Instant::now() + BEAT + BEAT / 4;
+        loop {
+            if behind.is_empty() && tokio::time::Instant::now() >= whole {
+                self.live.heard_all();
+            }
+            let message = tokio::select! {
+                _ = stop.wait_for(|stopped| *stopped) => return Ok(()),
+                message = consumer.recv() => message,
+                () = tokio::time::sleep(BEAT / 4) => { self.count(&mut seen, now()); continue }
+            };
+            // librdkafka goes on by itself after an error.
+            let Ok(message) = message else { continue };
+            if message.topic() == self.kafka.holds_topic {
+                behind.retain(|partition, end| *partition != message.partition() || message.offset() + 1 < *end);
+                self.hear_hold(message.key(), message.payload());
+            } else if !self.hear_sums(message.payload(), &mut seen).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sums are heard from where they may not be in the lake yet, as far as the topic keeps them.
+    async fn rewound(
+        &self,
+        consumer: &Arc<StreamConsumer>,
+        mut list: TopicPartitionList,
+    ) -> Result<TopicPartitionList, String> {
+        let since = now().timestamp_millis() - i64::try_from(self.uncommitted.as_millis()).unwrap_or(i64::MAX);
+        let topic = self.kafka.totals_topic.clone();
+        let mut times = TopicPartitionList::new();
+        for partition in list.elements_for_topic(&topic) {
+            let offset = Offset::Offset(since.max(0));
+            times.add_partition_offset(&topic, partition.partition(), offset).map_err(|error| error.to_string())?;
+        }
+        let consumer = Arc::clone(consumer);
+        let found = tokio::task::spawn_blocking(move || consumer.offsets_for_times(times, ASK));
+        let found = found.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        for element in found.elements().iter().filter(|element| matches!(element.offset(), Offset::Offset(_))) {
+            let from = (element.topic(), element.partition(), element.offset());
+            list.set_partition_offset(from.0, from.1, from.2).map_err(|error| error.to_string())?;
+        }
+        Ok(list)
+    }
+
+    /// The partitions of the holds' topic that have something, and their ends as they are now.
+    async fn behind(
+        &self,
+        consumer: &Arc<StreamConsumer>,
+        list: &TopicPartitionList,
+    ) -> Result<HashMap<i32, i64>, String> {
+        let topic = self.kafka.holds_topic.clone();
+        let partitions: Vec<i32> = list
+            .elements_for_topic(&topic)
+            .iter()
+            .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+            .collect();
+        let consumer = Arc::clone(consumer);
+        let ends = tokio::task::spawn_blocking(move || {
+            let end = |partition: i32| {
+                let (low, high) = consumer.fetch_watermarks(&topic, partition, ASK)?;
+                Ok::<_, KafkaError>((high > low).then_some((partition, high)))
+            };
+            partitions.into_iter().map(end).collect::<Result<Vec<_>, _>>()
+        });
+        let ends = ends.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(ends.into_iter().flatten().collect())
+    }
+
+    /// False when nobody sums up any more.
+    async fn hear_sums(&self, payload: Option<&[u8]>, seen: &mut HashMap<u64, i64>) -> bool {
+        let Some(shared) = payload.and_then(|payload| Shared::decode(payload).ok()) else { return true };
+        if shared.instance == self.instance {
+            return true;
+        }
+        if shared.leaves {
+            seen.remove(&shared.instance);
+        } else {
+            seen.insert(shared.instance, now().timestamp_micros());
+        }
+        self.count(seen, now());
+        let told = match shared.batch {
+            Some(batch) => ToLive::Foreign(Box::new(batch)),
+            None => ToLive::ForeignCommits(shared.committed),
+        };
+        let Some(live) = self.to_live.upgrade() else { return false };
+        live.send(told).await.is_ok()
+    }
+
+    fn count(&self, seen: &mut HashMap<u64, i64>, now: DateTime<Utc>) {
+        seen.retain(|_, at| now.timestamp_micros() - *at < GONE);
+        self.in_company.store(!seen.is_empty(), Ordering::Relaxed);
+        self.live.set_others(u32::try_from(seen.len()).unwrap_or(u32::MAX));
+    }
+
+    fn hear_hold(&self, key: Option<&[u8]>, payload: Option<&[u8]>) {
+        let Some(id) = key.and_then(|key| std::str::from_utf8(key).ok()).and_then(hold_id) else { return };
+        let change = match payload.map(Held::decode) {
+            None => Change::Gone(id),
+            Some(Ok(held)) if held.instance == self.instance => return,
+            Some(Ok(held)) => match hold(&held) {
+                Some(hold) => Change::Placed(id, hold),
+                None => return,
+            },
+            Some(Err(_)) => return,
+        };
+        self.live.hear(change, now());
+    }
+}
+
+fn key(id: HoldId) -> String {
+    let (event, owner) = id.parts();
+    format!("{event:016x}{owner:016x}")
+}
+
+fn hold_id(key: &str) -> Option<HoldId> {
+    let (event, owner) = key.split_at_checked(16)?;
+    Some(HoldId::from_parts(u64::from_str_radix(event, 16).ok()?, u64::from_str_radix(owner, 16).ok()?))
+}
+
+fn hold(held: &Held) -> Option<Hold> {
+    let units = i128::from_le_bytes(held.amount.as_slice().try_into().ok()?);
+    let cell = |bytes: &Vec<u8>| Some(BudgetCell(u128::from_le_bytes(bytes.as_slice().try_into().ok()?)));
+    Some(Hold {
+        amount: Amount::from_units(units).ok()?,
+        expires: held.expires,
+        cells: held.cells.iter().map(cell).collect::<Option<SmallVec<_>>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::budget::holds::HoldId;
+
+    use super::{hold_id, key};
+
+    #[test]
+    fn a_key_reads_back() {
+        let id = HoldId::of(Some("acme"), None, "call-1");
+        assert_eq!(hold_id(&key(id)), Some(id));
+        assert_eq!((hold_id("x"), hold_id("ßßßßßßßß")), (None, None));
+    }
+}
