@@ -114,7 +114,7 @@ impl Sink for Columns<'_> {
 
 /// Decodes a batch into columns.
 pub fn columns(decoder: &mut Decoder, batch: &RawBatch, engine: &mut Engine) -> EventColumns {
-    let mut sink = Columns { engine, taken: EventColumns::new(), offset: 0 };
+    let mut sink = Columns { engine, taken: EventColumns::with_capacity(batch.messages.len()), offset: 0 };
     for (offset, message) in batch.iter() {
         sink.offset = offset;
         if let Some(message) = message {

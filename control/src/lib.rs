@@ -12,6 +12,7 @@ pub mod budgets;
 mod db;
 pub mod directory;
 pub mod error;
+pub mod gate;
 pub mod keys;
 mod migrations;
 pub mod notifications;

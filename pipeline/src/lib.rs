@@ -12,6 +12,7 @@
 pub mod aggregate;
 pub mod batch;
 pub mod budget;
+pub mod buffers;
 pub mod columns;
 pub mod committer;
 pub mod control;

@@ -22,6 +22,9 @@ use crate::aggregate::live::{Feed, Live};
 use crate::aggregate::load::LakeLoader;
 use crate::aggregate::thread::{self, LiveThread, ToLive};
 use crate::batch::Generation;
+use crate::budget::live::Live as Deciding;
+use crate::budget::observer::Watchman;
+use crate::buffers::Buffers;
 use crate::committer::{self, CommitLoop, Question, ToCommitter};
 use crate::control::{self, start::Ends};
 use crate::dead_letter::DeadLetters;
@@ -188,30 +191,15 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let (question_sender, questions) = mpsc::channel::<Question>(QUESTIONS);
     let (row_sender, rows) = mpsc::channel::<ToWriter>(config.pipeline.queue_batches);
 
-    let (live_sender, to_live) = mpsc::channel::<ToLive>(config.live.queue_batches);
-    let feed = LakeLoader {
-        lake: lake.clone(),
-        memory: config.live.load_memory_bytes,
-        runtime: Handle::current(),
-        out: live_sender.downgrade(),
+    let parts = LiveParts {
+        config,
+        lake: &lake,
+        live: &live,
+        deciding: &deciding,
+        generations: &generations,
+        metrics: &metrics,
     };
-    let peers = Peers::new(config, &deciding, live_sender.downgrade())?;
-    let (share, shared) = mpsc::channel(config.live.queue_batches);
-    let wires = thread::Wires {
-        share: peers.is_some().then_some(share),
-        view: live.view(),
-        plan: live.plans(),
-        generation: generations.clone(),
-        loader: Box::new(feed),
-        observer: Box::new(watchman),
-        metrics: Arc::clone(&metrics),
-    };
-    let live_thread = LiveThread::new(&config.live, wires);
-    let runtime = Handle::current();
-    let live_thread = spawn("live", move || live_thread.run(to_live, &runtime))?;
-    if let Some(peers) = &peers {
-        peers.start(shared, &stopping);
-    }
+    let (live_thread, live_sender) = parts.start(watchman, &stopping)?;
 
     watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(
@@ -231,9 +219,15 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     );
     let committer = tokio::spawn(commit_loop.run(cuts, questions));
     let writer = Writer::new(&config.lake, Handle::current(), generations, cut_sender);
+    let buffers = Buffers::default();
     let mut threads = vec![spawn("writer", move || writer.run(rows))?];
-    let workers =
-        spawn_workers(config, (&book, &directories), &metrics, (row_sender, live.feed(live_sender)), &mut threads)?;
+    let workers = spawn_workers(
+        config,
+        (&book, &directories),
+        &metrics,
+        (row_sender, live.feed(live_sender), buffers.clone()),
+        &mut threads,
+    )?;
     let wires = consumer::Wires {
         workers,
         questions: question_sender,
@@ -243,11 +237,57 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         status: Arc::clone(&status),
         metrics: Arc::clone(&metrics),
         runtime: Handle::current(),
+        buffers,
     };
     let intake = Intake::new(kafka, config.clone(), wires);
     threads.push(spawn("intake", move || intake.run())?);
     watch_book(reloader, config, &metrics);
     Ok(Running { address, metrics, status, stop, threads, live, live_thread, committer, control, server })
+}
+
+/// What the live totals are made from.
+struct LiveParts<'a> {
+    config: &'a Config,
+    lake: &'a Lake,
+    live: &'a Live,
+    deciding: &'a Arc<Deciding>,
+    generations: &'a watch::Receiver<Generation>,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl LiveParts<'_> {
+    /// Starts their thread, and what tells other instances of them; gives the way to the thread, which ends when the last copy of that is gone.
+    fn start(
+        self,
+        watchman: Watchman,
+        stopping: &watch::Receiver<bool>,
+    ) -> anyhow::Result<(JoinHandle<()>, mpsc::Sender<ToLive>)> {
+        let Self { config, lake, live, deciding, generations, metrics } = self;
+        let (sender, inbox) = mpsc::channel::<ToLive>(config.live.queue_batches);
+        let loader = LakeLoader {
+            lake: lake.clone(),
+            memory: config.live.load_memory_bytes,
+            runtime: Handle::current(),
+            out: sender.downgrade(),
+        };
+        let peers = Peers::new(config, deciding, sender.downgrade())?;
+        let (share, shared) = mpsc::channel(config.live.queue_batches);
+        let wires = thread::Wires {
+            share: peers.is_some().then_some(share),
+            view: live.view(),
+            plan: live.plans(),
+            generation: generations.clone(),
+            loader: Box::new(loader),
+            observer: Box::new(watchman),
+            metrics: Arc::clone(metrics),
+        };
+        let (thread, runtime) = (LiveThread::new(&config.live, wires), Handle::current());
+        let thread = spawn("live", move || thread.run(inbox, &runtime))?;
+        if let Some(peers) = &peers {
+            peers.start(shared, stopping);
+        }
+        Ok((thread, sender))
+    }
 }
 
 async fn open_book(config: &Config) -> anyhow::Result<(Reloader, CurrentBook)> {
@@ -287,7 +327,7 @@ fn spawn_workers(
     config: &Config,
     (book, directories): (&CurrentBook, &watch::Receiver<Arc<Directory>>),
     metrics: &Arc<Metrics>,
-    (out, feed): (mpsc::Sender<ToWriter>, Feed),
+    (out, feed, buffers): (mpsc::Sender<ToWriter>, Feed, Buffers),
     threads: &mut Vec<JoinHandle<()>>,
 ) -> anyhow::Result<Vec<mpsc::Sender<ToWorker>>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -298,8 +338,8 @@ fn spawn_workers(
     let mut senders = Vec::with_capacity(count);
     for number in 0..count {
         let (sender, inbox) = mpsc::channel(config.pipeline.queue_batches);
-        let worker =
-            Worker::new(config, (book.clone(), directories.clone()), Arc::clone(metrics), out.clone(), feed.clone());
+        let ends = (feed.clone(), buffers.clone());
+        let worker = Worker::new(config, (book.clone(), directories.clone()), Arc::clone(metrics), out.clone(), ends);
         threads.push(spawn(&format!("decode-{number}"), move || worker.run(inbox))?);
         senders.push(sender);
     }

@@ -19,6 +19,7 @@ use crate::aggregate::group::Groups;
 use crate::aggregate::live::Feed;
 use crate::aggregate::thread::ToLive;
 use crate::batch::{DeadLetter, Generation, PricedBatch, RawBatch, RawMessage, Tally};
+use crate::buffers::Buffers;
 use crate::columns::events::{EventColumns, Staged};
 use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
@@ -59,6 +60,7 @@ pub struct Worker {
     metrics: Arc<Metrics>,
     out: mpsc::Sender<ToWriter>,
     live: Feed,
+    buffers: Buffers,
 }
 
 impl Worker {
@@ -68,7 +70,7 @@ impl Worker {
         (book, directory): (CurrentBook, watch::Receiver<Arc<Directory>>),
         metrics: Arc<Metrics>,
         out: mpsc::Sender<ToWriter>,
-        live: Feed,
+        (live, buffers): (Feed, Buffers),
     ) -> Self {
         let engine =
             Engine::new(Arc::clone(&book.borrow()), config.pipeline.interner_values, config.pipeline.interner_bytes);
@@ -81,6 +83,7 @@ impl Worker {
             metrics,
             out,
             live,
+            buffers,
         }
     }
 
@@ -93,7 +96,7 @@ impl Worker {
                     Ok(())
                 }
                 ToWorker::Flush(token) => self.out.blocking_send(ToWriter::Flush(token)),
-                ToWorker::Batch(raw) => match self.process(&raw) {
+                ToWorker::Batch(raw) => match self.process_and_recycle(raw) {
                     Ok(Some((priced, groups))) => {
                         // The sums first: their commit must not be heard of before them.
                         if self.live.out.blocking_send(ToLive::Groups(Arc::new(groups))).is_err() {
@@ -105,7 +108,7 @@ impl Worker {
                     Ok(None) => Ok(()),
                     Err(error) => {
                         // Consistent columns are never refused. If they are, ending is safe: nothing after them is committed.
-                        tracing::error!(%error, source = %raw.source, "rows could not be built; the pipeline ends");
+                        tracing::error!(%error, "rows could not be built; the pipeline ends");
                         return;
                     }
                 },
@@ -114,6 +117,12 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    fn process_and_recycle(&mut self, raw: RawBatch) -> Result<Option<(PricedBatch, Groups)>, ArrowError> {
+        let processed = self.process(&raw);
+        self.buffers.give_back(raw);
+        processed
     }
 
     /// Decodes and prices one batch; `None` when its partition was assigned anew since it was read.
@@ -128,7 +137,7 @@ impl Worker {
             engine: &mut self.engine,
             horizon,
             metrics: &self.metrics,
-            columns: EventColumns::new(),
+            columns: EventColumns::with_capacity(raw.messages.len()),
             tally: Tally::default(),
             dead_letters: Vec::new(),
             offset: 0,

@@ -86,7 +86,7 @@ impl Sink for Ledger {
 impl Ledger {
     fn new() -> Self {
         let engine = Engine::new(PriceBook::builtin().unwrap(), 10_000, 1 << 20);
-        let (horizon, columns) = (Horizon::new(100), EventColumns::new());
+        let (horizon, columns) = (Horizon::new(100), EventColumns::with_capacity(64));
         Self { horizon, engine, columns, offset: 0, charged: Vec::new(), rejected: 0 }
     }
 
@@ -100,7 +100,7 @@ impl Ledger {
     /// What was charged until now, as it is read back from the lake.
     fn written(&mut self) -> Vec<(i64, i32, Fingerprint)> {
         let source = SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 0 };
-        let columns = std::mem::replace(&mut self.columns, EventColumns::new());
+        let columns = std::mem::replace(&mut self.columns, EventColumns::with_capacity(64));
         let (batches, _) = self.engine.price(columns, Lineage { source: &source, ingest_micros: 0 }).unwrap();
         batches.iter().flat_map(|(_, batch)| rebuild::fingerprints(batch).unwrap()).collect()
     }

@@ -248,3 +248,21 @@ fn paid_speech_that_was_not_counted_is_not_free() {
     let cached = speech(r#""status":"success","response_cost":0.0035,"cache_hit":true"#);
     check(cached.row(), "request=absent notes=response_cache_hit");
 }
+
+#[test]
+fn a_search_that_is_charged_by_the_call_is_counted() {
+    let event = |provider: &str, model: &str, usage: &str| {
+        let head = r#"{"id":"1","time":"2026-11-22T10:00:00Z""#;
+        decode(format!(r#"{head},"provider":"{provider}","model":"{model}","usage":{{{usage}}}}}"#)).rows.remove(0)
+    };
+    let tokens = r#""prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100"#;
+    // 1000 × 1 + 100 × 1 USD per million, and the fee of the size.
+    for (size, expected) in [("low", "0.0061"), ("medium", "0.0091"), ("high", "0.0131")] {
+        let row = event("perplexity", "sonar", &format!(r#"{tokens},"search_context_size":"{size}""#));
+        assert_eq!(cost(&row).as_deref(), Ok(expected), "{size}");
+    }
+    // Nothing is said of the size: the published fee of a request, which is that of the largest.
+    assert_eq!(cost(&event("perplexity", "sonar", tokens)).as_deref(), Ok("0.0131"));
+    let preview = event("openai", "gpt-4o-mini-search-preview", tokens);
+    assert_eq!(cost(&preview).as_deref(), Ok("0.02521"), "1000 × 0.15 + 100 × 0.60 USD per million, and one search");
+}

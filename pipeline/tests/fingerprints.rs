@@ -56,7 +56,7 @@ fn rows(messages: &[Vec<u8>], directory: &str) -> (Vec<Fingerprint>, Vec<RecordB
     let mut engine = Engine::new(PriceBook::builtin().unwrap(), 10_000, 1 << 20);
     let entries = directory::read(directory, "directory.csv").unwrap();
     engine.set_directory(&Arc::new(Directory::new(entries, &Precedence::default())));
-    let mut collect = Collect { engine, columns: EventColumns::new(), live: Vec::new(), offset: 0 };
+    let mut collect = Collect { engine, columns: EventColumns::with_capacity(64), live: Vec::new(), offset: 0 };
     let mut decoder = Decoder::new(&DecodeConfig::default());
     for payload in messages {
         decoder.decode(&RawMessage { payload, key: None, headers: None, timestamp_ms: None }, &mut collect);

@@ -88,15 +88,16 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let address = resolve(&config.query.listen).await?;
     match config.auth.mode {
         AuthMode::None if !address.ip().is_loopback() => return Err(StartError::Open(address)),
-        AuthMode::None => {}
+        AuthMode::None | AuthMode::Keys => {}
     }
+    let mode = config.auth.mode;
     let app = Arc::new(app(config, Arc::new(now))?);
     let serving = Arc::clone(&app);
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
-        axum::serve(listener, http::router(serving))
+        axum::serve(listener, http::router(serving, mode))
             .with_graceful_shutdown(async {
                 // A dropped handle stops the server too.
                 let _ = stopped.await;

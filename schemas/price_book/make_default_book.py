@@ -116,7 +116,11 @@ def clean(row, refused):
     provider = ENDPOINTS.get((provider, re.sub("(?<=/).*", "", row["model"])), provider)
     if name == "metergraph-core" and provider not in METERGRAPH:
         return None
-    model, region = clean_model(provider, row["model"])
+    if provider == "perplexity" and name == "genai-prices":
+        # What its Agent API calls perplexity/sonar is another product than sonar; litellm puts the provider before both.
+        model, region = row["model"], ""
+    else:
+        model, region = clean_model(provider, row["model"])
     if "-month-commitment/" in model:
         return None  # capacity by the hour, not a price of calls
     meter = re.sub(r"^(batch|flex|priority)_", "", row["meter"])

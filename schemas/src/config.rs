@@ -333,12 +333,15 @@ pub struct AuthConfig {
     pub mode: AuthMode,
 }
 
-/// `none` starts only on loopback addresses.
+/// Who is let in over HTTP.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
+    /// Everyone; starts only on loopback addresses.
     #[default]
     None,
+    /// Who sends `Authorization: Bearer KEY`.
+    Keys,
 }
 
 /// Durations as people write them: `5s`, `200ms`, `2m`, `1h`.

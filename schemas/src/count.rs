@@ -57,16 +57,19 @@ impl Counts {
     }
 
     /// The values in the order of [`Count::ALL`].
+    #[inline]
     #[must_use]
     pub fn as_array(&self) -> &[i64; Count::COUNT] {
         &self.0
     }
 
+    #[inline]
     #[must_use]
     pub fn get(&self, count: Count) -> i64 {
         self.0[count as usize]
     }
 
+    #[inline]
     pub fn set(&mut self, count: Count, value: i64) {
         self.0[count as usize] = value;
     }

@@ -36,6 +36,7 @@ macro_rules! texts {
             }
 
             /// Whether values are interned or kept as they are.
+            #[inline]
             #[must_use]
             pub const fn keep(self) -> Keep {
                 match self { $(Text::$name => Keep::$keep,)* }

@@ -20,6 +20,7 @@ impl Default for Texts<'_> {
 }
 
 impl<'a> Texts<'a> {
+    #[inline]
     #[must_use]
     pub fn get(&self, text: Text) -> Option<&str> {
         self.0[text as usize].as_deref()

@@ -70,6 +70,14 @@ meter = "input"
 price = "1.6"
 
 [[override]]
+id = "every-tier"
+organization = "every"
+service_tier = "*"
+[[override.price]]
+meter = "input"
+price = "1.6"
+
+[[override]]
 id = "euro"
 organization = "euro"
 [[override.price]]
@@ -422,6 +430,24 @@ fn an_override_replaces_then_the_discount_multiplies_and_the_list_price_stays() 
     );
     assert_eq!(both(acme(after, &[(Count::Output, 1000)])).0, "0.007");
     assert_eq!(both(Call { organization: Some("other"), ..acme(after, THOUSAND) }).0, "0.002");
+}
+
+#[test]
+fn a_price_agreed_for_no_tier_is_that_of_the_standard_tier_and_a_discount_is_for_all() {
+    let call = |organization, tier| Call {
+        organization: Some(organization),
+        tier,
+        at: "2026-06-01T00:00:00Z",
+        counts: THOUSAND,
+        ..CALL
+    };
+    check(call("acme", None), "0.0014");
+    check(call("acme", Some("default")), "0.0014");
+    check(call("acme", Some("batch")), "0.000875");
+    // Nobody sells it: it is priced as standard.
+    check(call("acme", Some("flex")), "0.0014");
+    check(call("every", None), "0.0016");
+    check(call("every", Some("batch")), "0.0016");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod control;
 pub mod demo;
 pub mod directory;
 pub mod estimate;
+pub mod keys;
 pub mod lake;
 pub mod pipeline;
 pub mod prices;
@@ -76,6 +77,9 @@ enum Command {
     /// Stop the calls of a scope at once, for a time.
     #[command(subcommand)]
     Blocks(blocks::Command),
+    /// Say who may ask over HTTP: make, list and revoke keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
@@ -111,6 +115,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Alerts(command) => alerts::run(command, config),
         Command::Directory(command) => directory::run(command, config),
         Command::Blocks(command) => blocks::run(command, config),
+        Command::Keys(command) => keys::run(command, config),
         Command::Lake(command) => lake::run(command, config),
         Command::Replay(args) => replay::run(args, config),
         Command::Config(args) => config::run(args, config),

@@ -10,6 +10,9 @@ use spendstream_query_api::format::{Encode, TableEncoder};
 
 use super::sql::Form;
 
+/// The variable that holds the key for a server that asks for one.
+const API_KEY: &str = "SPENDSTREAM_API_KEY";
+
 /// Bytes of a problem document that are read at most.
 const MAX_PROBLEM_BYTES: usize = 64 << 10;
 
@@ -23,9 +26,11 @@ pub(super) async fn print(server: &str, query: &str, form: Form) -> anyhow::Resu
     };
     let request = serde_json::json!({ "query": query, "format": format });
     let client = reqwest::Client::builder().build().context("making the HTTP client")?;
-    let response = client
-        .post(&url)
-        .json(&request)
+    let mut request = client.post(&url).json(&request);
+    if let Ok(key) = std::env::var(API_KEY) {
+        request = request.bearer_auth(key);
+    }
+    let response = request
         .send()
         .await
         .map_err(reqwest::Error::without_url)

@@ -148,11 +148,30 @@ pub struct EventColumns {
 }
 
 impl EventColumns {
+    /// With room for so many rows: most batches have a row per message, and growing step by step copies and touches memory twice.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn with_capacity(rows: usize) -> Self {
+        let of_kind = |text: &Text, keep: Keep| if text.keep() == keep { rows } else { 0 };
+        let plain = |text: &Text| PlainColumn {
+            bytes: Vec::new(),
+            ends: Vec::with_capacity(of_kind(text, Keep::Plain)),
+            valid: Vec::with_capacity(of_kind(text, Keep::Plain)),
+        };
         Self {
-            symbols: (0..Text::COUNT).map(|_| Vec::new()).collect(),
-            plain: (0..Text::COUNT).map(|_| PlainColumn::default()).collect(),
+            offsets: Vec::with_capacity(rows),
+            indexes: Vec::with_capacity(rows),
+            times: Vec::with_capacity(rows),
+            symbols: Text::ALL.iter().map(|text| Vec::with_capacity(of_kind(text, Keep::Interned))).collect(),
+            plain: Text::ALL.iter().map(plain).collect(),
+            latencies: Vec::with_capacity(rows),
+            cache_hits: Vec::with_capacity(rows),
+            counts: Vec::with_capacity(rows),
+            tag_ends: Vec::with_capacity(rows),
+            quantity_ends: Vec::with_capacity(rows),
+            reported: Vec::with_capacity(rows),
+            committed: Vec::with_capacity(rows),
+            notes: Vec::with_capacity(rows),
+            qualities: Vec::with_capacity(rows),
             ..Self::default()
         }
     }

@@ -20,8 +20,8 @@ use crate::control::now;
 const MOST_LISTED: u32 = 1_000;
 /// A stop is a few hundred bytes.
 const MOST_BYTES: usize = 64 << 10;
-/// Who acts, for the audit log, until keys say so.
-const ACTOR: &str = "x-spendstream-actor";
+/// Who acts, for the audit log; where keys are asked for, they say it.
+pub(super) const ACTOR: &str = "x-spendstream-actor";
 
 /// The control store, once it is open.
 pub type Opened = watch::Receiver<Option<Store>>;

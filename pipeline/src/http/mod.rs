@@ -6,6 +6,7 @@
 pub mod blocks;
 mod cloudevent;
 pub mod decide;
+mod door;
 mod events;
 mod judge;
 mod problem;
@@ -20,9 +21,10 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use spendstream_schemas::config::{Config, DecodeConfig, PipelineConfig};
+use spendstream_schemas::config::{AuthMode, Config, DecodeConfig, PipelineConfig};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -75,6 +77,10 @@ pub async fn serve(
         .merge(decide::router(budgets))
         .merge(blocks::router(store))
         .method_not_allowed_fallback(problem::wrong_method);
+    let router = match config.auth.mode {
+        AuthMode::None => router,
+        AuthMode::Keys => router.layer(middleware::from_fn_with_state(door::Door::new(store), door::enter)),
+    };
     let server = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the pipeline's HTTP server ended");

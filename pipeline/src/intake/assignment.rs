@@ -126,7 +126,8 @@ impl Intake {
                 return;
             }
             if assignment.add_partition_offset(&source.topic, partition, Offset::Offset(first)).is_ok() {
-                self.partitions.insert(partition, Batching::new(source, generation, from, before));
+                self.partitions
+                    .insert(partition, Batching::new(source, generation, from, before, self.wires.buffers.clone()));
             }
         }
         self.reading(&assignment, failure);

@@ -6,6 +6,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
 use crate::batch::{Generation, Headers, RawBatch, RawMeta};
+use crate::buffers::Buffers;
 
 /// The message at an offset is not the one that was committed.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +30,20 @@ pub struct Batching {
     before: Option<(i64, i64)>,
     bytes: Vec<u8>,
     messages: Vec<RawMeta>,
+    buffers: Buffers,
 }
 
 impl Batching {
     /// Starts at an offset.
     #[must_use]
-    pub fn new(source: Arc<SourcePartition>, generation: Generation, from: i64, before: Option<(i64, i64)>) -> Self {
-        Self { source, generation, from, next: from, before, bytes: Vec::new(), messages: Vec::new() }
+    pub fn new(
+        source: Arc<SourcePartition>,
+        generation: Generation,
+        from: i64,
+        before: Option<(i64, i64)>,
+        buffers: Buffers,
+    ) -> Self {
+        Self { source, generation, from, next: from, before, bytes: Vec::new(), messages: Vec::new(), buffers }
     }
 
     #[must_use]
@@ -88,13 +96,13 @@ impl Batching {
         }
         let range = OffsetRange::new(self.from, self.next).ok()?;
         self.from = self.next;
-        let (bytes, messages) = (self.bytes.len(), self.messages.len());
+        let (bytes, messages) = self.buffers.take();
         Some(RawBatch {
             source: Arc::clone(&self.source),
             generation: self.generation,
             range,
-            bytes: std::mem::replace(&mut self.bytes, Vec::with_capacity(bytes)),
-            messages: std::mem::replace(&mut self.messages, Vec::with_capacity(messages)),
+            bytes: std::mem::replace(&mut self.bytes, bytes),
+            messages: std::mem::replace(&mut self.messages, messages),
         })
     }
 }

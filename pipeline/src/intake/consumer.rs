@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::batching::Batching;
 use super::context::{IntakeContext, Rebalance};
 use crate::batch::Generation;
+use crate::buffers::Buffers;
 use crate::committer::{Position, Question};
 use crate::metrics::Metrics;
 use crate::status::Status;
@@ -44,6 +45,8 @@ pub struct Wires {
     pub status: Arc<Status>,
     pub metrics: Arc<Metrics>,
     pub runtime: Handle,
+    /// Where decode threads put what they have read.
+    pub buffers: Buffers,
 }
 
 /// See the module.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 use spendstream_control::Act;
+use spendstream_control::keys::Role;
+use spendstream_schemas::config::AuthMode;
 
 use super::site::{NOON, Site, spent, time};
 use crate::testing::{Row, TestLake};
@@ -50,7 +52,7 @@ async fn budgets_are_made_changed_and_kept() {
     assert_eq!(names("?limit=1").await, ("each".into(), second.as_str().into()));
     assert_eq!(names(&format!("?limit=2&after={second}")).await, ("everything search".into(), Value::Null));
 
-    let audit = site.get("/v1/audit?what=budget").await;
+    let audit = site.get("/v1/audit").await;
     let shown: Vec<_> =
         audit["entries"].as_array().unwrap().iter().map(|one| format!("{} {}", one["who"], one["action"])).collect();
     let shown = shown.join(", ").replace('"', "");
@@ -212,4 +214,37 @@ async fn blocks_and_coverage_are_shown() {
     let query = json!({"query": "SELECT scope, action, until, reason FROM blocks"});
     let row = json!({"scope": "endpoint=/chat", "action": "block", "until": "2026-11-15T13:00:00Z", "reason": "r"});
     assert_eq!(site.send("POST", "/v1/sql", "", &query).await.is(200), json!([row]));
+}
+
+#[tokio::test]
+async fn where_keys_are_asked_for_each_role_does_what_it_may() {
+    let site = Site::guarded(TestLake::with(&[]).await, AuthMode::Keys);
+    let store = site.store().await;
+    let act = Act { who: "ann", now: time(NOON) };
+    let key = async |role: Role, teams: &[String]| {
+        let made = store.keys().create(&format!("the {role}"), role, teams, &act).await.unwrap();
+        format!("authorization: Bearer {}", made.secret)
+    };
+    let (admin, analyst) = (key(Role::Admin, &[]).await, key(Role::Analyst, &[]).await);
+    let (producer, member) = (key(Role::Producer, &[]).await, key(Role::Member, &["search".to_owned()]).await);
+    let sql = json!({"query": "SELECT 1 AS one"});
+    site.send("GET", "/healthz", "", &Value::Null).await.is(200);
+    for header in ["", "authorization: Bearer ssk_wrong", "authorization: Basic YTpi"] {
+        let refused = site.send("POST", "/v1/sql", header, &sql).await;
+        assert_eq!(refused.headers["www-authenticate"], "Bearer");
+        refused.problem(401, "unauthorized");
+    }
+    for header in [&producer, &member] {
+        site.send("POST", "/v1/sql", header, &sql).await.problem(403, "forbidden");
+        site.send("GET", "/v1/budgets", header, &Value::Null).await.problem(403, "forbidden");
+    }
+    for header in [&admin, &analyst] {
+        site.send("GET", "/v1/budgets", header, &Value::Null).await.is(200);
+        site.send("POST", "/v1/sql", header, &sql).await.is(200);
+    }
+    let draft = json!({"name": "b", "scope": {}, "period": "monthly", "amount": "1", "currency": "USD"});
+    site.send("POST", "/v1/budgets", &analyst, &draft).await.problem(403, "forbidden");
+    site.send("POST", "/v1/budgets", &admin, &draft).await.is(201);
+    let audit = site.send("GET", "/v1/audit", &analyst, &Value::Null).await.is(200);
+    assert!(audit.to_string().contains("the admin"), "{audit}");
 }

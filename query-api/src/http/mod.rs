@@ -6,6 +6,7 @@ mod alerts;
 mod budget_status;
 mod budgets;
 mod coverage;
+mod door;
 mod health;
 mod home;
 mod host;
@@ -24,7 +25,7 @@ use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
-use spendstream_schemas::config::DirectoryConfig;
+use spendstream_schemas::config::{AuthMode, DirectoryConfig};
 use spendstream_schemas::price_book::PriceBook;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -68,8 +69,16 @@ impl App {
     }
 }
 
-/// All addresses of the query API.
-pub fn router(app: Arc<App>) -> Router {
+/// All addresses of the query API, for whom `mode` lets in.
+pub fn router(app: Arc<App>, mode: AuthMode) -> Router {
+    let guarded = match mode {
+        AuthMode::None => routes(&app).layer(middleware::from_fn(host::only_local)),
+        AuthMode::Keys => routes(&app).layer(middleware::from_fn_with_state(door::Door::new(&app), door::enter)),
+    };
+    guarded.layer(CatchPanicLayer::custom(problem::panicked)).with_state(app)
+}
+
+fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let body = app.engine.limits().max_statement_bytes.saturating_mul(2).saturating_add(BODY_SLACK);
     Router::new()
         .route("/", get(home::page))
@@ -97,9 +106,6 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body))
-        .layer(middleware::from_fn(host::only_local))
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .with_state(app)
 }
 
 async fn not_found(uri: Uri) -> Problem {

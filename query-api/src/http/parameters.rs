@@ -13,8 +13,8 @@ use spendstream_schemas::budget::ScopeKey;
 
 use super::problem::{ApiError, Problem};
 
-/// Who changes something, until keys say it.
-const ACTOR: &str = "x-spendstream-actor";
+/// Who changes something; where keys are asked for, they say it.
+pub(super) const ACTOR: &str = "x-spendstream-actor";
 const MAX_ACTOR: usize = 200;
 /// Entries of a page.
 const PAGE: usize = 100;

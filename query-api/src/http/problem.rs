@@ -17,7 +17,10 @@ pub enum ApiError {
     /// 400: a request that does not say what it must, or SQL that cannot be planned or run.
     #[error("{0}")]
     Invalid(String),
-    /// 403: a statement that does more than read, or a request from a foreign page.
+    /// 401: no key, or none that is in force.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// 403: a key without the role for it, a statement that does more than read, or a request from a foreign page.
     #[error("{0}")]
     Forbidden(String),
     /// 404: nothing is at this address, or there is no such model.
@@ -65,6 +68,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -100,6 +104,7 @@ impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         let kind = match error {
             ApiError::Invalid(_) => "invalid_request",
+            ApiError::Unauthorized(_) => "unauthorized",
             ApiError::Forbidden(_) => "forbidden",
             ApiError::NotFound(_) => "not_found",
             ApiError::Method(_) => "method_not_allowed",

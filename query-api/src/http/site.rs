@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use spendstream_control::Store;
+use spendstream_schemas::config::AuthMode;
 use tower::ServiceExt;
 
 use super::router;
@@ -56,10 +57,14 @@ pub(super) fn spent(time: &'static str, team: &'static str, user: Option<&'stati
 
 impl Site {
     pub fn over(lake: TestLake) -> Self {
+        Self::guarded(lake, AuthMode::None)
+    }
+
+    pub fn guarded(lake: TestLake, mode: AuthMode) -> Self {
         let now = Arc::new(Mutex::new(time(NOON)));
         let clock = Arc::clone(&now);
         let app = server::app(&lake.config, Arc::new(move || *clock.lock())).unwrap();
-        Self { lake, app: router(Arc::new(app)), now }
+        Self { lake, app: router(Arc::new(app), mode), now }
     }
 
     pub async fn with(rows: &[Row]) -> Self {

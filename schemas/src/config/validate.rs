@@ -194,7 +194,9 @@ fn listens(config: &Config) -> Result<(), ConfigError> {
         if config.auth.mode == AuthMode::None && !loopback {
             return fault(
                 key,
-                format!("is '{listen}', which others can reach, while auth.mode is none; listen on 127.0.0.1 instead"),
+                format!(
+                    "is '{listen}', which others can reach, while auth.mode is none; listen on 127.0.0.1, or set auth.mode = \"keys\""
+                ),
             );
         }
     }

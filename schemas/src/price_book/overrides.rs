@@ -2,6 +2,8 @@
 //!
 //! Several entries may match a call: of those, the last in the file that names a meter fixes its price, and the last that
 //! gives a discount for it multiplies. A fixed price is discounted too when a discount matches; the list price never changes.
+//! An entry without a service tier discounts every tier, but its fixed prices are those of the standard tier: a price that was agreed for
+//! ordinary calls must not make batch calls dearer. `*` is every tier.
 
 use std::sync::Arc;
 
@@ -12,6 +14,9 @@ use super::instant;
 use super::ratio::Ratio;
 use super::row;
 use crate::meter;
+
+/// As `service_tier`: each of them.
+const ALL_TIERS: &str = "*";
 
 /// One entry: for whom and what it holds, and what it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,8 +198,17 @@ impl Override {
             && same(&self.billing_account, subject.billing_account)
             && glob(&self.provider, &subject.provider.to_lowercase())
             && glob(&self.model, &subject.model.to_lowercase())
-            && same(&self.service_tier, Some(subject.service_tier))
+            && (self.is_for_all_tiers() || same(&self.service_tier, Some(subject.service_tier)))
             && same(&self.region, subject.region)
+    }
+
+    fn is_for_all_tiers(&self) -> bool {
+        self.service_tier.as_deref() == Some(ALL_TIERS)
+    }
+
+    /// The fixed prices for a tier that the call is priced by, empty for standard.
+    pub fn prices_for(&self, tier: &str) -> &[FixedPrice] {
+        if self.service_tier.is_some() || tier.is_empty() { &self.prices } else { &[] }
     }
 
     pub fn in_force(&self, micros: i64) -> bool {

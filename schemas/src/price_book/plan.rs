@@ -202,7 +202,7 @@ fn tally<'a>(usage: &Usage<'a>) -> Option<Tally<'a>> {
         if searches != 0 {
             tally.others.push((meter::WEB_SEARCH, i128::from(searches)));
         }
-        tally.implied_request = i128::from(!usage.counts.is_zero());
+        tally.implied_request = i128::from(!usage.counts.is_zero() && searches == 0);
         return Some(tally);
     }
     tally_quantities(usage, searches, &mut tally)?;
@@ -216,7 +216,8 @@ fn tally_quantities<'a>(usage: &Usage<'a>, searches: i64, tally: &mut Tally<'a>)
     for count in &mut tally.tokens {
         *count = count.checked_mul(factor)?;
     }
-    tally.implied_request = factor;
+    // Who charges by the request charges for the search in it: one that is counted is not charged again as a request.
+    tally.implied_request = if searches == 0 { factor } else { 0 };
     if searches != 0 {
         tally.others.push((meter::WEB_SEARCH, i128::from(searches).checked_mul(factor)?));
     }
@@ -232,7 +233,7 @@ fn tally_quantities<'a>(usage: &Usage<'a>, searches: i64, tally: &mut Tally<'a>)
             tally.has_parts = true;
             continue;
         }
-        if matches!(&**name, meter::REQUEST | "requests") {
+        if matches!(&**name, meter::REQUEST | "requests" | "web_search_low" | "web_search_high") {
             tally.implied_request = 0;
         }
         tally.others.push((name, scaled));

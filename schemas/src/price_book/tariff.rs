@@ -104,7 +104,7 @@ fn bands(
         let mut list = list_prices(rows, selection, schedule, above);
         let mut currency = rows.first().map_or_else(|| Arc::from("USD"), |row| Arc::clone(&row.currency));
         let mut id = price_id(selection, schedule, above, from);
-        let own = own_prices(&mut list, overrides, &currency, above);
+        let own = own_prices(&mut list, overrides, &currency, (selection.tier, above));
         if list.is_empty()
             && let Some((_, own_currency, _)) = &own
         {
@@ -197,14 +197,14 @@ fn own_prices(
     list: &mut Prices,
     overrides: &[&Override],
     list_currency: &Arc<str>,
-    above: i64,
+    (tier, above): (&str, i64),
 ) -> Option<(Prices, Arc<str>, Vec<String>)> {
     let mut own = list.clone();
     let mut used = BTreeSet::new();
     let mut fixed: Vec<Fixed<'_>> = Vec::new();
     for (position, entry) in overrides.iter().enumerate() {
         // Of an entry's prices for several prompt sizes, the largest that this band reaches.
-        let mut prices: Vec<_> = entry.prices.iter().filter(|price| price.tier_min_tokens <= above).collect();
+        let mut prices: Vec<_> = entry.prices_for(tier).iter().filter(|price| price.tier_min_tokens <= above).collect();
         prices.sort_by_key(|price| price.tier_min_tokens);
         for price in prices {
             let found = Found { price: price.price, tier: CostQuality::Exact };

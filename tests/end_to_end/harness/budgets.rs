@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::http;
 use super::instance::Setup;
 use super::lake::text;
+use super::mail::{ADDRESS, Mail};
 use super::receiver::Receiver;
 use super::wait;
 
@@ -18,14 +19,20 @@ pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
 
-/// Instances started from now on follow these budgets and tell `receiver`.
-pub fn configure(setup: &Setup, receiver: &Receiver, budgets: &str) {
+/// Instances started from now on follow these budgets and tell `receiver`, and by mail.
+pub fn configure(setup: &Setup, receiver: &Receiver, mail: Option<&Mail>, budgets: &str) {
     setup.file("budgets.toml", budgets);
     let mut config = String::from(
         "[budgets]\nfile = \"budgets.toml\"\n[decide]\nsample_allows = 1\n[notify]\nallow_private_addresses = true\n",
     );
-    config.push_str("default_channels = [\"hook\"]\nlease = \"5s\"\ntimeout = \"2s\"\n");
+    let channels = if mail.is_some() { "\"hook\", \"mail\"" } else { "\"hook\"" };
+    writeln!(config, "default_channels = [{channels}]\nlease = \"5s\"\ntimeout = \"2s\"").unwrap();
     writeln!(config, "[[notify.channels]]\nkind = \"webhook\"\nname = \"hook\"\nurl = \"{}\"", receiver.url()).unwrap();
+    if let Some(mail) = mail {
+        config
+            .push_str("[[notify.channels]]\nkind = \"email\"\nname = \"mail\"\nhost = \"127.0.0.1\"\ntls = \"none\"\n");
+        writeln!(config, "port = {}\nfrom = \"spend@example.org\"\nto = [\"{ADDRESS}\"]", mail.smtp).unwrap();
+    }
     setup.file("spendstream.toml", &config);
 }
 

@@ -16,6 +16,8 @@ pub enum Component {
     Python,
     /// `LiteLLM` and the OpenTelemetry SDK for Python.
     Emitters,
+    /// `GreenMail`, and aiosmtpd for other tests.
+    Mail,
 }
 
 impl Component {
@@ -30,6 +32,7 @@ impl Component {
                 let hash = parts.concat();
                 format!("emitters-{hash}")
             }
+            Self::Mail => format!("mail-{}-{}", version("GREENMAIL_VERSION"), version("AIOSMTPD_VERSION")),
             Self::Python => {
                 let versions =
                     ["DUCKDB_VERSION", "POLARS_VERSION", "DELTALAKE_VERSION", "PYARROW_VERSION"].map(version);

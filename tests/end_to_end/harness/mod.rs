@@ -14,6 +14,7 @@ pub mod http;
 pub mod instance;
 pub mod lake;
 pub mod ledger;
+pub mod mail;
 pub mod process;
 pub mod producer;
 pub mod reaper;

@@ -1,7 +1,7 @@
 //! Budgets are watched while the process is killed: every threshold that is crossed reaches the receiver, each alert under one
 //! id, with the figures of the ledger; a call that no longer fits a hard limit is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,6 +12,7 @@ use crate::harness::dice::Dice;
 use crate::harness::events::femto;
 use crate::harness::instance::Setup;
 use crate::harness::lake::{Lake, text};
+use crate::harness::mail::Mail;
 use crate::harness::producer::Producer;
 use crate::harness::receiver::Receiver;
 use crate::harness::{broker, http, wait};
@@ -49,12 +50,12 @@ thresholds = ["50", "100"]
 
 #[test]
 fn thresholds_are_told_once_whenever_the_process_dies() {
-    need!(Kafka);
-    let (broker, receiver, lake) = (broker::shared(), Receiver::start(), Lake::file());
+    need!(Kafka, Mail);
+    let (broker, receiver, mail, lake) = (broker::shared(), Receiver::start(), Mail::start(), Lake::file());
     let mut setup = Setup::new(broker, "budgets-killed", 4, &lake);
     setup.set("KAFKA__CLIENT__SESSION_TIMEOUT_MS", "1500");
     setup.set("KAFKA__CLIENT__HEARTBEAT_INTERVAL_MS", "300");
-    configure(&setup, &receiver, BUDGETS);
+    configure(&setup, &receiver, Some(&mail), BUDGETS);
     let producer = Producer::new(broker, &setup.topic, setup.partitions);
     let mut dice = Dice::new(0xB0D6);
     for round in 0..10 {
@@ -75,6 +76,8 @@ fn thresholds_are_told_once_whenever_the_process_dies() {
     wait::until("every alert", || (delivered(&receiver).len() >= expected().len()).then_some(()));
     assert_eq!(delivered(&receiver), expected());
     assert_same_id_same_alert(&receiver);
+    let told: BTreeSet<String> = receiver.alerts().iter().map(|alert| text(&alert["id"])).collect();
+    wait::until("the same alerts by mail", || (mail.ids() == told).then_some(()));
     let sum = lake.rows("SELECT CAST(SUM(cost) AS VARCHAR) AS cost FROM usage WHERE team = 'search'");
     assert_eq!(femto(&text(&sum[0]["cost"])), femto("1"));
 

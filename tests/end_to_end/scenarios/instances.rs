@@ -42,7 +42,7 @@ fn shared_setup(broker: &Broker, name: &str, lake: &Lake, receiver: &Receiver) -
     setup.set("KAFKA__HOLDS_TOPIC", holds);
     setup.set("KAFKA__CLIENT__SESSION_TIMEOUT_MS", "1500");
     setup.set("KAFKA__CLIENT__HEARTBEAT_INTERVAL_MS", "300");
-    configure(&setup, receiver, BUDGETS);
+    configure(&setup, receiver, None, BUDGETS);
     setup
 }
 
@@ -217,6 +217,7 @@ fn standing(address: &str) -> Option<(i128, i128)> {
     let mut question = question(None, "search", "critical");
     question["input_tokens"] = json!(400_000);
     let answer = decide(address, &question)?;
+    eprintln!("{address} says {}", answer["reasons"]);
     let line = answer["violated"].as_array()?.iter().chain(answer["warnings"].as_array()?).next()?.clone();
     Some((femto(&text(&line["used"])), femto(&text(&line["held"]))))
 }

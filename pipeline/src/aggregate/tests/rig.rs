@@ -156,7 +156,7 @@ impl Rig {
             (books, watch::channel(Arc::default()).1),
             metrics,
             row_sender,
-            live.feed(live_sender),
+            (live.feed(live_sender), crate::buffers::Buffers::default()),
         );
         std::thread::spawn(move || worker.run(inbox));
         let mut rig = Self {

@@ -36,12 +36,27 @@ pub(super) fn chat<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n
         notes.insert(Note::InputConventionCorrected);
     }
     parts.web_searches = inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0);
+    search_fee(usage, &mut parts)?;
     for (key, meter) in [("num_search_queries", "query"), ("citation_tokens", "citation")] {
         if let Some(count) = count_of(usage, key)? {
             parts.add_quantity(meter, Decimal::from(count));
         }
     }
     Ok(Reading { parts, notes, ..Reading::default() })
+}
+
+/// Perplexity charges a request by how much it may read of the web; models that count their searches are charged by those instead.
+fn search_fee(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
+    if count_of(usage, "num_search_queries")?.is_some() {
+        return Ok(());
+    }
+    match usage.text_of("search_context_size") {
+        Some("low") => parts.add_quantity("web_search_low", Decimal::ONE),
+        Some("medium") => parts.web_searches += 1,
+        Some("high") => parts.add_quantity("web_search_high", Decimal::ONE),
+        _ => {}
+    }
+    Ok(())
 }
 
 fn completion(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
