@@ -42,6 +42,22 @@ fn request(address: &str, head: &str, body: &[u8], patience: Duration) -> Option
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1)?.parse().ok()?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    Some((status, body.to_owned()))
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Some((status, if is_chunked { unchunked(body) } else { body.to_owned() }))
+}
+
+/// A body whose pieces have their lengths, hexadecimal, on a line before them.
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length.trim(), 16).expect("a length");
+        // Lengths are of bytes; what is read here is ASCII.
+        whole.push_str(&rest[..length]);
+        body = rest[length..].trim_start_matches("\r\n");
+        if length == 0 {
+            break;
+        }
+    }
+    whole
 }
