@@ -347,6 +347,14 @@ def tools_everywhere(models):
                                               source="rule: same on every model"))
 
 
+def search_models(models):
+    """Rule 11: OpenAI's search models search once in every call, charge for it, and say nothing of it in their usage: the price of a
+    search is one of a request too. Where a search is counted after all, it is charged instead of the request."""
+    for (provider, model), rows in models.items():
+        if provider in ("openai", "azure") and "-search-preview" in model:
+            rows += [dict(row, meter="request", source="rule: every call searches") for row in rows if row["meter"] == "web_search"]
+
+
 def complete(models):
     """Rule 8: what the providers' pages say as a rule rather than as a figure. Each such row names its rule as source."""
     for (provider, model), rows in models.items():
@@ -393,6 +401,7 @@ def main(path):
     by_hand(models, aliases)
     complete(models)
     tools_everywhere(models)
+    search_models(models)
     join_unchanged(models)
     # Bedrock ids lose their version (`-v1:0`) above; as sent they find the same price.
     for (provider, model), names in sorted(spelled.items()):

@@ -172,11 +172,6 @@ impl<'n> Call<'n> {
         if texts.get(Text::Status).is_none() {
             texts.set(Text::Status, "ok");
         }
-        let always_searches = texts.get(Text::Model).is_some_and(|model| model.contains("-search-preview"));
-        if always_searches && self.parts.web_searches == 0 && texts.get(Text::Status) == Some("ok") {
-            // OpenAI's search models search once for each call, charge for it, and say nothing of it in their usage.
-            self.parts.web_searches = 1;
-        }
         self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment);
         Ok(())
     }

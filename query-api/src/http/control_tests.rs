@@ -228,7 +228,7 @@ async fn where_keys_are_asked_for_each_role_does_what_it_may() {
     let (admin, analyst) = (key(Role::Admin, &[]).await, key(Role::Analyst, &[]).await);
     let (producer, member) = (key(Role::Producer, &[]).await, key(Role::Member, &["search".to_owned()]).await);
     let sql = json!({"query": "SELECT 1 AS one"});
-    site.send("GET", "/healthz", "", &Value::Null).await.is(200);
+    site.send("GET", "/openapi.json", "", &Value::Null).await.is(200);
     for header in ["", "authorization: Bearer ssk_wrong", "authorization: Basic YTpi"] {
         let refused = site.send("POST", "/v1/sql", header, &sql).await;
         assert_eq!(refused.headers["www-authenticate"], "Bearer");
