@@ -2,7 +2,8 @@
 //!
 //! A pipeline is given budgets (one per user, per model of a team, and thousands by name) and events of a million users, so that it holds a
 //! million cells. Then callers on connections of their own ask `POST /v1/decide` on loopback, each waiting for its answer, while further
-//! events stream in at a steady pace. Every call has an id, so every allowed one is held.
+//! events stream in at a steady pace. Every call has an id, so every allowed one is held. Between two questions each caller asks
+//! `/healthz`, which looks at nothing: what that takes is the machine's, the connection's and the server's share.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -79,20 +80,26 @@ fn benchmark(args: &Args) -> anyhow::Result<()> {
     say(&format!("{} events read, all totals known", args.cells));
     let mut table = format!(
         "{} budgets, {} users with a sum of their own, {} events/s meanwhile\n\n\
-         | callers | requests/s | p50 | p99 | p99.9 | longest |\n|---|---|---|---|---|---|\n",
+         | callers | requests/s | healthz p50 | p99 | p99.9 | decide p50 | p99 | p99.9 | longest |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
         args.budgets, args.cells, args.rate
     );
     let asked = AtomicU64::new(1);
     let mut next = args.cells;
     for callers in &args.callers {
         let stream = Stream::start(&args.brokers, &topic, args.rate, next)?;
-        let (times, took) = ask(&address, *callers, Duration::from_secs(args.seconds), args.cells, &asked)?;
+        let (asked_health, times, took) =
+            ask(&address, *callers, Duration::from_secs(args.seconds), args.cells, &asked)?;
         next += stream.stop()?;
         ensure!(instance.process.look()?, "the pipeline ended");
-        let at = |share| percentile(&times, share);
-        let rate = times.len() as u128 * 1_000 / took.as_millis().max(1);
-        let (p50, p99, p999, longest) = (at(500), at(990), at(999), at(1_000));
-        writeln!(table, "| {callers} | {rate} | {p50:.1?} | {p99:.1?} | {p999:.1?} | {longest:.1?} |")?;
+        let rate = (times.len() + asked_health.len()) as u128 * 1_000 / took.as_millis().max(1);
+        write!(table, "| {callers} | {rate} |")?;
+        for (times, shares) in [(&asked_health, &[500, 990, 999][..]), (&times, &[500, 990, 999, 1_000])] {
+            for share in shares {
+                write!(table, " {:.1?} |", percentile(times, *share))?;
+            }
+        }
+        table.push('\n');
     }
     instance.process.terminate()?;
     let (took, _) = instance.finish()?;
@@ -100,27 +107,30 @@ fn benchmark(args: &Args) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(table.as_bytes())?)
 }
 
-/// All latencies, sorted, and how long it was asked.
+/// All latencies of `/healthz` and of decide, sorted, and how long it was asked.
 fn ask(
     address: &str,
     callers: usize,
     time: Duration,
     users: u64,
     asked: &AtomicU64,
-) -> anyhow::Result<(Vec<Duration>, Duration)> {
+) -> anyhow::Result<(Vec<Duration>, Vec<Duration>, Duration)> {
     let (over, started) = (AtomicBool::new(false), Instant::now());
-    let caller = || -> anyhow::Result<Vec<Duration>> {
-        let (mut client, mut times) = (Client::new(address)?, Vec::new());
+    let caller = || -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
+        let (mut client, mut health, mut times) = (Client::new(address)?, Vec::new(), Vec::new());
         while !over.load(Ordering::Relaxed) {
             let body = question(asked.fetch_add(1, Ordering::Relaxed) * 7_919 % users);
+            let sent = Instant::now();
+            client.get("/healthz")?;
+            health.push(sent.elapsed());
             let sent = Instant::now();
             let answer = client.post("/v1/decide", &body)?;
             times.push(sent.elapsed());
             ensure!(answer.starts_with(br#"{"allow":true"#), "{}", String::from_utf8_lossy(&answer));
         }
-        Ok(times)
+        Ok((health, times))
     };
-    let mut times = Vec::new();
+    let (mut health, mut times) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| -> anyhow::Result<()> {
         let callers: Vec<_> = (0..callers).map(|_| scope.spawn(caller)).collect();
         // A caller that ends may wake this thread early.
@@ -129,12 +139,15 @@ fn ask(
         }
         over.store(true, Ordering::Relaxed);
         for caller in callers {
-            times.extend(caller.join().map_err(|_| anyhow::anyhow!("a caller panicked"))?.context("a caller")?);
+            let asked = caller.join().map_err(|_| anyhow::anyhow!("a caller panicked"))?.context("a caller")?;
+            health.extend(asked.0);
+            times.extend(asked.1);
         }
         Ok(())
     })?;
+    health.sort_unstable();
     times.sort_unstable();
-    Ok((times, started.elapsed()))
+    Ok((health, times, started.elapsed()))
 }
 
 fn question(number: u64) -> String {
