@@ -58,8 +58,8 @@ const DRAIN: Duration = Duration::from_mins(1);
 pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     let runtime = super::runtime()?;
     let outcome = runtime.block_on(demo(&args, config));
-    // A second Ctrl-C leaves things running that must not hold up the end.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    // After a second Ctrl-C threads of the pipeline still wait on the runtime: it ends with the process, never before them.
+    std::mem::forget(runtime);
     outcome
 }
 

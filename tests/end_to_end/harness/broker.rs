@@ -14,6 +14,9 @@ use super::{topics, wait};
 
 const CLUSTER_ID: &str = "c3BlbmRzdHJlYW0tdGVzdA";
 
+/// Who may use the secured listener, and its password.
+pub const USER: (&str, &str) = ("pipeline", "s3cret-w0rd");
+
 /// A broker; it ends when dropped.
 pub struct Broker {
     port: u16,
@@ -30,9 +33,47 @@ pub fn shared() -> &'static Broker {
 impl Broker {
     /// Formats a folder, starts a broker on it, waits until it answers.
     pub fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        std::fs::write(folder.path().join("server.properties"), properties(port, free_port(), &folder)).unwrap();
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let properties = properties(port, free_port(), &folder);
+        Self::with(port, folder, &properties)
+    }
+
+    /// One that also listens with TLS and SASL (PLAIN) for [`USER`]: the broker, that listener's address and the certificate to trust.
+    pub fn start_secured() -> (Self, String, PathBuf) {
+        let (port, secured, folder) = (free_port(), free_port(), tempfile::tempdir().unwrap());
+        let (store, certificate) = (folder.path().join("server.pem"), folder.path().join("certificate.pem"));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .arg(&store)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .expect("openssl starts");
+        assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        let both = std::fs::read_to_string(&store).unwrap() + &std::fs::read_to_string(&certificate).unwrap();
+        std::fs::write(&store, both).unwrap();
+        let plain = properties(port, free_port(), &folder);
+        let address = format!("127.0.0.1:{secured}");
+        let with_listener = plain
+            .replace("\nadvertised", &format!(",SECURED://{address}\nadvertised"))
+            .replace("\nlistener.security", &format!(",SECURED://{address}\nlistener.security"))
+            .replace("\nlog.dirs", ",SECURED:SASL_SSL\nlog.dirs");
+        let (user, password) = USER;
+        let secured = format!(
+            "ssl.keystore.type=PEM
+ssl.keystore.location={}
+sasl.enabled.mechanisms=PLAIN
+listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+user_{user}=\"{password}\";
+",
+            store.display()
+        );
+        (Self::with(port, folder, &(with_listener + &secured)), address, certificate)
+    }
+
+    fn with(port: u16, folder: TempDir, properties: &str) -> Self {
+        std::fs::write(folder.path().join("server.properties"), properties).unwrap();
         let format = java(&folder, &["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).output().unwrap();
         assert!(format.status.success(), "formatting the broker's folder: {}", String::from_utf8_lossy(&format.stderr));
         let process = run(&folder);
