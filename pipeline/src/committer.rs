@@ -104,8 +104,10 @@ impl RetryWatch {
         loop {
             tokio::time::sleep(RETRY).await;
             if self.look() > 0 {
-                let why = "commits wait: the lake's store does not answer; nothing is lost, reading pauses when the queues are full";
-                self.status.set_lake_failure(Some(why.to_owned()));
+                let why = self.counters.last_failure.lock().clone();
+                self.status.set_lake_failure(Some(format!(
+                    "commits wait: {why}; nothing is lost, reading pauses when the queues are full"
+                )));
             }
         }
     }

@@ -184,7 +184,7 @@ impl Committer {
                 }
                 Outcome::Nobodys => {
                     failures += 1;
-                    self.pause(failures).await?;
+                    self.pause(failures, "the store did not take the commit").await?;
                 }
             }
         }
@@ -223,7 +223,7 @@ impl Committer {
                 Err(error @ LakeError::Store { .. }) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "trying again");
-                    self.pause(failures).await?;
+                    self.pause(failures, &one_line(&error.to_string())).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -247,7 +247,7 @@ impl Committer {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "trying again");
-                    self.pause(failures).await?;
+                    self.pause(failures, &one_line(&error.to_string())).await?;
                 }
             }
         }
@@ -274,7 +274,7 @@ impl Committer {
             };
             failures += 1;
             tracing::warn!(error = %reason, failures, "trying again");
-            self.pause(failures).await?;
+            self.pause(failures, &one_line(&reason.to_string())).await?;
         }
     }
 
@@ -317,14 +317,15 @@ impl Committer {
                     error,
                     "files not stored, trying again"
                 );
-                self.pause(failures).await?;
+                self.pause(failures, &error).await?;
             }
             pending = failed.into_iter().map(|(file, _)| file).collect();
         }
         Ok(())
     }
 
-    async fn pause(&mut self, failures: u32) -> Result<(), CommitError> {
+    async fn pause(&mut self, failures: u32, why: &str) -> Result<(), CommitError> {
+        why.clone_into(&mut self.counters.last_failure.lock());
         self.counters.retries.fetch_add(1, Ordering::Relaxed);
         let pause = tokio::time::sleep(self.backoff.pause(failures));
         self.stop.unless(pause).await.ok_or(CommitError::Cancelled)

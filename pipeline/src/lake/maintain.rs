@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::protocol::checkpoints::{cleanup_metadata, create_checkpoint};
 use deltalake_core::{DeltaTable, DeltaTableError};
+use parking_lot::Mutex;
 
 /// What happened since the start, for metrics.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Counters {
     pub conflicts: AtomicU64,
     /// Requests to the store that failed and were made again.
     pub retries: AtomicU64,
+    /// Why the last of them failed, on one line.
+    pub last_failure: Mutex<String>,
     /// Commits whose answer was lost and that were found in the table.
     pub recognised: AtomicU64,
     pub checkpoints: AtomicU64,

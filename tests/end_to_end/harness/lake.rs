@@ -32,6 +32,13 @@ impl Lake {
         Self { uri: format!("file://{}", objects.display()), options: Vec::new(), objects, folder }
     }
 
+    /// In a folder that is there: a small file system.
+    pub fn below(folder: &Path) -> Self {
+        let objects = folder.join("lake");
+        let folder = tempfile::tempdir().unwrap();
+        Self { uri: format!("file://{}", objects.display()), options: Vec::new(), objects, folder }
+    }
+
     /// In the bucket of an S3 server.
     pub fn s3(gateway: &Gateway, prefix: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();

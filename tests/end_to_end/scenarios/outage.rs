@@ -8,7 +8,8 @@ use crate::harness::instance::Setup;
 use crate::harness::lake::Lake;
 use crate::harness::ledger::Ledger;
 use crate::harness::producer::Producer;
-use crate::harness::{topics, wait};
+use crate::harness::tiny_disk::TinyDisk;
+use crate::harness::{http, topics, wait};
 
 #[test]
 fn the_broker_goes_away_and_comes_back() {
@@ -28,6 +29,36 @@ fn the_broker_goes_away_and_comes_back() {
     broker.restart();
     send(&producer, &mut ledger, "after", 0, 2_000);
     producer.flush();
+    ledger.wait_for(&lake, &mut instance);
+    instance.wait_ready();
+    instance.stop();
+    ledger.assert_equals(&lake);
+}
+
+#[test]
+fn the_disk_is_full_until_there_is_room_again() {
+    need!(Kafka);
+    let Some(disk) = TinyDisk::mount(2) else { return };
+    let (broker, lake) = (broker::shared(), Lake::below(disk.path()));
+    let setup = Setup::new(broker, "disk-full", 2, &lake);
+    let producer = Producer::new(broker, &setup.topic, 2);
+    let mut ledger = Ledger::default();
+    let mut instance = setup.start_ready();
+    send(&producer, &mut ledger, "small", 0, 500);
+    producer.flush();
+    ledger.wait_for(&lake, &mut instance);
+
+    // More than fits, in one commit after the other.
+    let mut next = 0;
+    wait::until("the instance says why it is not ready", || {
+        instance.assert_alive();
+        send(&producer, &mut ledger, "many", next, next + 2_000);
+        next += 2_000;
+        let (status, why) = http::get(&instance.address(), "/readyz")?;
+        (status == 503).then(|| assert!(why.contains("No space left"), "{why}"))
+    });
+    producer.flush();
+    disk.grow(500);
     ledger.wait_for(&lake, &mut instance);
     instance.wait_ready();
     instance.stop();
