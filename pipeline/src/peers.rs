@@ -40,6 +40,8 @@ const GONE: i64 = 10_000_000;
 const HOLDS: Duration = Duration::from_millis(20);
 /// How long after a failure the topics are looked for again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long budgets wait at most for what was held before this process started: a topic that is not compacted may be long.
+const CATCH_UP: Duration = Duration::from_secs(30);
 /// What is read again of the past beyond two commits.
 const SLACK: Duration = Duration::from_secs(30);
 /// How long the broker may take to say what there is.
@@ -231,14 +233,18 @@ impl Peers {
                 list.add_partition_offset(topic, partition, from).map_err(|error| error.to_string())?;
             }
         }
-        let mut behind = self.behind(&consumer, &list).await?;
-        let list = self.rewound(&consumer, list).await?;
+        // Sums are heard from where they may not be in the lake yet, holds from where none can be in force any more.
+        list = rewound(&consumer, list, &self.kafka.totals_topic, self.uncommitted).await?;
+        list = rewound(&consumer, list, &self.kafka.holds_topic, self.live.config().max_hold_ttl).await?;
+        let mut behind = behind(&consumer, &list, &self.kafka.holds_topic).await?;
         consumer.assign(&list).map_err(|error| error.to_string())?;
         let mut seen: HashMap<u64, i64> = HashMap::new();
         // Who is there says so once per beat: before, nobody knows how many grant beside this one.
-        let whole = tokio::time::Instant::now() + BEAT + BEAT / 4;
+        let (start, mut is_whole) = (tokio::time::Instant::now(), false);
         loop {
-            if behind.is_empty() && tokio::time::Instant::now() >= whole {
+            let heard = behind.is_empty() || start.elapsed() >= CATCH_UP;
+            if !is_whole && heard && start.elapsed() >= BEAT + BEAT / 4 {
+                is_whole = true;
                 self.live.heard_all();
             }
             let message = tokio::select! {
@@ -255,53 +261,6 @@ impl Peers {
                 return Ok(());
             }
         }
-    }
-
-    /// Sums are heard from where they may not be in the lake yet, as far as the topic keeps them.
-    async fn rewound(
-        &self,
-        consumer: &Arc<StreamConsumer>,
-        mut list: TopicPartitionList,
-    ) -> Result<TopicPartitionList, String> {
-        let since = now().timestamp_millis() - i64::try_from(self.uncommitted.as_millis()).unwrap_or(i64::MAX);
-        let topic = self.kafka.totals_topic.clone();
-        let mut times = TopicPartitionList::new();
-        for partition in list.elements_for_topic(&topic) {
-            let offset = Offset::Offset(since.max(0));
-            times.add_partition_offset(&topic, partition.partition(), offset).map_err(|error| error.to_string())?;
-        }
-        let consumer = Arc::clone(consumer);
-        let found = tokio::task::spawn_blocking(move || consumer.offsets_for_times(times, ASK));
-        let found = found.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        for element in found.elements().iter().filter(|element| matches!(element.offset(), Offset::Offset(_))) {
-            let from = (element.topic(), element.partition(), element.offset());
-            list.set_partition_offset(from.0, from.1, from.2).map_err(|error| error.to_string())?;
-        }
-        Ok(list)
-    }
-
-    /// The partitions of the holds' topic that have something, and their ends as they are now.
-    async fn behind(
-        &self,
-        consumer: &Arc<StreamConsumer>,
-        list: &TopicPartitionList,
-    ) -> Result<HashMap<i32, i64>, String> {
-        let topic = self.kafka.holds_topic.clone();
-        let partitions: Vec<i32> = list
-            .elements_for_topic(&topic)
-            .iter()
-            .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
-            .collect();
-        let consumer = Arc::clone(consumer);
-        let ends = tokio::task::spawn_blocking(move || {
-            let end = |partition: i32| {
-                let (low, high) = consumer.fetch_watermarks(&topic, partition, ASK)?;
-                Ok::<_, KafkaError>((high > low).then_some((partition, high)))
-            };
-            partitions.into_iter().map(end).collect::<Result<Vec<_>, _>>()
-        });
-        let ends = ends.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        Ok(ends.into_iter().flatten().collect())
     }
 
     /// False when nobody sums up any more.
@@ -343,6 +302,52 @@ impl Peers {
         };
         self.live.hear(change, now());
     }
+}
+
+/// Starts a topic where it was so long ago, as far as it keeps that; at its end where nothing came since.
+async fn rewound(
+    consumer: &Arc<StreamConsumer>,
+    mut list: TopicPartitionList,
+    topic: &str,
+    ago: Duration,
+) -> Result<TopicPartitionList, String> {
+    let since = now().timestamp_millis() - i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    let mut times = TopicPartitionList::new();
+    for partition in list.elements_for_topic(topic) {
+        let since = Offset::Offset(since.max(0));
+        times.add_partition_offset(topic, partition.partition(), since).map_err(|error| error.to_string())?;
+    }
+    let consumer = Arc::clone(consumer);
+    let found = tokio::task::spawn_blocking(move || consumer.offsets_for_times(times, ASK));
+    let found = found.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    for element in found.elements() {
+        let from = if matches!(element.offset(), Offset::Offset(_)) { element.offset() } else { Offset::End };
+        list.set_partition_offset(element.topic(), element.partition(), from).map_err(|error| error.to_string())?;
+    }
+    Ok(list)
+}
+
+/// The partitions of a topic that are not read from their end, and their ends as they are now.
+async fn behind(
+    consumer: &Arc<StreamConsumer>,
+    list: &TopicPartitionList,
+    topic: &str,
+) -> Result<HashMap<i32, i64>, String> {
+    let starts: Vec<(i32, i64)> = list
+        .elements_for_topic(topic)
+        .iter()
+        .filter_map(|element| Some((element.partition(), element.offset().to_raw().filter(|offset| *offset >= 0)?)))
+        .collect();
+    let (consumer, topic) = (Arc::clone(consumer), topic.to_owned());
+    let ends = tokio::task::spawn_blocking(move || {
+        let end = |(partition, start): (i32, i64)| {
+            let (_, high) = consumer.fetch_watermarks(&topic, partition, ASK)?;
+            Ok::<_, KafkaError>((high > start).then_some((partition, high)))
+        };
+        starts.into_iter().map(end).collect::<Result<Vec<_>, _>>()
+    });
+    let ends = ends.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    Ok(ends.into_iter().flatten().collect())
 }
 
 fn key(id: HoldId) -> String {
