@@ -2,8 +2,11 @@
 //! same places; how many there are.
 //!
 //! Both topics are hints. Sums go by source partition, in order, each with its range of offsets: what does not follow is read from the lake.
-//! Holds go by the id of their call and are read from the beginning at a start, so that calls which ran across a kill -9 still count.
+//! Holds go by the id of their call and are read at a start from where they can be in force, so that calls which ran across a kill -9 still count.
 //! A topic that is missing or refuses is said once; then totals of other instances are those of the lake, and holds are this process's.
+
+mod held;
+mod place;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,23 +17,21 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use prost::Message as _;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{Message as _, Offset, TopicPartitionList};
-use smallvec::SmallVec;
+use rdkafka::{Message as _, Offset};
 use spendstream_schemas::config::{Config, KafkaConfig};
 use spendstream_schemas::ids::SourcePartition;
-use spendstream_schemas::money::Amount;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::aggregate::share::{Position, Shared, batch};
 use crate::aggregate::thread::{ToLive, ToPeers};
-use crate::budget::book::BudgetCell;
-use crate::budget::holds::{Change, Hold, HoldId};
+use crate::budget::holds::Change;
 use crate::budget::live::Live;
 use crate::control::{now, pause};
 use crate::intake::client;
+use held::{Held, hold, hold_id, key};
+use place::{behind, partitions, rewound};
 
 /// How often others hear that this instance is there.
 const BEAT: Duration = Duration::from_secs(2);
@@ -44,25 +45,6 @@ const RETRY: Duration = Duration::from_secs(5);
 const CATCH_UP: Duration = Duration::from_secs(30);
 /// What is read again of the past beyond two commits.
 const SLACK: Duration = Duration::from_secs(30);
-/// How long the broker may take to say what there is.
-const ASK: Duration = Duration::from_secs(5);
-
-/// A hold on the topic, keyed by its call; no payload says that it is gone.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Held {
-    /// Units of 10⁻¹⁵, little-endian, 16 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    amount: Vec<u8>,
-    /// Microseconds since the epoch.
-    #[prost(sfixed64, tag = "2")]
-    expires: i64,
-    /// 16 bytes each, little-endian.
-    #[prost(bytes = "vec", repeated, tag = "3")]
-    cells: Vec<Vec<u8>>,
-    /// Who holds it: its own words are not heard again while it runs.
-    #[prost(fixed64, tag = "4")]
-    instance: u64,
-}
 
 /// What connects this instance with the others.
 pub struct Peers {
@@ -145,7 +127,7 @@ impl Peers {
             let is_last = pause(HOLDS, &mut stop).await;
             for change in self.live.take_changes() {
                 let (key, payload) = match change {
-                    Change::Placed(id, hold) => (key(id), Some(self.held(&hold).encode_to_vec())),
+                    Change::Placed(id, hold) => (key(id), Some(Held::new(&hold, self.instance).encode_to_vec())),
                     Change::Gone(id) => (key(id), None),
                 };
                 self.send(&self.kafka.holds_topic, &key, payload.as_deref());
@@ -153,15 +135,6 @@ impl Peers {
             if is_last {
                 return;
             }
-        }
-    }
-
-    fn held(&self, hold: &Hold) -> Held {
-        Held {
-            amount: hold.amount.units().to_le_bytes().to_vec(),
-            expires: hold.expires,
-            cells: hold.cells.iter().map(|cell| cell.0.to_le_bytes().to_vec()).collect(),
-            instance: self.instance,
         }
     }
 
@@ -216,26 +189,11 @@ impl Peers {
             .create()
             .map_err(|error| error.to_string())?;
         let consumer = Arc::new(consumer);
-        let mut list = TopicPartitionList::new();
-        for (topic, from) in [(&self.kafka.totals_topic, Offset::End), (&self.kafka.holds_topic, Offset::Beginning)] {
-            let (asked, name) = (Arc::clone(&consumer), topic.clone());
-            let metadata = tokio::task::spawn_blocking(move || asked.fetch_metadata(Some(&name), ASK))
-                .await
-                .map_err(|error| error.to_string())?
-                .map_err(|error| format!("the topic '{topic}' cannot be read: {error}"))?;
-            let partitions: Vec<i32> = (metadata.topics().iter().filter(|found| found.name() == topic))
-                .flat_map(|found| found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
-                .collect();
-            if partitions.is_empty() {
-                return Err(format!("the topic '{topic}' does not exist"));
-            }
-            for partition in partitions {
-                list.add_partition_offset(topic, partition, from).map_err(|error| error.to_string())?;
-            }
-        }
+        let topics = [(&self.kafka.totals_topic, Offset::End), (&self.kafka.holds_topic, Offset::Beginning)];
+        let list = partitions(&consumer, topics).await?;
         // Sums are heard from where they may not be in the lake yet, holds from where none can be in force any more.
-        list = rewound(&consumer, list, &self.kafka.totals_topic, self.uncommitted).await?;
-        list = rewound(&consumer, list, &self.kafka.holds_topic, self.live.config().max_hold_ttl).await?;
+        let list = rewound(&consumer, list, &self.kafka.totals_topic, self.uncommitted).await?;
+        let list = rewound(&consumer, list, &self.kafka.holds_topic, self.live.config().max_hold_ttl).await?;
         let mut behind = behind(&consumer, &list, &self.kafka.holds_topic).await?;
         consumer.assign(&list).map_err(|error| error.to_string())?;
         let mut seen: HashMap<u64, i64> = HashMap::new();
@@ -301,85 +259,5 @@ impl Peers {
             Some(Err(_)) => return,
         };
         self.live.hear(change, now());
-    }
-}
-
-/// Starts a topic where it was so long ago, as far as it keeps that; at its end where nothing came since.
-async fn rewound(
-    consumer: &Arc<StreamConsumer>,
-    mut list: TopicPartitionList,
-    topic: &str,
-    ago: Duration,
-) -> Result<TopicPartitionList, String> {
-    let since = now().timestamp_millis() - i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-    let mut times = TopicPartitionList::new();
-    for partition in list.elements_for_topic(topic) {
-        let since = Offset::Offset(since.max(0));
-        times.add_partition_offset(topic, partition.partition(), since).map_err(|error| error.to_string())?;
-    }
-    let consumer = Arc::clone(consumer);
-    let found = tokio::task::spawn_blocking(move || consumer.offsets_for_times(times, ASK));
-    let found = found.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    for element in found.elements() {
-        let from = if matches!(element.offset(), Offset::Offset(_)) { element.offset() } else { Offset::End };
-        list.set_partition_offset(element.topic(), element.partition(), from).map_err(|error| error.to_string())?;
-    }
-    Ok(list)
-}
-
-/// The partitions of a topic that are not read from their end, and their ends as they are now.
-async fn behind(
-    consumer: &Arc<StreamConsumer>,
-    list: &TopicPartitionList,
-    topic: &str,
-) -> Result<HashMap<i32, i64>, String> {
-    let starts: Vec<(i32, i64)> = list
-        .elements_for_topic(topic)
-        .iter()
-        .filter_map(|element| Some((element.partition(), element.offset().to_raw().filter(|offset| *offset >= 0)?)))
-        .collect();
-    let (consumer, topic) = (Arc::clone(consumer), topic.to_owned());
-    let ends = tokio::task::spawn_blocking(move || {
-        let end = |(partition, start): (i32, i64)| {
-            let (_, high) = consumer.fetch_watermarks(&topic, partition, ASK)?;
-            Ok::<_, KafkaError>((high > start).then_some((partition, high)))
-        };
-        starts.into_iter().map(end).collect::<Result<Vec<_>, _>>()
-    });
-    let ends = ends.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    Ok(ends.into_iter().flatten().collect())
-}
-
-fn key(id: HoldId) -> String {
-    let (event, owner) = id.parts();
-    format!("{event:016x}{owner:016x}")
-}
-
-fn hold_id(key: &str) -> Option<HoldId> {
-    let (event, owner) = key.split_at_checked(16)?;
-    Some(HoldId::from_parts(u64::from_str_radix(event, 16).ok()?, u64::from_str_radix(owner, 16).ok()?))
-}
-
-fn hold(held: &Held) -> Option<Hold> {
-    let units = i128::from_le_bytes(held.amount.as_slice().try_into().ok()?);
-    let cell = |bytes: &Vec<u8>| Some(BudgetCell(u128::from_le_bytes(bytes.as_slice().try_into().ok()?)));
-    Some(Hold {
-        amount: Amount::from_units(units).ok()?,
-        expires: held.expires,
-        cells: held.cells.iter().map(cell).collect::<Option<SmallVec<_>>>()?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::budget::holds::HoldId;
-
-    use super::{hold_id, key};
-
-    #[test]
-    fn a_key_reads_back() {
-        let id = HoldId::of(Some("acme"), None, "call-1");
-        assert_eq!(hold_id(&key(id)), Some(id));
-        assert_eq!((hold_id("x"), hold_id("ßßßßßßßß")), (None, None));
     }
 }
