@@ -41,10 +41,20 @@ pub struct Applied {
     pub removed: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Budgets<'a>(pub(crate) &'a Store);
+/// What a budget must still be to be changed.
+pub type Expected<'a> = &'a (dyn Fn(&Budget) -> bool + Sync);
 
-impl Budgets<'_> {
+#[derive(Clone, Copy)]
+pub struct Budgets<'a>(pub(crate) &'a Store, pub(crate) Option<Expected<'a>>);
+
+impl<'a> Budgets<'a> {
+    /// Changes a budget only while it is what is expected, whoever else changes it at the same time, in this process or another: otherwise
+    /// [`Error::Stale`].
+    #[must_use]
+    pub fn expecting(self, expected: Expected<'a>) -> Self {
+        Self(self.0, Some(expected))
+    }
+
     /// Makes a budget. `currency` is the lake's, for a draft without one.
     ///
     /// # Errors
@@ -183,6 +193,10 @@ impl Budgets<'_> {
         let row = tx.row("SELECT document, origin FROM budgets WHERE id = $1", args![id]).await?;
         let row = row.ok_or_else(|| Error::not_found("budget", id))?;
         let before: Budget = row.json(0)?;
+        // Writers wait for one another at `next_version`: what is read here is what is changed.
+        if self.1.is_some_and(|expected| !expected(&before)) {
+            return Err(Error::Stale(Box::new(before)));
+        }
         let after = make(&before)?;
         write(&mut tx, &after, &row.text(1)?, version).await?;
         log(&mut tx, act, action, Some(&before), &after).await?;

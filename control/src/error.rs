@@ -1,5 +1,6 @@
 //! What can go wrong, told apart by what the caller does next.
 
+use spendstream_schemas::budget::Budget;
 use thiserror::Error;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -16,6 +17,9 @@ pub enum Error {
     /// HTTP 404.
     #[error("there is no {what} '{id}'")]
     NotFound { what: &'static str, id: String },
+    /// It is not what was expected: changed meanwhile. This is what it is. HTTP 412.
+    #[error("budget '{}' was changed meanwhile: it is at revision {}", .0.id, .0.revision)]
+    Stale(Box<Budget>),
     /// It was changed meanwhile, or the name is taken. HTTP 409.
     #[error("{0}")]
     Conflict(String),

@@ -54,7 +54,7 @@ impl Store {
     }
 
     pub fn budgets(&self) -> Budgets<'_> {
-        Budgets(self)
+        Budgets(self, None)
     }
 
     pub fn alerts(&self) -> Alerts<'_> {

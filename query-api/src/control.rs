@@ -4,13 +4,12 @@
 //! the lake, without it.
 
 use spendstream_control::{Result, Store};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::OnceCell;
 
 /// The control store, or where it will be.
 pub struct ControlStore {
     url: String,
     store: OnceCell<Store>,
-    turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for ControlStore {
@@ -24,7 +23,7 @@ impl ControlStore {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), store: OnceCell::new(), turn: Mutex::new(()) }
+        Self { url: url.to_owned(), store: OnceCell::new() }
     }
 
     /// The open store; a failed attempt is tried again by the next call.
@@ -33,11 +32,6 @@ impl ControlStore {
     /// When the database does not answer or is none of ours.
     pub async fn get(&self) -> Result<Store> {
         self.store.get_or_try_init(|| Store::open(&self.url)).await.cloned()
-    }
-
-    /// One writer of this process at a time looks at what is there and changes it (`If-Match`).
-    pub async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
     }
 
     /// Closes what was opened.

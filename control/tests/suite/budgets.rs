@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spendstream_control::budgets::{Applied, BudgetFilter};
 use spendstream_control::{Error, Store, budget_file};
-use spendstream_schemas::budget::{BudgetDraft, ScopeValue};
+use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeValue};
 
 use crate::support::{Place, ann, at, scenarios};
 
@@ -14,6 +14,7 @@ scenarios!(
     a_file_is_applied_and_applying_it_again_changes_nothing,
     a_bad_file_changes_nothing,
     writers_at_once_lose_nothing,
+    of_two_who_expect_the_same_one_changes_it,
 );
 
 fn draft(json: Value) -> BudgetDraft {
@@ -178,6 +179,27 @@ async fn writers_at_once_lose_nothing(place: Place) {
     let entries = one.audit().list(Some("budget"), None, None, 100).await.unwrap();
     for pair in entries.windows(2) {
         assert_eq!(pair[0].before, pair[1].after);
+    }
+    one.close().await;
+    two.close().await;
+}
+
+async fn of_two_who_expect_the_same_one_changes_it(place: Place) {
+    let (one, two) = (place.open().await, place.open().await);
+    let id = one.budgets().create(&search(), "USD", &ann(0)).await.unwrap().id;
+    for revision in 1..6 {
+        let expected = |budget: &Budget| budget.revision == revision;
+        let change = async |store: &Store, amount: &str| {
+            let draft = draft(json!({"amount": format!("{revision}{amount}")}));
+            store.budgets().expecting(&expected).update(&id, &draft, "USD", &ann(revision)).await
+        };
+        let outcomes = tokio::join!(change(&one, "1"), change(&two, "2"));
+        let (done, late) = match outcomes {
+            (Ok(done), Err(late)) | (Err(late), Ok(done)) => (done, late),
+            both => panic!("{both:?}"),
+        };
+        assert_eq!(done.revision, revision + 1);
+        assert_eq!(late, Error::Stale(Box::new(done)));
     }
     one.close().await;
     two.close().await;

@@ -94,6 +94,7 @@ async fn with(store: &Opened, act: impl AsyncFnOnce(Store) -> Result<Response, E
         Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Stale(_) => StatusCode::PRECONDITION_FAILED,
         Error::Unreadable(_) | Error::Refused(_) => {
             tracing::error!(%error, "an emergency stop");
             return problem(StatusCode::INTERNAL_SERVER_ERROR, "the control store refused; the log says why");

@@ -11,13 +11,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use spendstream_control::Act;
 use spendstream_control::budgets::BudgetFilter;
-use spendstream_control::{Act, Store};
 use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeKey, ScopeValue};
 
 use super::App;
 use super::parameters::{Given, Parameters, actor, invalid, json as body_json};
-use super::problem::{ApiError, Problem};
+use super::problem::Problem;
 
 const EXAMPLE: &str = "{\"name\": \"search team\", \"scope\": {\"team\": \"search\"}, \"period\": \"monthly\", \
                        \"amount\": \"100.00\"}";
@@ -78,9 +78,8 @@ pub(super) async fn patch(
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, "{\"amount\": \"200.00\"}")?;
     let store = app.control.get().await?;
-    let _turn = app.control.turn().await;
-    unchanged(&store, &id, &headers).await?;
-    Ok(show(&store.budgets().update(&id, &draft, &app.currency, &act).await?))
+    let expected = |budget: &Budget| is_expected(&headers, budget);
+    Ok(show(&store.budgets().expecting(&expected).update(&id, &draft, &app.currency, &act).await?))
 }
 
 pub(super) async fn delete(
@@ -90,9 +89,8 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let store = app.control.get().await?;
-    let _turn = app.control.turn().await;
-    unchanged(&store, &id, &headers).await?;
-    Ok(show(&store.budgets().delete(&id, &act).await?))
+    let expected = |budget: &Budget| is_expected(&headers, budget);
+    Ok(show(&store.budgets().expecting(&expected).delete(&id, &act).await?))
 }
 
 pub(super) async fn reset(
@@ -102,24 +100,14 @@ pub(super) async fn reset(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let store = app.control.get().await?;
-    let _turn = app.control.turn().await;
-    unchanged(&store, &id, &headers).await?;
-    Ok(show(&store.budgets().reset(&id, &act).await?))
+    let expected = |budget: &Budget| is_expected(&headers, budget);
+    Ok(show(&store.budgets().expecting(&expected).reset(&id, &act).await?))
 }
 
-/// Refuses when the budget is not what `If-Match` says.
-async fn unchanged(store: &Store, id: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
-    let budget = store.budgets().get(id).await?;
-    if wanted.to_str().is_ok_and(|wanted| is_match(wanted, &budget)) {
-        return Ok(());
-    }
-    Err(ApiError::Precondition(format!(
-        "budget '{id}' was changed meanwhile: it is at revision {}, ETag {}; read it again and repeat the change",
-        budget.revision,
-        tag(&budget)
-    ))
-    .into())
+/// Whether the budget is what `If-Match` says, if it says something.
+fn is_expected(headers: &HeaderMap, budget: &Budget) -> bool {
+    let Some(wanted) = headers.get(header::IF_MATCH) else { return true };
+    wanted.to_str().is_ok_and(|wanted| is_match(wanted, budget))
 }
 
 fn is_match(wanted: &str, budget: &Budget) -> bool {

@@ -184,6 +184,7 @@ impl From<spendstream_control::Error> for Problem {
             Error::Invalid(problems) => ApiError::Rejected(problems).into(),
             Error::NotFound { .. } => ApiError::NotFound(error.to_string()).into(),
             Error::Conflict(detail) => ApiError::Conflict(detail).into(),
+            Error::Stale(_) => ApiError::Precondition(format!("{error}; read it again and repeat the change")).into(),
             Error::Unreadable(_) | Error::Refused(_) => {
                 tracing::error!(%error, "the control store failed");
                 ApiError::Internal("the control store failed; the server's log says more".into()).into()
