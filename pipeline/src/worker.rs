@@ -265,6 +265,7 @@ impl Sink for Collect<'_, '_> {
             Ignored::Tombstone => "tombstone",
             Ignored::NotBillable => "not_billable",
             Ignored::NoUsage => "no_usage",
+            Ignored::StreamPart => "stream_part",
             // Of nested spans the innermost was charged: the same decision as across messages.
             Ignored::NestedSpan => return self.duplicate("nested_span"),
         };

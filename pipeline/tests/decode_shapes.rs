@@ -117,7 +117,7 @@ fn anthropic_iterations_outside_the_totals_are_rows_of_their_own() {
 
 #[test]
 fn gemini_thoughts_tools_modalities_and_traffic() {
-    let body = r#"{"candidates":[{"content":{"parts":[{"text":"SECRET"}]},"groundingMetadata":{"webSearchQueries":["a","b"]}}],"modelVersion":"gemini-3-pro",
+    let body = r#"{"candidates":[{"content":{"parts":[{"text":"SECRET"}]},"finishReason":"STOP","groundingMetadata":{"webSearchQueries":["a","b"]}}],"modelVersion":"gemini-3-pro",
         "responseId":"r1","createTime":"2026-11-22T17:00:00.5Z","usageMetadata":{"promptTokenCount":300,"cachedContentTokenCount":100,"toolUsePromptTokenCount":50,
         "candidatesTokenCount":20,"thoughtsTokenCount":30,"totalTokenCount":400,"promptTokensDetails":[{"modality":"TEXT","tokenCount":40},{"modality":"IMAGE","tokenCount":200},
         {"modality":"AUDIO","tokenCount":60}],"cacheTokensDetails":[{"modality":"IMAGE","tokenCount":90},{"modality":"TEXT","tokenCount":10}],"trafficType":"PROVISIONED_THROUGHPUT"}}"#;

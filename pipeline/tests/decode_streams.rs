@@ -1,4 +1,4 @@
-//! Chunks of streamed answers: in one message they are one call with the last figures; a beginning alone is never charged.
+//! Chunks of streamed answers: in one message they are one call with the last figures; alone the end of a stream is the call.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ fn both(items: &[&str]) -> Decoded {
 }
 
 fn places(decoded: &Decoded) -> (Vec<u32>, Vec<u32>) {
-    assert!(decoded.ignored.iter().all(|(_, why)| *why == Ignored::NoUsage));
+    assert!(decoded.ignored.iter().all(|(_, why)| *why == Ignored::StreamPart));
     let ignored = decoded.ignored.iter().map(|(index, _)| *index).collect();
     (decoded.rows.iter().map(|row| row.index).collect(), ignored)
 }
@@ -52,6 +52,73 @@ fn of_gemini_chunks_the_last_is_the_call() {
     let array = format!("[{a},{c}]");
     let binary = decode_with(&DecodeConfig::default(), array.as_bytes(), &headers);
     check(binary.row(), "event_id=r1 output_tokens=20");
+}
+
+/// The messages one by one, as different partitions or a restart between them would see them: what each is alone.
+#[track_caller]
+fn alone(messages: &[&str]) -> Vec<&'static str> {
+    let what = |decoded: &Decoded| match (decoded.rows.len(), decoded.ignored.as_slice(), decoded.rejects.len()) {
+        (1, [], 0) => "call",
+        (0, [(0, Ignored::StreamPart)], 0) => "part",
+        (0, [], 1) => "reject",
+        _ => panic!("{decoded:?}"),
+    };
+    messages.iter().map(|message| what(&both(&[message]))).collect()
+}
+
+#[test]
+fn of_gemini_chunks_in_messages_of_their_own_the_end_is_the_call() {
+    let end = gemini("r1", 900, r#""content":{"parts":[{"text":"SECRET"}]},"finishReason":"MAX_TOKENS""#);
+    let going_on = gemini("r1", 50, r#""finishReason":"FINISH_REASON_UNSPECIFIED""#);
+    let silent = r#"{"candidates":[{"content":{}}],"modelVersion":"gemini-3-pro","responseId":"r1"}"#;
+    let chunks = [&gemini("r1", 1, r#""index":0"#), &going_on, silent, &end];
+    assert_eq!(alone(&chunks), ["part", "part", "part", "call"]);
+    check(decode(&end).row(), "event_id=r1 input_tokens=1000 output_tokens=900");
+    // The Python SDK's spelling, and an envelope around it.
+    let theirs = r#"{"candidates":[{"finish_reason":null}],"response_id":"r1","model_version":"gemini-3-pro","usage_metadata":{"prompt_token_count":7}}"#;
+    assert_eq!(alone(&[theirs]), ["part"]);
+    let cloud = |data: &str| format!(r#"{{"specversion":"1.0","id":"ce","source":"s","type":"t","data":{data}}}"#);
+    assert_eq!(alone(&[&cloud(chunks[0]), &cloud(&end)]), ["part", "call"]);
+    // No chunks: a blocked prompt has no candidate, an embedding neither; a body without its id cannot be told from others.
+    let blocked = r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-3-pro","responseId":"r3"}"#;
+    assert_eq!(alone(&[blocked]), ["call"]);
+    // An event says that it is a call, whatever its body says: so an answer that broke off can be counted.
+    let event = format!(
+        r#"{{"id":"e1","time":1795370399000,"provider":"google","model":"gemini-3-pro","usage":{}}}"#,
+        gemini("r1", 40, "")
+    );
+    check(decode(event).row(), "event_id=e1 output_tokens=40");
+}
+
+#[test]
+fn of_openai_chunks_in_messages_of_their_own_the_end_is_the_call() {
+    let chunk = |choices: &str, rest: &str| {
+        format!(
+            r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795370390,"model":"gpt-4o","choices":[{choices}]{rest}}}"#
+        )
+    };
+    let usage = r#","usage":{"prompt_tokens":10,"completion_tokens":8,"total_tokens":18}"#;
+    let text = r#"{"delta":{"role":"assistant","content":"SECRET"},"finish_reason":null}"#;
+    let tool = r#"{"delta":{"content":"","tool_calls":[{"index":0}]}}"#;
+    let empty = r#"{"delta":{"role":"assistant","content":""},"finish_reason":null}"#;
+    let stop = r#"{"delta":{},"finish_reason":"stop"}"#;
+    let null = r#","usage":null"#;
+    let chunks = [chunk(text, ""), chunk(text, null), chunk(stop, null), chunk("", usage)];
+    assert_eq!(alone(&chunks.each_ref().map(String::as_str)), ["part", "part", "part", "call"]);
+    // Servers that count in every chunk, and a gateway whose last one still says that it goes on.
+    let counting = [chunk(text, usage), chunk(tool, usage), chunk(stop, usage), chunk(empty, usage)];
+    assert_eq!(alone(&counting.each_ref().map(String::as_str)), ["part", "part", "call", "call"]);
+
+    let event = |kind: &str, usage: &str| {
+        format!(r#"{{"type":"{kind}","response":{{"id":"resp_1","object":"response","model":"gpt-4o","usage":{usage}}}}}"#)
+    };
+    let counted = r#"{"input_tokens":10,"output_tokens":8,"total_tokens":18}"#;
+    let delta = r#"{"type":"response.output_text.delta","item_id":"msg_1","delta":"SECRET"}"#;
+    let events = [&event("response.created", "null"), &event("response.in_progress", "null"), delta];
+    assert_eq!(alone(&events), ["part"; 3]);
+    // The ends, and one without counts, which is told.
+    let ends = [event("response.completed", counted), event("response.incomplete", counted)];
+    assert_eq!(alone(&[&ends[0], &ends[1], &event("response.failed", "null")]), ["call", "call", "reject"]);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) struct Context<'c> {
     pub limits: &'c DecodeConfig,
     /// The Kafka record's timestamp, milliseconds.
     pub message_ms: Option<i64>,
+    /// The item is the last of several chunks of one stream: it is the call even if it says that the stream goes on.
+    pub speaks_for_stream: bool,
 }
 
 /// A call under construction.

@@ -104,8 +104,7 @@ fn encoded_data<'n>(encoded: &str, envelope: &Envelope<'n>, context: Context<'n>
     let text = String::from_utf8(bytes).map_err(|_| fault("is not UTF-8 text"))?;
     let node =
         Node::parse(&text).map_err(|error| fault(&format!("is not JSON: {} at byte {}", error.what, error.at)))?;
-    let local = Context { limits: context.limits, message_ms: context.message_ms };
-    match bare(&node, local)? {
+    match bare(&node, context)? {
         Item::Call(call) => {
             let mut owned = call.into_owned();
             envelope.around(&mut owned);

@@ -95,8 +95,9 @@ pub(super) fn many(nodes: &[Node<'_>], context: Context<'_>, out: &mut Out<'_>) 
 fn in_role(node: &Node<'_>, role: &Role<'_>, context: Context<'_>, out: &mut Out<'_>) {
     match role {
         Role::Whole => one(node, context, out),
-        Role::Chunk => out.ignore(Ignored::NoUsage),
-        Role::Joined(whole) => one(whole, context, out),
+        Role::Last => one(node, Context { speaks_for_stream: true, ..context }, out),
+        Role::Chunk => out.ignore(Ignored::StreamPart),
+        Role::Joined(whole) => one(whole, Context { speaks_for_stream: true, ..context }, out),
     }
 }
 
@@ -196,6 +197,9 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
     }
     if let Some(call) = envelope(node)? {
         return Ok(boxed(call));
+    }
+    if !context.speaks_for_stream && stream::is_part(node) {
+        return Ok(Item::Ignored(Ignored::StreamPart));
     }
     if let Some(call) = response(node, context)? {
         return Ok(boxed(call));

@@ -45,8 +45,10 @@ pub enum Ignored {
     NotBillable,
     /// Of nested spans in one message, an outer one.
     NestedSpan,
-    /// Another signal or event kind that carries no usage, or a chunk of a stream whose end counts it.
+    /// Another signal or event kind that carries no usage.
     NoUsage,
+    /// A chunk of a streamed answer that another one, the end of the stream, counts.
+    StreamPart,
 }
 
 /// Takes what a decoder finds in one message. `index` is the position within the message and the same on every replay.
@@ -80,7 +82,7 @@ impl Decoder {
         if payload.len() > self.config.max_message_bytes {
             return sink.reject(0, too_large(payload, self.config.max_message_bytes));
         }
-        let context = call::Context { limits: &self.config, message_ms: message.timestamp_ms };
+        let context = call::Context { limits: &self.config, message_ms: message.timestamp_ms, speaks_for_stream: false };
         if !message.headers.is_some_and(cloudevents::concerned) && fast::decode(payload, context, sink) {
             return;
         }

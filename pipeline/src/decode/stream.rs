@@ -1,6 +1,9 @@
-//! Joins the chunks of one streamed answer that came in one message. In: the items of the message in order; out: what each is.
+//! Streamed answers. In: the items of one message in order; out: what each is. Streams count cumulatively, so the last figure is the
+//! call's.
 //!
-//! Streams count cumulatively, so the last figure is the call's. Chunks that come as messages of their own are never joined.
+//! Of chunks in one message the last that counts is the call. A chunk that came alone is never joined with another: the end of its
+//! stream is the call, what comes before is a part ([`is_part`]). Each is judged by itself, so a restart or another partition
+//! decides the same. The price: a stream that breaks off before its end, sent chunk by chunk, is only counted as parts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,8 +13,10 @@ use super::json::Node;
 /// What an item of a message is.
 #[derive(Debug)]
 pub(super) enum Role<'a> {
-    /// An item of its own, or the chunk that speaks for its stream.
+    /// An item of its own, or the only chunk of its stream here.
     Whole,
+    /// The chunk that speaks for the others of its stream here, whether or not it is the end.
+    Last,
     /// A chunk whose figures another one repeats.
     Chunk,
     /// The end of a stream: this stands for all of its chunks.
@@ -28,12 +33,52 @@ pub(super) fn roles<'a>(items: &[Option<&Node<'a>>]) -> Vec<Role<'a>> {
     roles
 }
 
+/// True for a beginning or middle of a stream, whose end counts the call: by the providers' own words for "not finished yet". Who
+/// counts an answer that broke off sends it as an event of its own.
+pub(super) fn is_part(node: &Node<'_>) -> bool {
+    if let Some(candidates) = node.get("candidates").map(Node::items).filter(|candidates| !candidates.is_empty()) {
+        let response = ["responseId", "response_id"].iter().find_map(|key| node.text_of(key));
+        return response.is_some() && candidates.iter().all(|candidate| !finished(candidate));
+    }
+    if node.text_of("object") == Some(CHAT_CHUNK) {
+        return !counts(node) || goes_on(node);
+    }
+    // Of the events of OpenAI's responses only the last ones count.
+    let event = node.text_of("type").filter(|event| event.starts_with("response."));
+    event.is_some_and(|event| !ENDS.contains(&event)) && !node.get("response").is_some_and(counts) && !counts(node)
+}
+
+/// Gemini: "if empty, the model has not stopped generating tokens".
+fn finished(candidate: &Node<'_>) -> bool {
+    let reason = candidate.text_of("finishReason").or_else(|| candidate.text_of("finish_reason"));
+    reason.is_some_and(|reason| !reason.is_empty() && reason != "FINISH_REASON_UNSPECIFIED")
+}
+
+/// Some servers count in every chunk. One that still brings text has others after it; by its reason alone it is not told, as
+/// the last one of some gateways has none.
+fn goes_on(chunk: &Node<'_>) -> bool {
+    let brings = |(key, value): &(Cow<'_, str>, Node<'_>)| match value {
+        Node::Text(text) => key != "role" && !text.is_empty(),
+        Node::Array(items) => !items.is_empty(),
+        _ => false,
+    };
+    let choices = chunk.get("choices").map(Node::items).unwrap_or_default();
+    choices.iter().any(|choice| {
+        choice.get("finish_reason").is_none()
+            && choice.get("delta").is_some_and(|delta| delta.members().iter().any(brings))
+    })
+}
+
+const CHAT_CHUNK: &str = "chat.completion.chunk";
+const ENDS: [&str; 5] =
+    ["response.completed", "response.done", "response.incomplete", "response.failed", "response.cancelled"];
+
 /// The response that a chunk belongs to, where every chunk names it: Gemini's and those of OpenAI's chat completions.
 fn response_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     if node.get("usageMetadata").is_some() || node.get("candidates").is_some() {
         return node.text_of("responseId");
     }
-    node.text_of("id").filter(|_| node.text_of("object") == Some("chat.completion.chunk"))
+    node.text_of("id").filter(|_| node.text_of("object") == Some(CHAT_CHUNK))
 }
 
 fn counts(node: &Node<'_>) -> bool {
@@ -42,14 +87,15 @@ fn counts(node: &Node<'_>) -> bool {
 
 /// Of the chunks of one response the last one that counts is the call.
 fn repeated<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
-    let mut streams: HashMap<&str, (usize, Option<&Node<'a>>)> = HashMap::new();
+    let mut streams: HashMap<&str, (usize, Option<&Node<'a>>, bool)> = HashMap::new();
     for (at, node) in items.iter().enumerate() {
         let Some((node, response)) = node.and_then(|node| Some((node, response_of(node)?))) else { continue };
         let searched = searched(node);
-        let Some((last, search)) = streams.get_mut(response) else {
-            streams.insert(response, (at, searched));
+        let Some((last, search, several)) = streams.get_mut(response) else {
+            streams.insert(response, (at, searched, false));
             continue;
         };
+        *several = true;
         *search = searched.or(*search);
         if counts(node) || items[*last].is_none_or(|last| !counts(last)) {
             roles[*last] = Role::Chunk;
@@ -58,7 +104,8 @@ fn repeated<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
             roles[at] = Role::Chunk;
         }
     }
-    for (last, search) in streams.into_values() {
+    for (last, search, _) in streams.into_values().filter(|(_, _, several)| *several) {
+        roles[last] = Role::Last;
         // Searches are told by one chunk only, which need not be the last.
         if let (Some(search), Some(node)) = (search, items[last])
             && searched(node).is_none()

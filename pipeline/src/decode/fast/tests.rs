@@ -29,7 +29,7 @@ impl Sink for Seen {
 /// True when the fast path took it; panics when it read something else than the slow one.
 fn agrees(payload: &str) -> bool {
     let limits = DecodeConfig { max_tags: 3, max_text_bytes: 40, ..DecodeConfig::default() };
-    let context = Context { limits: &limits, message_ms: Some(1_795_370_400_000) };
+    let context = Context { limits: &limits, message_ms: Some(1_795_370_400_000), speaks_for_stream: false };
     let mut fast = Seen::default();
     let taken = super::decode(payload.as_bytes(), context, &mut fast);
     if taken {

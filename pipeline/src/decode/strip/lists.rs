@@ -1,7 +1,7 @@
 //! The keys that a reject may keep: names, holders of figures, and how figures are called.
 
 /// Keys whose texts are names, ids, times or figures.
-const NAMES: [&str; 105] = [
+const NAMES: [&str; 106] = [
     "id",
     "source",
     "time",
@@ -107,10 +107,11 @@ const NAMES: [&str; 105] = [
     "team_id",
     "team_alias",
     "request_id",
+    "finishReason",
 ];
 
 /// Keys that hold figures or further known keys; a text under them is content.
-pub(super) const HOLDERS: [&str; 58] = [
+pub(super) const HOLDERS: [&str; 59] = [
     "usage",
     "usageMetadata",
     "usage_metadata",
@@ -169,6 +170,7 @@ pub(super) const HOLDERS: [&str; 58] = [
     "amazon-bedrock-invocationMetrics",
     "precise_total_amount_cents",
     "number",
+    "candidates",
 ];
 
 pub(super) fn is_name(key: &str) -> bool {

@@ -134,6 +134,25 @@ fn every_known_body_goes_on_without_its_content() {
     assert!(checked > 700, "{checked}");
 }
 
+/// A chunk without content must not look like a whole answer.
+#[test]
+fn a_part_of_a_stream_stays_one_without_its_content() {
+    let chunk = |rest: &str| {
+        serde_json::json!({
+            "candidates": [{"content": {"parts": [{"text": "SECRET-COMPLETION"}]}, "finishReason": rest}],
+            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15},
+            "modelVersion": "gemini-3-pro", "responseId": "r1",
+        })
+    };
+    let mut judge = Judge::new(&DecodeConfig::default(), 10, NOW_MS);
+    let [part, end] = ["", "STOP"].map(|reason| judge.item("a".to_owned(), chunk(reason).to_string().into(), None));
+    for item in [&part, &end] {
+        assert!(!plain(&item.payload).contains("SECRET"), "{}", plain(&item.payload));
+    }
+    assert_ne!(judge.decode(&part.payload, None).said, judge.decode(&end.payload, None).said);
+    assert_eq!((part.fault, end.fault), (None, None));
+}
+
 #[test]
 fn spans_leave_by_trace_whichever_request_they_come_in() {
     let span = |trace: &str, id: &str, parent: &str, name: &str| {
