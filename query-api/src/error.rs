@@ -29,6 +29,13 @@ pub enum QueryError {
     Execution(String),
     #[error("the answer has more than query.max_rows = {limit} rows; aggregate, add a LIMIT, or raise query.max_rows")]
     TooManyRows { limit: usize },
+    #[error(
+        "the answer has more than query.max_answer_bytes = {limit} bytes; aggregate, add a LIMIT, name fewer columns, or raise it"
+    )]
+    AnswerTooLarge { limit: usize },
+    /// The temporary directory cannot take an answer.
+    #[error("a long answer cannot wait in the temporary directory (TMPDIR): {detail}; make room there, or ask for less")]
+    NoRoom { detail: String },
     #[error("the query needs more memory than query.memory_bytes = {limit} leaves: {detail}")]
     Memory { limit: usize, detail: String },
     #[error("the query ran longer than query.timeout = {}; narrow it (filter on date) or raise query.timeout", show(*.limit))]
@@ -94,6 +101,8 @@ impl QueryError {
             Self::Shape(_) | Self::Sql(_) => "sql",
             Self::Execution(_) => "execution",
             Self::TooManyRows { .. } => "row_limit",
+            Self::AnswerTooLarge { .. } => "answer_limit",
+            Self::NoRoom { .. } => "no_room",
             Self::Memory { .. } => "memory_limit",
             Self::Timeout { .. } => "timeout",
             Self::Busy { .. } => "busy",

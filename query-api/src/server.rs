@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::budgets::sums::Sums;
 use crate::control::ControlStore;
 use crate::error::QueryError;
-use crate::http::{self, App, Clock};
+use crate::http::{self, App, Clock, spool};
 use crate::metrics::Metrics;
 use crate::prices::Prices;
 use crate::sql::engine::Engine;
@@ -115,6 +115,7 @@ pub(crate) fn app(config: &Config, clock: Clock) -> Result<App, StartError> {
         engine: Arc::new(Engine::open_with(config, &control)?),
         prices: Prices::open(config)?,
         metrics: Metrics::new()?,
+        answers: spool::Limits::new(&config.query),
         control,
         sums: Sums::default(),
         directory: config.directory.clone(),

@@ -307,6 +307,8 @@ pub struct QueryConfig {
     pub memory_bytes: usize,
     /// Rows of one answer; more is an error, never a silent cut.
     pub max_rows: usize,
+    /// Bytes of one answer over HTTP; more is an error.
+    pub max_answer_bytes: usize,
     /// Queries that run at a time; further ones wait up to `timeout`.
     pub concurrency: usize,
     /// Bytes of one statement.
@@ -320,6 +322,7 @@ impl Default for QueryConfig {
             timeout: std::time::Duration::from_secs(30),
             memory_bytes: 1 << 30,
             max_rows: 1_000_000,
+            max_answer_bytes: 1 << 30,
             concurrency: 8,
             max_statement_bytes: 1 << 20,
         }

@@ -14,6 +14,7 @@ mod lists;
 mod parameters;
 mod prices;
 pub mod problem;
+pub mod spool;
 mod sql;
 mod status;
 
@@ -47,6 +48,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     pub prices: Prices,
     pub metrics: Metrics,
+    /// What answers of SQL may take while they are made and sent.
+    pub answers: spool::Limits,
     pub control: Arc<ControlStore>,
     /// Sums behind the states of budgets, kept per version of the lake.
     pub sums: Sums,

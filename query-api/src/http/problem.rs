@@ -44,7 +44,7 @@ pub enum ApiError {
     /// 415: a body of a type that is not read.
     #[error("{0}")]
     MediaType(String),
-    /// 422: the query went over its limit of rows or memory.
+    /// 422: the query went over its limit of rows, bytes or memory.
     #[error("{0}")]
     Limit(String),
     /// 422: fields that cannot be accepted; one line each.
@@ -156,7 +156,13 @@ impl From<QueryError> for Problem {
             QueryError::Refused(_) => ApiError::Forbidden(detail),
             QueryError::StatementTooLarge { .. } => ApiError::TooLarge(detail),
             QueryError::Shape(_) | QueryError::Sql(_) | QueryError::Execution(_) => ApiError::Invalid(detail),
-            QueryError::TooManyRows { .. } | QueryError::Memory { .. } => ApiError::Limit(detail),
+            QueryError::TooManyRows { .. } | QueryError::AnswerTooLarge { .. } | QueryError::Memory { .. } => {
+                ApiError::Limit(detail)
+            }
+            QueryError::NoRoom { .. } => {
+                tracing::warn!(%detail, "an answer was not made");
+                ApiError::Unavailable(detail)
+            }
             QueryError::Timeout { .. } => ApiError::Timeout(detail),
             QueryError::Busy { .. } | QueryError::NoLake { .. } | QueryError::Store => ApiError::Unavailable(detail),
             QueryError::Lake { .. } | QueryError::Config(_) => {

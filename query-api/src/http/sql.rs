@@ -1,12 +1,11 @@
 //! `POST /v1/sql`: in comes one statement as JSON or text, out comes its answer in the form that was asked for.
 //!
-//! The first [`HOLD_BYTES`] of an answer are held back until they are complete, so that a failure is a clean problem document.
-//! A longer answer is sent while it is made; if it then fails, the connection breaks, which every client sees.
+//! An answer is sent once it is whole ([`Spool`]), so that every failure is a clean problem document and none is an answer cut short.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -15,13 +14,12 @@ use serde::Deserialize;
 
 use super::App;
 use super::problem::{ApiError, Problem};
+use super::spool::Spool;
 use crate::error::QueryError;
 use crate::format::{Encode, Format, encoder};
 use crate::metrics::Metrics;
 use crate::sql::engine::Answer;
 
-/// Bytes of an answer that are made before the first is sent.
-const HOLD_BYTES: usize = 16 << 20;
 /// The version of the table that was read.
 const VERSION_HEADER: &str = "spendstream-lake-version";
 
@@ -71,18 +69,17 @@ async fn answer(
         .map_err(|error| ApiError::Invalid(format!("this answer cannot be written as {}: {error}", format.name())))?;
     let mut writing = Writing { answer, encoder: Some(encoder), metrics: app.metrics.clone() };
 
-    let mut held = Vec::new();
-    let mut complete = false;
-    while held.len() < HOLD_BYTES && !complete {
-        complete = !writing.step(&mut held).await?;
+    let (mut spool, mut made) = (Spool::new(&app.answers), Vec::new());
+    while writing.step(&mut made).await? {
+        spool.take(&mut made).await?;
     }
-    let body = if complete {
-        ending.outcome = "ok";
-        Body::from(held)
-    } else {
-        Body::from_stream(stream(held, writing, ending.take()))
-    };
+    spool.take(&mut made).await?;
+    // The query is over; sending needs no place among those that run.
+    drop(writing);
+    let (body, length) = spool.finish().await?;
+    ending.outcome = "ok";
     let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     response.headers_mut().insert(VERSION_HEADER, HeaderValue::from(version));
     Ok(response)
@@ -119,60 +116,22 @@ impl Writing {
     }
 }
 
-/// What was held, then the rest as it is made. An error ends the stream with an error, never as if it were complete.
-fn stream(
-    held: Vec<u8>,
-    writing: Writing,
-    ending: Ending,
-) -> impl futures::Stream<Item = Result<Bytes, QueryError>> + Send {
-    let state = Some((held, writing, ending));
-    futures::stream::unfold(state, async |state| {
-        let (chunk, mut writing, mut ending) = state?;
-        if !chunk.is_empty() {
-            return Some((Ok(Bytes::from(chunk)), Some((Vec::new(), writing, ending))));
-        }
-        let mut chunk = Vec::new();
-        loop {
-            match writing.step(&mut chunk).await {
-                Ok(true) if chunk.is_empty() => {}
-                Ok(true) => return Some((Ok(Bytes::from(chunk)), Some((Vec::new(), writing, ending)))),
-                Ok(false) => {
-                    ending.outcome = "ok";
-                    return (!chunk.is_empty()).then(|| (Ok(Bytes::from(chunk)), None));
-                }
-                Err(error) => {
-                    ending.outcome = error.kind();
-                    tracing::warn!(%error, "a query failed after part of its answer was sent; the connection is closed");
-                    return Some((Err(error), None));
-                }
-            }
-        }
-    })
-}
-
 /// Counts the query once, when it is over; one that is dropped before was left by its client.
 struct Ending {
-    metrics: Option<Metrics>,
+    metrics: Metrics,
     started: Instant,
     outcome: &'static str,
 }
 
 impl Ending {
     fn new(metrics: Metrics) -> Self {
-        Self { metrics: Some(metrics), started: Instant::now(), outcome: "client_gone" }
-    }
-
-    /// Hands the counting over to whoever writes the rest.
-    fn take(&mut self) -> Self {
-        Self { metrics: self.metrics.take(), started: self.started, outcome: self.outcome }
+        Self { metrics, started: Instant::now(), outcome: "client_gone" }
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some(metrics) = &self.metrics {
-            metrics.query_ended(self.outcome, self.started.elapsed());
-        }
+        self.metrics.query_ended(self.outcome, self.started.elapsed());
     }
 }
 

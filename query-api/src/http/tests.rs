@@ -184,22 +184,84 @@ async fn a_server_may_start_before_its_lake() {
     assert!(TcpStream::connect(addr).await.is_err());
 }
 
-#[tokio::test]
-async fn an_answer_that_fails_halfway_never_looks_complete() {
+/// Ten times what an answer may hold in memory, in rows of about 90 bytes.
+const LONG: &str = "SELECT value, 'some text to make the answer longer than what is held in memory' AS text \
+                    FROM generate_series(1, 100000)";
+
+/// A server that holds a megabyte of an answer in memory.
+async fn with_little_memory(change: impl FnOnce(&mut spendstream_schemas::config::QueryConfig)) -> (TestLake, Running) {
     let mut lake = TestLake::with(&THREE).await;
-    lake.config.query.max_rows = 900_000;
+    lake.config.query.memory_bytes = 64 << 20;
+    change(&mut lake.config.query);
     let running = start(&lake.config).await.unwrap();
-    let mut stream = TcpStream::connect(running.addr()).await.unwrap();
-    let body = "SELECT value, 'some text to make it longer' AS text FROM generate_series(1, 1000000)";
-    let head = format!("POST /v1/sql HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", running.addr(), body.len());
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
-    // Some systems report the broken connection as an error; what counts is what arrived before.
-    let _ = stream.read_to_end(&mut bytes).await;
-    assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes[..200]));
-    assert!(bytes.len() > 16 << 20);
-    assert!(!bytes.ends_with(b"0\r\n\r\n"));
+    (lake, running)
+}
+
+#[tokio::test]
+async fn a_long_answer_arrives_whole_and_says_how_long_it_is() {
+    let (_lake, running) = with_little_memory(|_| {}).await;
+    let reply = sql(&running, LONG).await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.body.len() > 8 << 20);
+    assert!(reply.head.contains(&format!("content-length: {}\r\n", reply.body.len())), "{}", reply.head);
+    let rows = reply.json();
+    let rows = rows.as_array().unwrap();
+    assert_eq!((rows.len(), &rows[99_999]["value"]), (100_000, &100_000.into()));
+    let csv = send(running.addr(), "POST", "/v1/sql?format=csv", "", LONG).await;
+    assert_eq!(csv.body.lines().count(), 100_001);
+    assert!(csv.body.ends_with("held in memory\n"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_over_a_limit_is_a_problem_however_much_of_it_was_made() {
+    let (_lake, running) = with_little_memory(|query| {
+        query.max_rows = 90_000;
+        query.max_answer_bytes = 12 << 20;
+    })
+    .await;
+    let fits = LONG.replace("100000", "90000");
+    let longer = fits.replace("some text", &"some text ".repeat(10));
+    let fails = fits.replace("SELECT value", "SELECT 1 / (value - 89999)");
+    for format in ["json", "ndjson", "csv", "arrow"] {
+        let path = format!("/v1/sql?format={format}");
+        let ask = async |query: &str| send(running.addr(), "POST", &path, "", query).await;
+        assert_eq!(ask(&fits).await.status, 200, "{format}");
+        let detail = ask(LONG).await.is_problem(422, "row_limit");
+        assert!(detail.contains("query.max_rows = 90000"), "{detail}");
+        let detail = ask(&longer).await.is_problem(422, "answer_limit");
+        assert!(detail.contains("query.max_answer_bytes = 12582912 bytes"), "{detail}");
+        ask(&fails).await.is_problem(400, "execution");
+    }
+    let metrics = send(running.addr(), "GET", "/metrics", "", "").await.body;
+    for outcome in ["ok", "row_limit", "answer_limit", "execution"] {
+        assert!(metrics.contains(&format!("spendstream_queries_total{{outcome=\"{outcome}\"}} 4\n")), "{metrics}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_keeps_no_place_for_ever() {
+    let (_lake, running) = with_little_memory(|query| {
+        query.concurrency = 1;
+        query.timeout = Duration::from_secs(3);
+    })
+    .await;
+    // More than sockets hold.
+    let query = LONG.replace("some text", &"some text ".repeat(40));
+    let mut idle = TcpStream::connect(running.addr()).await.unwrap();
+    let head = format!("POST /v1/sql HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", running.addr(), query.len());
+    idle.write_all(format!("{head}{query}").as_bytes()).await.unwrap();
+    let mut begin = [0; 15];
+    idle.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200 OK");
+    // Short answers need no file; the next long one has the idle one's place when that has waited long enough.
+    assert_eq!(sql(&running, "SELECT 1 AS one").await.body, "[{\"one\":1}]\n");
+    assert_eq!(sql(&running, LONG).await.status, 200);
+    let mut rest = Vec::new();
+    // Some systems report the broken connection as an error; what counts is that it is short.
+    let _ = idle.read_to_end(&mut rest).await;
+    assert!(rest.len() < 30 << 20, "{}", rest.len());
     running.stop().await;
 }
 

@@ -181,6 +181,7 @@ fn query(config: &QueryConfig) -> Result<(), ConfigError> {
     at_least_one("query.timeout", config.timeout.as_millis())?;
     at_least_one("query.memory_bytes", config.memory_bytes)?;
     at_least_one("query.max_rows", config.max_rows)?;
+    at_least_one("query.max_answer_bytes", config.max_answer_bytes)?;
     at_least_one("query.concurrency", config.concurrency)?;
     at_least_one("query.max_statement_bytes", config.max_statement_bytes)
 }
