@@ -8,9 +8,10 @@ use thiserror::Error;
 
 use super::archive;
 use super::catalog::Catalog;
-use super::check;
+use super::check::{self, Finding};
 use super::exchange::Exchange;
 use super::index::{self, Models};
+use super::override_check;
 use super::overrides::{self, Override, Subject};
 use super::plan::Timetable;
 use super::question::{Plan, Question, Unpriced};
@@ -150,6 +151,14 @@ impl PriceBook {
     #[must_use]
     pub fn rows(&self) -> &[PriceRow] {
         &self.rows
+    }
+
+    /// What is odd in its prices and overrides.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = check::check(&self.rows);
+        findings.extend(override_check::findings(&self.overrides, &self.rows, &self.catalog));
+        findings
     }
 
     /// The book's id of a provider by any of its names.

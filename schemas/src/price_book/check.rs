@@ -7,6 +7,9 @@ use super::row::PriceRow;
 use super::steps;
 use crate::meter::Token;
 
+/// The text that rows are read from.
+const PRICES: &str = "prices.csv";
+
 /// How bad it is: an `Error` makes a book unusable, a `Warning` wants a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -18,14 +21,16 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub severity: Severity,
-    /// Line in `prices.csv`.
+    /// Which text of the book: `prices.csv` or `overrides.toml`.
+    pub file: &'static str,
+    /// Line in it.
     pub line: usize,
     pub text: String,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "prices.csv:{}: {}", self.line, self.text)
+        write!(out, "{}:{}: {}", self.file, self.line, self.text)
     }
 }
 
@@ -82,6 +87,7 @@ pub(super) fn ambiguities(rows: &[PriceRow]) -> Vec<Finding> {
             if one.effective_until.is_none_or(|until| two.effective_from.is_none_or(|from| from < until)) {
                 findings.push(Finding {
                     severity: Severity::Error,
+                    file: PRICES,
                     line: two.line,
                     text: format!(
                         "{}/{} has a second price of '{}' for the same time as line {}; end one where the other starts",
@@ -102,6 +108,7 @@ fn tiers_without_base(group: &[&PriceRow], findings: &mut Vec<Finding>) {
         if !has_base {
             findings.push(Finding {
                 severity: Severity::Warning,
+                file: PRICES,
                 line: row.line,
                 text: format!("'{}' has a price above {} prompt tokens and none below", row.meter, row.tier_min_tokens),
             });
@@ -114,6 +121,7 @@ fn small_prompts_only(gap: &steps::Gap<'_>) -> Finding {
     let row = gap.row;
     Finding {
         severity: Severity::Warning,
+        file: PRICES,
         line: row.line,
         text: format!(
             "{}/{} has a price above {} prompt tokens, but none in {} ({}): larger calls pay the dearer of the two and are marked \
@@ -132,6 +140,7 @@ fn step_elsewhere(gap: &steps::Gap<'_>) -> Finding {
     let (row, other) = (gap.row, gap.other);
     Finding {
         severity: Severity::Warning,
+        file: PRICES,
         line: row.line,
         text: format!(
             "{}/{} has one price for every prompt in {} ({}), but {}/{} has another above {} prompt tokens in {} (line {}): add the \
@@ -165,6 +174,7 @@ fn odd_prices(group: &[&PriceRow], findings: &mut Vec<Finding>) {
         if per_unit(row) > rust_decimal::Decimal::new(1, 2) {
             findings.push(Finding {
                 severity: Severity::Warning,
+                file: PRICES,
                 line: row.line,
                 text: format!(
                     "{} per {} for '{}' is more than 10000 per million tokens",
@@ -183,6 +193,7 @@ fn odd_prices(group: &[&PriceRow], findings: &mut Vec<Finding>) {
         if let Some(input) = input.filter(|input| per_unit(row) > per_unit(input)) {
             findings.push(Finding {
                 severity: Severity::Warning,
+                file: PRICES,
                 line: row.line,
                 text: format!("reading from the cache is dearer than fresh input (line {})", input.line),
             });
@@ -199,6 +210,7 @@ fn unpriced_tokens(group: &[&PriceRow]) -> Option<Finding> {
     let priced = open().find(|row| !is_text(row) && !row.price.is_zero())?;
     free.then(|| Finding {
         severity: Severity::Warning,
+        file: PRICES,
         line: first.line,
         text: format!(
             "{}/{} has no price above 0 for input and output, but one for '{}' (line {}): is it free, or not entered?",

@@ -15,6 +15,7 @@ mod check;
 mod exchange;
 mod index;
 pub(crate) mod instant;
+mod override_check;
 mod overrides;
 mod plan;
 mod question;

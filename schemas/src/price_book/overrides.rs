@@ -16,11 +16,13 @@ use super::row;
 use crate::meter;
 
 /// As `service_tier`: each of them.
-const ALL_TIERS: &str = "*";
+pub(super) const ALL_TIERS: &str = "*";
 
 /// One entry: for whom and what it holds, and what it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Override {
+    /// Where it begins in `overrides.toml`.
+    pub line: usize,
     pub id: String,
     organization: String,
     billing_account: Option<String>,
@@ -120,7 +122,7 @@ pub(super) fn parse(text: &str, errors: &mut Vec<String>) -> Vec<Override> {
     let mut overrides = Vec::new();
     for (position, entry) in file.entries.into_iter().enumerate() {
         let line = line_of(text, entry.span().start);
-        match entry.into_inner().check(position + 1) {
+        match entry.into_inner().check(position + 1, line) {
             Ok(entry) => overrides.push(entry),
             Err(error) => errors.push(format!("overrides.toml:{line}: {error}")),
         }
@@ -133,7 +135,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 impl Entry {
-    fn check(self, position: usize) -> Result<Override, String> {
+    fn check(self, position: usize, line: usize) -> Result<Override, String> {
         let instant = |name: &str, text: &Option<String>| match text {
             None => Ok(None),
             Some(text) => instant::parse(text)
@@ -148,6 +150,7 @@ impl Entry {
             return Err(format!("meter '{meter}' is not in the vocabulary"));
         }
         Ok(Override {
+            line,
             id: self.id.unwrap_or_else(|| format!("override-{position}")),
             effective_from: instant("effective_from", &self.effective_from)?,
             effective_until: instant("effective_until", &self.effective_until)?,
@@ -196,10 +199,24 @@ impl Override {
             subject.organization.is_some_and(|has| has.to_lowercase() == self.organization.to_lowercase());
         (self.organization == "*" || same_organization)
             && same(&self.billing_account, subject.billing_account)
-            && glob(&self.provider, &subject.provider.to_lowercase())
-            && glob(&self.model, &subject.model.to_lowercase())
+            && self.is_for(subject.provider, subject.model)
             && (self.is_for_all_tiers() || same(&self.service_tier, Some(subject.service_tier)))
             && same(&self.region, subject.region)
+    }
+
+    /// Whether it is for a model of a provider, by the book's ids.
+    pub fn is_for(&self, provider: &str, model: &str) -> bool {
+        glob(&self.provider, &provider.to_lowercase()) && glob(&self.model, &model.to_lowercase())
+    }
+
+    /// What it says of provider and model; `*` is a wildcard.
+    pub fn patterns(&self) -> (&str, &str) {
+        (&self.provider, &self.model)
+    }
+
+    /// The tier that it names.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.service_tier.as_deref()
     }
 
     fn is_for_all_tiers(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use spendstream_schemas::config::Config;
-use spendstream_schemas::price_book::{Finding, PriceBook, Severity, check};
+use spendstream_schemas::price_book::{Finding, PriceBook, Severity};
 use spendstream_storage::price_book::SourceError;
 
 use super::BookArgs;
@@ -34,7 +34,7 @@ pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
-    let findings = check(book.rows());
+    let findings = book.findings();
     for finding in findings.iter().filter(|finding| !args.quiet || finding.severity == Severity::Error) {
         println!("{}: {finding}", word(finding));
     }
