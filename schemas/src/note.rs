@@ -29,10 +29,12 @@ pub enum Note {
     NoUsage,
     /// The emitter's own total is more than the parts it named: tokens that no field explains are not in the cost.
     TokensUnexplained,
+    /// The model charges a request by how much of the web it may read, and the event does not say how much.
+    SearchSizeAssumed,
 }
 
 impl Note {
-    pub const ALL: [Note; 12] = [
+    pub const ALL: [Note; 13] = [
         Note::RegionAssumed,
         Note::TierAssumed,
         Note::CacheUnknown,
@@ -45,6 +47,7 @@ impl Note {
         Note::ResponseCacheHit,
         Note::NoUsage,
         Note::TokensUnexplained,
+        Note::SearchSizeAssumed,
     ];
 
     /// The word in `price_notes`.
@@ -63,6 +66,7 @@ impl Note {
             Note::ResponseCacheHit => "response_cache_hit",
             Note::NoUsage => "no_usage",
             Note::TokensUnexplained => "tokens_unexplained",
+            Note::SearchSizeAssumed => "search_size_assumed",
         }
     }
 }

@@ -243,9 +243,12 @@ fn tally_quantities<'a>(usage: &Usage<'a>, searches: i64, tally: &mut Tally<'a>)
 
 /// What the sums had to assume, and how far the cost can be trusted for it.
 fn judge(sums: &Sums) -> (Notes, CostQuality) {
-    let (mut notes, mut quality) = (Notes::NONE, sums.tier);
+    let (mut notes, mut quality) = (Notes::NONE, sums.tier.max(sums.request_size));
     if sums.tier != CostQuality::Exact {
         notes.insert(Note::TierAssumed);
+    }
+    if sums.request_size != CostQuality::Exact {
+        notes.insert(Note::SearchSizeAssumed);
     }
     if sums.inherited == 0 {
         return (notes, quality);

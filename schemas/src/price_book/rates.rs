@@ -36,6 +36,8 @@ pub(super) struct Rates {
     tier_at_most: u32,
     others: Vec<Other>,
     request: Option<i128>,
+    /// How far the price of a request can be trusted where searches of different sizes have prices: its size was not told.
+    request_size: CostQuality,
     /// The numerators of [`PLAIN`] when all of them are small enough that sums of products with 64-bit counts cannot overflow.
     plain: Option<[i64; PLAIN.len()]>,
 }
@@ -58,6 +60,9 @@ const NOT_PLAIN: [Count; 4] = [Count::AudioInput, Count::ImageInput, Count::Audi
 
 /// A product of a numerator below this and a count fits 118 bits, so that a handful of them can be added.
 const SMALL: i128 = 1 << 55;
+
+/// Searches by how much of the web they may read; a medium one is a plain search.
+const SIZES: [&str; 2] = ["web_search_low", "web_search_high"];
 
 #[derive(Clone, Debug)]
 struct Other {
@@ -93,6 +98,8 @@ pub(super) struct Sums {
     pub inherited: u32,
     /// As in [`Found`], the worst of what was counted.
     pub tier: CostQuality,
+    /// As in [`Rates`], when a request was charged that nobody counted.
+    pub request_size: CostQuality,
 }
 
 /// Why sums cannot be made.
@@ -152,6 +159,7 @@ impl Rates {
             same.fold(0, |bits, token| bits | bit(token))
         };
         let (tier_assumed, tier_at_most) = (of_quality(CostQuality::Estimated), of_quality(CostQuality::UpperBound));
+        let request_size = request_size(request, &others);
         let divider = Divider::new(denominator);
         let plain = request.is_none() && PLAIN.iter().all(|(_, token)| tokens[*token as usize] < SMALL);
         let plain = plain.then(|| PLAIN.map(|(_, token)| i64::try_from(tokens[token as usize]).unwrap_or_default()));
@@ -166,6 +174,7 @@ impl Rates {
             tier_at_most,
             others,
             request,
+            request_size,
             plain,
         })
     }
@@ -196,6 +205,7 @@ impl Rates {
             uncached: (read + write + write_1h) * price[0],
             inherited: used & self.inherited,
             tier: self.tier(used),
+            request_size: CostQuality::Exact,
         })
     }
 
@@ -235,8 +245,9 @@ impl Rates {
             sums.tier = sums.tier.max(other.tier);
             add(&mut sums.other, *amount, other.numerator)?;
         }
-        if let Some(request) = self.request {
+        if let Some(request) = self.request.filter(|_| tally.implied_request != 0) {
             add(&mut sums.other, tally.implied_request, request)?;
+            sums.request_size = self.request_size;
         }
         Ok(sums)
     }
@@ -325,6 +336,16 @@ impl Rates {
         sums.inherited |= self.inherited & bit(token);
         sums.tier = sums.tier.max(self.tier(bit(token)));
         Ok(())
+    }
+}
+
+/// Nothing to doubt where searches have one price, at most what the largest costs where a request costs no less.
+fn request_size(request: Option<i128>, others: &[Other]) -> CostQuality {
+    let sizes = others.iter().filter(|other| SIZES.contains(&&*other.meter));
+    match (request, sizes.map(|other| other.numerator).max()) {
+        (Some(request), Some(largest)) if request >= largest => CostQuality::UpperBound,
+        (Some(_), Some(_)) => CostQuality::Estimated,
+        _ => CostQuality::Exact,
     }
 }
 
