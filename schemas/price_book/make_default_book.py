@@ -45,6 +45,13 @@ AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazon
 US_ONLY = re.compile(r"^claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])")
 # Tools that a provider prices apart from the model.
 TOOLS = ("web_search", "file_search", "code_interpreter_session")
+# Rule 12: ids that a provider retired without refusing them: from the time on it serves, and bills, another model under the id.
+XAI_RETIRED = ("2026-05-15T19:00:00Z", "grok-4.3", "https://docs.x.ai/developers/migration/may-15-retirement")
+REDIRECTS = [("xai", model, *XAI_RETIRED) for model in (
+    "grok-3", "grok-3-latest", "grok-4", "grok-4-0709", "grok-4-fast", "grok-4-fast-reasoning", "grok-4-fast-non-reasoning",
+    "grok-4-1-fast", "grok-4-1-fast-reasoning", "grok-4-1-fast-non-reasoning", "grok-code-fast-1")] + [
+    # Its API lists the id as another name of the model for code since that was released.
+    ("xai", "grok-code-fast-1", "2026-05-20", "grok-build-0.1", "https://api.x.ai/v1/language-models")]
 DATE = re.compile(r"-(?:20\d\d-\d\d-\d\d|20\d{6})$")
 
 
@@ -219,8 +226,9 @@ def with_steps(kept, key, sources, keys):
     """Rule 6b: the most trusted source often knows one price where the next knows a second one for large prompts. That step
     is kept beside the trusted price where both sources agree on the price for small prompts. Where they contradict, the step
     is that of the same source's other regions with the trusted price for small prompts, if those agree with each other; else
-    the source with the step tells all of the meter. No price is scaled, and none is taken from a time that has passed
-    unless the prices for small prompts agree."""
+    the price that most sources have for small prompts stays as it is, and where there is no majority the source with the
+    step tells all of the meter. No price is scaled, and none is taken from a time that has passed unless the prices for small
+    prompts agree."""
     for rank in sorted(sources):
         pairs = steps_of(sources[rank])
         if not pairs:
@@ -234,8 +242,15 @@ def with_steps(kept, key, sources, keys):
             told = [[(row["tier_min_tokens"], row["price"] / row["per"], row["schedule"]) for row in steps] for steps in found if steps]
             if told and all(one == told[0] for one in told):
                 return kept + [dict(row, region=key[4]) for row in next(steps for steps in found if steps)]
-            return chosen(sources, [rank] + [other for other in sorted(sources) if other != rank])
+            if backed_by(kept, sources) <= backed_by([base for _, base in pairs], sources):
+                return chosen(sources, [rank] + [other for other in sorted(sources) if other != rank])
     return kept
+
+
+def backed_by(rows, sources):
+    """How many sources have one of these prices for small prompts now."""
+    now = lambda rows: {row["price"] / row["per"] for row in rows if not (row["tier_min_tokens"] or row["effective_until"])}
+    return sum(bool(now(rows) & now(told)) for told in sources.values())
 
 
 def steps_of(rows):
@@ -325,8 +340,12 @@ def by_hand(models, aliases):
 
 
 def drop_equal_searches(models):
-    """The size of a search is only kept where it changes the price."""
+    """The size of a search is only kept where it changes the price, and beside the price of a medium one of the same source: of
+    two sources one may mean another tool."""
     for rows in models.values():
+        medium = {(r["service_tier"], r["region"], r["source"]) for r in rows if r["meter"] == "web_search"}
+        rows[:] = [r for r in rows if r["meter"] not in ("web_search_low", "web_search_high")
+                   or (r["service_tier"], r["region"], r["source"]) in medium]
         medium = {(r["service_tier"], r["region"]): r["price"] / r["per"] for r in rows if r["meter"] == "web_search"}
         rows[:] = [r for r in rows if r["meter"] not in ("web_search_low", "web_search_high")
                    or medium.get((r["service_tier"], r["region"])) != r["price"] / r["per"]]
@@ -353,6 +372,24 @@ def search_models(models):
     for (provider, model), rows in models.items():
         if provider in ("openai", "azure") and "-search-preview" in model:
             rows += [dict(row, meter="request", source="rule: every call searches") for row in rows if row["meter"] == "web_search"]
+
+
+def redirect(models):
+    """Rule 12: a retired id costs what the model that answers in its place does, from the time on. A meter that this one has no price
+    of stays as it was."""
+    for provider, model, since, successor, ref in REDIRECTS:
+        rows, others = models[provider, model], models[provider, successor]
+        over = lambda row: row["effective_until"] and row["effective_until"] <= since
+        meters = {row["meter"] for row in others if not over(row)}
+        kept = []
+        for row in rows:
+            if row["meter"] in meters and not over(row):
+                if row["effective_from"] >= since:
+                    continue
+                row = dict(row, effective_until=since)
+            kept.append(row)
+        rows[:] = kept + [dict(row, model=model, effective_from=max(row["effective_from"], since), source=f"rule: served by {successor}",
+                               source_ref=ref) for row in others if not over(row)]
 
 
 def complete(models):
@@ -402,6 +439,7 @@ def main(path):
     complete(models)
     tools_everywhere(models)
     search_models(models)
+    redirect(models)
     join_unchanged(models)
     # Bedrock ids lose their version (`-v1:0`) above; as sent they find the same price.
     for (provider, model), names in sorted(spelled.items()):

@@ -26,6 +26,8 @@ struct File {
 struct PricedAlikeFile {
     providers: Vec<String>,
     models: Vec<String>,
+    #[serde(default)]
+    except: Vec<String>,
     meters: Vec<String>,
 }
 
@@ -36,6 +38,8 @@ struct PricedAlike {
     providers: Vec<String>,
     /// In lower case; `*` is a wildcard.
     models: Vec<String>,
+    /// Of these, the ones that are not meant; likewise.
+    except: Vec<String>,
     meters: Vec<Token>,
 }
 
@@ -113,8 +117,9 @@ impl Catalog {
     /// The meters of a model, by the book's ids, that cost what their parent does where they have no price of their own.
     pub(super) fn alike(&self, provider: &str, model: &str) -> Vec<Token> {
         let model = model.to_lowercase();
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| glob(pattern, &model));
         let entries = self.alike.iter().filter(|entry| {
-            entry.providers.iter().any(|id| id == provider) && entry.models.iter().any(|pattern| glob(pattern, &model))
+            entry.providers.iter().any(|id| id == provider) && any(&entry.models) && !any(&entry.except)
         });
         entries.flat_map(|entry| entry.meters.iter().copied()).collect()
     }
@@ -155,8 +160,13 @@ impl PricedAlikeFile {
                 )),
             }
         }
-        let models = self.models.iter().map(|model| model.to_lowercase()).collect();
-        PricedAlike { providers: self.providers, models, meters }
+        let lower = |models: Vec<String>| models.into_iter().map(|model| model.to_lowercase()).collect();
+        PricedAlike {
+            providers: self.providers,
+            models: lower(self.models),
+            except: lower(self.except),
+            meters,
+        }
     }
 }
 
