@@ -110,7 +110,9 @@ fn of_openai_chunks_in_messages_of_their_own_the_end_is_the_call() {
     assert_eq!(alone(&counting.each_ref().map(String::as_str)), ["part", "part", "call", "call"]);
 
     let event = |kind: &str, usage: &str| {
-        format!(r#"{{"type":"{kind}","response":{{"id":"resp_1","object":"response","model":"gpt-4o","usage":{usage}}}}}"#)
+        format!(
+            r#"{{"type":"{kind}","response":{{"id":"resp_1","object":"response","model":"gpt-4o","usage":{usage}}}}}"#
+        )
     };
     let counted = r#"{"input_tokens":10,"output_tokens":8,"total_tokens":18}"#;
     let delta = r#"{"type":"response.output_text.delta","item_id":"msg_1","delta":"SECRET"}"#;

@@ -34,7 +34,9 @@ pub enum QueryError {
     )]
     AnswerTooLarge { limit: usize },
     /// The temporary directory cannot take an answer.
-    #[error("a long answer cannot wait in the temporary directory (TMPDIR): {detail}; make room there, or ask for less")]
+    #[error(
+        "a long answer cannot wait in the temporary directory (TMPDIR): {detail}; make room there, or ask for less"
+    )]
     NoRoom { detail: String },
     #[error("the query needs more memory than query.memory_bytes = {limit} leaves: {detail}")]
     Memory { limit: usize, detail: String },

@@ -294,15 +294,26 @@ fn a_retired_id_costs_what_answers_in_its_place() {
     let retired = 1_778_871_600_000_000; // 2026-05-15T19:00:00Z
     let replaced = 1_779_235_200_000_000; // 2026-05-20
     for (model, expected) in [
-        ("grok-code-fast-1", [(retired - 1, "0.0017"), (retired, "0.00375"), (replaced - 1, "0.00375"), (replaced, "0.003")]),
-        ("grok-code-fast-1-0825", [(retired - 1, "0.0017"), (retired, "0.00375"), (replaced, "0.003"), (NOON, "0.003")]),
+        (
+            "grok-code-fast-1",
+            [(retired - 1, "0.0017"), (retired, "0.00375"), (replaced - 1, "0.00375"), (replaced, "0.003")],
+        ),
+        (
+            "grok-code-fast-1-0825",
+            [(retired - 1, "0.0017"), (retired, "0.00375"), (replaced, "0.003"), (NOON, "0.003")],
+        ),
         ("grok-4-fast-reasoning", [(0, "0.0007"), (retired - 1, "0.0007"), (retired, "0.00375"), (NOON, "0.00375")]),
         ("grok-4-0709", [(0, "0.018"), (retired - 1, "0.018"), (retired, "0.00375"), (NOON, "0.00375")]),
     ] {
-        let plan = book.resolve(&Question { provider: Some("xai"), model: Some(model), ..Question::default() }).unwrap();
+        let plan =
+            book.resolve(&Question { provider: Some("xai"), model: Some(model), ..Question::default() }).unwrap();
         for (time, cost) in expected {
             let priced = plan.price(time, &usage).unwrap();
-            assert_eq!((priced.cost.to_string().as_str(), priced.quality), (cost, CostQuality::Exact), "{model} {time}");
+            assert_eq!(
+                (priced.cost.to_string().as_str(), priced.quality),
+                (cost, CostQuality::Exact),
+                "{model} {time}"
+            );
         }
     }
 }
@@ -318,7 +329,11 @@ fn a_fine_tuned_model_costs_what_its_base_does_when_tuned_and_nothing_is_guessed
         ("ft:gpt-4.1-2025-04-14:acme::7", "15"),
         ("ft:gpt-3.5-turbo-0125:personal::7", "9"),
     ] {
-        assert_eq!(ask(("openai", model), ("", None), counts, &[]), (expected.to_owned(), CostQuality::Exact), "{model}");
+        assert_eq!(
+            ask(("openai", model), ("", None), counts, &[]),
+            (expected.to_owned(), CostQuality::Exact),
+            "{model}"
+        );
     }
     // Names of tuned models that no list has a price for: a base's price would be too low.
     let book = PriceBook::builtin().unwrap();
@@ -338,8 +353,9 @@ fn a_search_costs_what_its_size_does_and_an_untold_size_is_said() {
     use Count::{Input, Output, WebSearches};
     let book = PriceBook::builtin().unwrap();
     let ask = |model: &str, values: &[(Count, i64)], quantities: &[(&'static str, i64)]| {
-        let plan =
-            book.resolve(&Question { provider: Some("perplexity"), model: Some(model), ..Question::default() }).unwrap();
+        let plan = book
+            .resolve(&Question { provider: Some("perplexity"), model: Some(model), ..Question::default() })
+            .unwrap();
         let quantities: Vec<_> = quantities.iter().map(|(name, amount)| ((*name).into(), (*amount).into())).collect();
         let usage = Usage { counts: &counts(values), quantities: &quantities, committed: false, cache_hit: false };
         let priced = plan.price(NOON, &usage).unwrap();

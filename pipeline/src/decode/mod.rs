@@ -82,7 +82,8 @@ impl Decoder {
         if payload.len() > self.config.max_message_bytes {
             return sink.reject(0, too_large(payload, self.config.max_message_bytes));
         }
-        let context = call::Context { limits: &self.config, message_ms: message.timestamp_ms, speaks_for_stream: false };
+        let context =
+            call::Context { limits: &self.config, message_ms: message.timestamp_ms, speaks_for_stream: false };
         if !message.headers.is_some_and(cloudevents::concerned) && fast::decode(payload, context, sink) {
             return;
         }

@@ -10,6 +10,11 @@ use std::collections::HashMap;
 
 use super::json::Node;
 
+const CHAT_CHUNK: &str = "chat.completion.chunk";
+/// The last events of OpenAI's responses.
+const ENDS: [&str; 5] =
+    ["response.completed", "response.done", "response.incomplete", "response.failed", "response.cancelled"];
+
 /// What an item of a message is.
 #[derive(Debug)]
 pub(super) enum Role<'a> {
@@ -68,10 +73,6 @@ fn goes_on(chunk: &Node<'_>) -> bool {
             && choice.get("delta").is_some_and(|delta| delta.members().iter().any(brings))
     })
 }
-
-const CHAT_CHUNK: &str = "chat.completion.chunk";
-const ENDS: [&str; 5] =
-    ["response.completed", "response.done", "response.incomplete", "response.failed", "response.cancelled"];
 
 /// The response that a chunk belongs to, where every chunk names it: Gemini's and those of OpenAI's chat completions.
 fn response_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use spendstream_schemas::config::QueryConfig;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -35,7 +36,7 @@ pub struct Limits {
 
 impl Limits {
     #[must_use]
-    pub fn new(config: &spendstream_schemas::config::QueryConfig) -> Self {
+    pub fn new(config: &QueryConfig) -> Self {
         let concurrency = config.concurrency.max(1);
         Self {
             in_memory: config.memory_bytes / PART_OF_MEMORY,
@@ -117,9 +118,13 @@ impl Limits {
         let Ok(Ok(place)) = place else {
             return Err(QueryError::Busy { concurrency: self.concurrency, waited: self.patience });
         };
-        let file = tokio::task::spawn_blocking(tempfile::tempfile).await.map_err(io::Error::other).and_then(|file| file);
-        Ok(Kept { file: File::from_std(file.map_err(|error| no_room(&error))?), place })
+        let file = unnamed().await.map_err(|error| no_room(&error))?;
+        Ok(Kept { file: File::from_std(file), place })
     }
+}
+
+async fn unnamed() -> io::Result<std::fs::File> {
+    tokio::task::spawn_blocking(tempfile::tempfile).await.map_err(io::Error::other)?
 }
 
 /// Reads the file as fast as the client takes it; no longer when it takes nothing for too long.

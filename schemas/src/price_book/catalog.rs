@@ -161,12 +161,7 @@ impl PricedAlikeFile {
             }
         }
         let lower = |models: Vec<String>| models.into_iter().map(|model| model.to_lowercase()).collect();
-        PricedAlike {
-            providers: self.providers,
-            models: lower(self.models),
-            except: lower(self.except),
-            meters,
-        }
+        PricedAlike { providers: self.providers, models: lower(self.models), except: lower(self.except), meters }
     }
 }
 

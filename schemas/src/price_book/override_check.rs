@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Provider};
 use super::check::{Finding, Severity};
 use super::overrides::{ALL_TIERS, Override};
 use super::row::{PriceRow, STANDARD};
@@ -15,7 +15,8 @@ pub(super) fn findings(overrides: &[Override], rows: &[PriceRow], catalog: &Cata
     let mut findings = Vec::new();
     for entry in overrides {
         let covered: Vec<&PriceRow> = rows.iter().filter(|row| covers(entry, row, catalog)).collect();
-        let texts = [unmatched(entry, &covered), unknown_tier(entry, &tiers, catalog), left_to_the_list(entry, &covered)];
+        let texts =
+            [unmatched(entry, &covered), unknown_tier(entry, &tiers, catalog), left_to_the_list(entry, &covered)];
         findings.extend(texts.into_iter().flatten().map(|text| Finding {
             severity: Severity::Warning,
             file: "overrides.toml",
@@ -28,7 +29,7 @@ pub(super) fn findings(overrides: &[Override], rows: &[PriceRow], catalog: &Cata
 
 /// Whether calls of the row's model come under the entry: asked of its provider, or of one that shares its prices.
 fn covers(entry: &Override, row: &PriceRow, catalog: &Catalog) -> bool {
-    let inherits = |provider: &super::catalog::Provider| provider.inherits.iter().any(|id| id.as_str() == &*row.provider);
+    let inherits = |provider: &Provider| provider.inherits.iter().any(|id| id.as_str() == &*row.provider);
     let sellers = catalog.providers.iter().filter(|(_, provider)| inherits(provider)).map(|(id, _)| id.as_str());
     [&*row.provider].into_iter().chain(sellers).any(|seller| entry.is_for(seller, &row.model))
 }
@@ -130,7 +131,9 @@ mod tests {
         assert_eq!(discount("provider = \"r\"").len(), 1);
         assert_eq!(
             discount("service_tier = \"batches\""),
-            ["overrides.toml:1: 'x': no call has service_tier 'batches', so it changes nothing; the book calls it 'batch'"]
+            [
+                "overrides.toml:1: 'x': no call has service_tier 'batches', so it changes nothing; the book calls it 'batch'"
+            ]
         );
         assert_eq!(
             discount("service_tier = \"fast\""),
