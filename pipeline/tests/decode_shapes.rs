@@ -172,7 +172,7 @@ fn bedrock_invocation_log() {
     let row = log("ConverseStream", r#"{"outputBodyJson":{"output":"SECRET"},"outputTokenCount":19}"#);
     check(
         &row,
-        "event_id=req-1 provider_sent=aws.bedrock region=us-west-2 billing_account=123456789012 team=search payload_kind=bedrock.log input_tokens=4995 \
+        "event_id=req-1 provider_sent=aws.bedrock region=us-east-1 billing_account=123456789012 team=search payload_kind=bedrock.log input_tokens=4995 \
          uncached_input_tokens=2 output_tokens=19 notes=input_convention_corrected quality=exact",
     );
     assert_eq!(row.tags["stage"], "x");

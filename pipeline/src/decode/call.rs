@@ -7,7 +7,7 @@ use spendstream_schemas::config::DecodeConfig;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::note::Note;
-use spendstream_schemas::usage_event::{ReportedCost, UsageRow};
+use spendstream_schemas::usage_event::{ReportedCost, Texts, UsageRow};
 
 use super::body::{Extra, Reading};
 use super::parts::Parts;
@@ -174,7 +174,7 @@ impl<'n> Call<'n> {
         if texts.get(Text::Status).is_none() {
             texts.set(Text::Status, "ok");
         }
-        self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment);
+        self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment) || is_paid_otherwise(texts);
         Ok(())
     }
 }
@@ -191,6 +191,14 @@ fn is_commitment(tier: &str) -> bool {
     ["scale", "reserved", "provisioned", "provisioned_throughput"].iter().any(|known| {
         known.len() == tier.len() && tier.bytes().zip(known.bytes()).all(|(sent, known)| same(sent, known))
     })
+}
+
+/// What a provider sells as capacity under a name of its own: Bedrock's provisioned models; Anthropic's priority tier, which answers
+/// only who committed to it, and says `standard` for what goes beyond.
+fn is_paid_otherwise(texts: &Texts<'_>) -> bool {
+    let says = |text: Text, word: &str| texts.get(text).is_some_and(|sent| sent.eq_ignore_ascii_case(word));
+    texts.get(Text::Model).is_some_and(|model| model.contains(":provisioned-model/"))
+        || (says(Text::ServiceTier, "priority") && says(Text::ProviderSent, "anthropic"))
 }
 
 /// Puts checked counts into a row.

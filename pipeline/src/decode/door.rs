@@ -30,7 +30,8 @@ pub(crate) fn traces(body: &[u8]) -> Option<Vec<Trace>> {
 /// One JSON item with only what decoders read; `None` when it is not JSON.
 pub(crate) fn item(payload: &[u8], config: &DecodeConfig) -> Option<Vec<u8>> {
     let node = Node::parse(std::str::from_utf8(payload).ok()?).ok()?;
-    if node.get("resourceSpans").is_some() {
+    // Of a CloudEvent around spans only the spans are read, so only they go on.
+    if otlp::holder(&node).get("resourceSpans").is_some() {
         return Some(otlp::handed_on(&node));
     }
     Some(strip::kept(&node, Reason::WrongType, mapping::of(&node, config)).json)

@@ -104,7 +104,10 @@ pub(super) fn portkey<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault>
         ..Parts::default()
     };
     let texts = &mut call.row.texts;
-    texts.set_if_some(Text::EventId, node.text_of("id").or_else(|| node.text_of("trace_id")));
+    match node.text_of("id") {
+        Some(id) => texts.set(Text::EventId, id),
+        None => texts.set_if_some(Text::EventId, within_trace(node)),
+    }
     texts.set_if_some(Text::TraceId, node.text_of("trace_id"));
     texts.set_if_some(Text::ProviderSent, node.text_of("ai_org"));
     texts.set_if_some(Text::Model, node.text_of("ai_model"));
@@ -130,6 +133,14 @@ pub(super) fn portkey<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault>
         call.time_micros = Some(micros(time, "created_at", Unit::Any)?);
     }
     Ok(Some(call))
+}
+
+/// An export without ids still tells the calls of a trace apart: by when each was made, how long it took and what it counted.
+fn within_trace(node: &Node<'_>) -> Option<String> {
+    let trace = node.text_of("trace_id")?;
+    let parts = ["created_at", "response_time", "req_units", "res_units", "ai_model"];
+    let parts: Vec<&str> = parts.iter().map(|key| node.get(key).and_then(loose_text).unwrap_or_default()).collect();
+    Some(format!("{trace}@{}", parts.join("/")))
 }
 
 /// A free label becomes the dimension of that name, or a tag.

@@ -28,13 +28,13 @@ pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     texts.set_if_some(Text::BillingAccount, node.text_of("accountId"));
     texts.set_if_some(Text::UserId, node.path("identity.arn").and_then(Node::text));
     let arn_region = model.filter(|model| model.starts_with("arn:")).and_then(|arn| arn.split(':').nth(3));
-    let region = node.text_of("inferenceRegion").or_else(|| node.text_of("region")).or(arn_region);
+    // The region that was called is billed, also where an inference profile answers from another one.
+    let region = node.text_of("region").or(arn_region).or_else(|| node.text_of("inferenceRegion"));
     texts.set_if_some(Text::Region, region);
     if node.text_of("errorCode").is_some() {
         texts.set(Text::Status, "error");
         texts.set_if_some(Text::ErrorType, node.text_of("errorCode"));
     }
-    call.row.committed = model.is_some_and(|model| model.contains(":provisioned-model/"));
     for (key, value) in node.get("requestMetadata").map(Node::members).unwrap_or_default() {
         if let Some(value) = loose_text(value) {
             label(&mut call, key, value);

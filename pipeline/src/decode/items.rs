@@ -5,6 +5,7 @@ use spendstream_schemas::usage_event::UsageRow;
 
 use super::body::{self, Hint};
 use super::call::{Call, Context};
+use super::field::cost_of;
 use super::json::Node;
 use super::reject::{Fault, Reason, Reject};
 use super::stream::{self, Role};
@@ -201,6 +202,9 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
     if !context.speaks_for_stream && stream::is_part(node) {
         return Ok(Item::Ignored(Ignored::StreamPart));
     }
+    if is_failed_batch_line(node) {
+        return Ok(Item::Ignored(Ignored::NoUsage));
+    }
     if let Some(call) = response(node, context)? {
         return Ok(boxed(call));
     }
@@ -248,6 +252,19 @@ fn envelope<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     Ok(found)
 }
 
+/// A line of OpenAI's batch files for a request that was refused or expired: nothing was answered, nothing is paid.
+fn is_failed_batch_line(node: &Node<'_>) -> bool {
+    if node.text_of("custom_id").is_none() {
+        return false;
+    }
+    match node.get("response") {
+        None => node.get("error").is_some(),
+        Some(response) => {
+            response.get("body").is_some_and(|body| body.get("usage").is_none() && body.has_object("error"))
+        }
+    }
+}
+
 pub(super) fn boxed(call: Call<'_>) -> Item<'_> {
     Item::Call(Box::new(call))
 }
@@ -282,8 +299,15 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
     call.row.texts.set_if_some(Text::ItemId, node.text_of("custom_id"));
     // OpenRouter names the upstream provider; the bill is its own.
     if sent.is_some() && reading.response_id.is_some_and(|id| id.starts_with("gen-")) {
-        call.row.texts.set(Text::ProviderSent, "openrouter");
-        call.row.tags.extend(sent.map(|upstream| ("upstream_provider".into(), upstream.into())));
+        if matches!(node.path("usage.is_byok"), Some(Node::Bool(true))) {
+            // With the caller's own key the upstream bills it; what OpenRouter says it costs is its fee.
+            call.row.texts.set_if_some(Text::ProviderSent, sent);
+            let upstream = node.path("usage.cost_details.upstream_inference_cost").and_then(cost_of);
+            reading.reported_usd = upstream;
+        } else {
+            call.row.texts.set(Text::ProviderSent, "openrouter");
+            call.row.tags.extend(sent.map(|upstream| ("upstream_provider".into(), upstream.into())));
+        }
     } else {
         call.row.texts.set_if_some(Text::ProviderSent, sent);
         if reading.provider == Some("openai") {

@@ -91,7 +91,11 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
     }
     let response = node.get("response");
     let texts = &mut call.row.texts;
-    texts.set_if_some(Text::EventId, node.text_of("litellm_call_id").or_else(|| node.text_of("id")));
+    let by_call = node.text_of("litellm_call_id").or_else(|| node.text_of("id"));
+    let is_batch = node.text_of("call_type").is_some_and(|call_type| call_type.ends_with("_batch"));
+    // A finished batch counts whenever it is looked at; it is one charge.
+    let counted = is_batch && count_of(node, "total_tokens").ok().flatten().is_some_and(|total| total > 0);
+    texts.set_if_some(Text::EventId, node.text_of("id").filter(|_| counted).or(by_call));
     texts.set_if_some(Text::ResponseId, node.text_of("id"));
     texts.set_if_some(Text::EventSource, Some("litellm"));
     texts.set_if_some(Text::ProviderSent, node.text_of("custom_llm_provider"));
@@ -103,7 +107,19 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
         response.and_then(|response| response.text_of("service_tier")),
         node.path("cost_breakdown.service_tier").and_then(Node::text),
     ];
-    texts.set_if_some(Text::ServiceTier, tiers.into_iter().flatten().next());
+    let asked = node.path("model_parameters.service_tier").and_then(Node::text);
+    match tiers.into_iter().flatten().next().or(is_batch.then_some("batch")) {
+        Some(tier) => texts.set(Text::ServiceTier, tier),
+        // Asked for is not yet got.
+        None => {
+            if let Some(asked) = asked.filter(|asked| !matches!(*asked, "auto" | "default")) {
+                texts.set(Text::ServiceTier, asked);
+                call.row.notes.insert(Note::TierAssumed);
+                call.row.quality = CostQuality::Estimated;
+            }
+        }
+    }
+    let texts = &mut call.row.texts;
     let places = ["cost_breakdown.vertex_location", "cost_breakdown.data_residency"];
     texts.set_if_some(Text::Region, places.iter().find_map(|place| node.path(place).and_then(Node::text)));
     if node.text_of("status") == Some("failure") {

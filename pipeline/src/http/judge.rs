@@ -242,7 +242,9 @@ const IDS: [&str; 7] = ["id", "requestId", "transaction_id", "request_id", "x-re
 /// Repeats must meet in one partition: the item's own id is the key, or else its content.
 fn key(item: &str) -> String {
     let members = serde_json::from_str::<HashMap<&str, &RawValue>>(item).unwrap_or_default();
-    if members.contains_key("resourceSpans") {
+    // Spans by their trace, also within a CloudEvent.
+    let inside = || members.get("data").is_some_and(|data| data.get().contains("\"resourceSpans\""));
+    if members.contains_key("resourceSpans") || inside() {
         let first = door::traces(item.as_bytes()).and_then(|traces| traces.into_iter().next());
         return first.map(|trace| trace.id).filter(|id| !id.is_empty()).unwrap_or_else(|| content_key(item.as_bytes()));
     }

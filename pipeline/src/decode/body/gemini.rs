@@ -1,5 +1,7 @@
 //! Gemini's `usageMetadata`: the prompt includes the cached part; thoughts and tool-use prompts come on top.
 
+use rust_decimal::Decimal;
+
 use super::super::field::{count, first_count};
 use super::super::json::Node;
 use super::super::parts::Parts;
@@ -51,7 +53,8 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
     Ok(Reading { parts, service_tier: traffic, ..Reading::default() })
 }
 
-/// Grounding with Google Search: from Gemini 3 on each query is charged, before that each grounded request.
+/// Grounding with Google Search: from Gemini 3 on each query is charged, before that each grounded request. With Google Maps each request
+/// that was answered from it.
 pub(super) fn grounding<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
     let queries: usize = body
         .get("candidates")
@@ -64,4 +67,11 @@ pub(super) fn grounding<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
     let per_request = reading.model.is_some_and(|model| model.contains("gemini-1") || model.contains("gemini-2"));
     let searches = if per_request { queries.min(1) } else { queries };
     reading.parts.web_searches = i64::try_from(searches).unwrap_or(i64::MAX);
+    let from_maps = |candidate: &Node<'_>| {
+        let chunks = candidate.path("groundingMetadata.groundingChunks").map(Node::items).unwrap_or_default();
+        chunks.iter().any(|chunk| chunk.get("maps").is_some())
+    };
+    if body.get("candidates").map(Node::items).unwrap_or_default().iter().any(from_maps) {
+        reading.parts.add_quantity("google_maps_grounding", Decimal::ONE);
+    }
 }

@@ -233,6 +233,10 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
     reading.response_id = ["id", "responseId", "response_id", "generation_id"].iter().find_map(|key| body.text_of(key));
     let tier = body.get("serviceTier").and_then(|tier| tier.text_of("type")).or_else(|| body.text_of("service_tier"));
     reading.service_tier = reading.service_tier.or(tier);
+    // Bedrock's faster and dearer way to answer.
+    if body.path("performanceConfig.latency").and_then(Node::text) == Some("optimized") {
+        reading.service_tier = Some("latency_optimized");
+    }
     for key in ["created", "created_at", "createTime"] {
         if let Some(time) = body.get(key) {
             reading.time_micros = Some(micros(time, key, Unit::Any)?);
@@ -251,6 +255,7 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
         Shape::Cohere => Some("cohere"),
         _ => None,
     };
+    reading.failed |= object == "response" && matches!(body.text_of("status"), Some("failed" | "cancelled"));
     if object == "list" && reading.parts.output.unwrap_or(0) == 0 {
         reading.operation = Some("embeddings");
     } else if object.starts_with("text_completion") {

@@ -4,7 +4,7 @@
 
 use rust_decimal::Decimal;
 use spendstream_schemas::meter::{CODE_INTERPRETER_SESSION, FILE_SEARCH};
-use spendstream_schemas::note::{Note, Notes};
+use spendstream_schemas::note::{CostQuality, Note, Notes};
 
 use super::super::field::{count_of, first_count, inner_count, object_of, quantity};
 use super::super::json::Node;
@@ -193,8 +193,17 @@ pub(super) fn tool_calls<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
                     containers.push(container);
                 }
             }
+            // A picture is made by another model, whose tokens are not told.
+            Some("image_generation_call") => {
+                reading.notes.insert(Note::TokensUnexplained);
+                reading.quality = CostQuality::Estimated;
+            }
             _ => {}
         }
     }
-    reading.parts.add_quantity(CODE_INTERPRETER_SESSION, Decimal::from(containers.len()));
+    if !containers.is_empty() {
+        // A container serves the calls of 20 minutes and is paid once; which call that was, none of them says.
+        reading.quality = reading.quality.max(CostQuality::UpperBound);
+        reading.parts.add_quantity(CODE_INTERPRETER_SESSION, Decimal::from(containers.len()));
+    }
 }

@@ -65,9 +65,17 @@ pub(super) struct Spans<'n> {
     pub spans: Vec<Span<'n>>,
 }
 
+/// Where the spans are: the item itself, or what a `CloudEvent` holds.
+pub(super) fn holder<'n, 'j>(node: &'n Node<'j>) -> &'n Node<'j> {
+    match node.get("data").filter(|_| node.get("resourceSpans").is_none()) {
+        Some(data) => holder(data),
+        None => node,
+    }
+}
+
 /// Decodes `{"resourceSpans": …}`.
 pub(super) fn json(node: &Node<'_>, context: Context<'_>, out: &mut Out<'_>) {
-    emit(&json::spans(node), "otlp.json", context, out);
+    emit(&json::spans(holder(node)), "otlp.json", context, out);
 }
 
 /// Decodes protobuf if it is spans (the Collector sends no header that says so); `false` when it is something else.
@@ -79,7 +87,7 @@ pub(super) fn protobuf(payload: &[u8], context: Context<'_>, out: &mut Out<'_>) 
 
 /// The spans of a request in JSON, by trace.
 pub(super) fn traces_of_json(node: &Node<'_>) -> Vec<Trace> {
-    by_trace(&json::spans(node))
+    by_trace(&json::spans(holder(node)))
 }
 
 /// The spans of a request in protobuf, by trace; `None` when it is something else.
@@ -89,7 +97,7 @@ pub(super) fn traces_of_protobuf(payload: &[u8]) -> Option<Vec<Trace>> {
 
 /// All spans of a request in JSON, with what is read of them only.
 pub(super) fn handed_on(node: &Node<'_>) -> Vec<u8> {
-    let spans = json::spans(node);
+    let spans = json::spans(holder(node));
     json::handed_on(&spans.spans.iter().collect::<Vec<_>>(), &spans)
 }
 
