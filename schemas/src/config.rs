@@ -175,6 +175,8 @@ pub struct DecodeConfig {
     pub max_rows_per_message: usize,
     /// How many offsets of a partition are watched for repeats.
     pub duplicate_horizon: i64,
+    /// How many rows of a partition are watched for repeats, whatever the offsets.
+    pub duplicate_identities: usize,
     /// Field mappings for OpenMeter, Lago and other events with free `data`: matched by `when`, first wins.
     pub mappings: Vec<MappingConfig>,
 }
@@ -187,6 +189,7 @@ impl Default for DecodeConfig {
             max_tags: 64,
             max_rows_per_message: 10_000,
             duplicate_horizon: 1_000_000,
+            duplicate_identities: 1_000_000,
             mappings: Vec::new(),
         }
     }

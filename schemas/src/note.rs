@@ -31,10 +31,12 @@ pub enum Note {
     TokensUnexplained,
     /// The model charges a request by how much of the web it may read, and the event does not say how much.
     SearchSizeAssumed,
+    /// The amount was converted with a rate of more than a month before the call.
+    ExchangeRateOld,
 }
 
 impl Note {
-    pub const ALL: [Note; 13] = [
+    pub const ALL: [Note; 14] = [
         Note::RegionAssumed,
         Note::TierAssumed,
         Note::CacheUnknown,
@@ -48,6 +50,7 @@ impl Note {
         Note::NoUsage,
         Note::TokensUnexplained,
         Note::SearchSizeAssumed,
+        Note::ExchangeRateOld,
     ];
 
     /// The word in `price_notes`.
@@ -67,6 +70,7 @@ impl Note {
             Note::NoUsage => "no_usage",
             Note::TokensUnexplained => "tokens_unexplained",
             Note::SearchSizeAssumed => "search_size_assumed",
+            Note::ExchangeRateOld => "exchange_rate_old",
         }
     }
 }

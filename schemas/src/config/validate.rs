@@ -24,7 +24,7 @@ pub(super) fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, Confi
 }
 
 /// librdkafka properties that carry a promise of the product, and why they are not the operator's.
-const OWNED_CLIENT_PROPERTIES: [(&str, &str); 15] = [
+const OWNED_CLIENT_PROPERTIES: [(&str, &str); 17] = [
     ("bootstrap.servers", "set kafka.brokers instead"),
     ("metadata.broker.list", "set kafka.brokers instead"),
     ("group.id", "set kafka.group instead"),
@@ -40,6 +40,8 @@ const OWNED_CLIENT_PROPERTIES: [(&str, &str); 15] = [
     ("enable.idempotence", "dead letters and replays are sent by an idempotent producer"),
     ("transactional.id", "no Kafka transactions are used"),
     ("enable.random.seed", "it is librdkafka's own"),
+    ("isolation.level", "messages of transactions that were aborted must not be charged"),
+    ("statistics.interval.ms", "the metrics of lag come from the statistics"),
 ];
 
 impl Config {
@@ -50,6 +52,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         kafka(&self.kafka)?;
         lake(&self.lake)?;
+        rates(self)?;
         decode(&self.decode)?;
         at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
         pipeline(&self.pipeline)?;
@@ -123,12 +126,29 @@ fn lake(config: &LakeConfig) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The rates that ship are examples of one old date: nobody's bill.
+fn rates(config: &Config) -> Result<(), ConfigError> {
+    let (currency, prices) = (&config.lake.currency, &config.prices);
+    if currency == "USD" || !prices.rates.is_empty() || !prices.book.is_empty() {
+        return Ok(());
+    }
+    let problem = format!(
+        "must name a CSV file of dated rates (date,currency,rate per USD) while lake.currency is {currency}: list prices are in USD"
+    );
+    fault("prices.rates", problem)
+}
+
 fn decode(config: &DecodeConfig) -> Result<(), ConfigError> {
     at_least_one("decode.max_message_bytes", config.max_message_bytes)?;
     at_least_one("decode.max_text_bytes", config.max_text_bytes)?;
     at_least_one("decode.max_rows_per_message", config.max_rows_per_message)?;
     if config.duplicate_horizon < 0 {
         return fault("decode.duplicate_horizon", "is negative; write a number of offsets, 0 to watch none");
+    }
+    if config.duplicate_identities < config.max_rows_per_message {
+        let (identities, rows) = (config.duplicate_identities, config.max_rows_per_message);
+        let problem = format!("is {identities}; write at least decode.max_rows_per_message ({rows})");
+        return fault("decode.duplicate_identities", problem);
     }
     for (index, mapping) in config.mappings.iter().enumerate() {
         let key = format!("decode.mappings[{index}]");
@@ -273,9 +293,12 @@ mod tests {
         check(|c| c.lake.uri = "./lake".into(), "lake.uri is './lake'; write file:./folder");
         check(|c| c.lake.uri = "s3://".into(), "lake.uri is 's3://'");
         check(|c| c.lake.currency = "usd".into(), "lake.currency is 'usd'; write an ISO 4217 code");
+        check(|c| c.lake.currency = "EUR".into(), "prices.rates must name a CSV file of dated rates");
+        check(|c| (c.lake.currency, c.prices.rates) = ("EUR".into(), "rates.csv".into()), "valid");
         check(|c| c.lake.commit_interval = Duration::ZERO, "lake.commit_interval must be more than zero");
         check(|c| c.lake.zstd_level = 23, "lake.zstd_level is 23; write 1 to 22");
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
+        check(|c| c.decode.duplicate_identities = 9_999, "decode.duplicate_identities is 9999; write at least");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");
         check(|c| c.live.max_cells = 0, "live.max_cells must be more than zero");
         check(|c| c.detect.times = 1.into(), "detect.times is 1; write a number above 1");
@@ -312,7 +335,15 @@ mod tests {
 
     #[test]
     fn properties_that_carry_a_promise_are_not_for_the_operator() {
-        for property in ["group.id", "auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "acks"] {
+        for property in [
+            "group.id",
+            "auto.offset.reset",
+            "enable.auto.commit",
+            "enable.auto.offset.store",
+            "acks",
+            "isolation.level",
+            "statistics.interval.ms",
+        ] {
             check(
                 |c| {
                     c.kafka.client.insert(property.into(), Text("x".into()));
@@ -322,7 +353,7 @@ mod tests {
         }
         check(
             |c| {
-                c.kafka.client.insert("isolation.level".into(), Text("read_uncommitted".into()));
+                c.kafka.client.insert("fetch.min.bytes".into(), Text("1000".into()));
             },
             "valid",
         );

@@ -186,7 +186,7 @@ impl PriceBook {
     /// An amount in the lake's currency by the rate in force at `time_micros`; `None` when there is no rate or it does not fit.
     #[must_use]
     pub fn convert(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<Amount> {
-        let rate = self.exchange.rate(currency, &self.currency, time_micros)?;
+        let rate = self.exchange.rate(currency, &self.currency, time_micros)?.value;
         let exact = Ratio::of(amount, 1)?.times(Ratio::of(rate, 1)?)?;
         ratio::amount(exact.numerator, exact.denominator).ok()
     }

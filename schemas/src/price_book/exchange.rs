@@ -17,6 +17,16 @@ pub const COLUMNS: [&str; 3] = ["date", "currency", "rate"];
 pub const BASE: &str = "USD";
 /// Digits after the point of a rate.
 const SCALE: u32 = 12;
+/// A rate that is older than this many days when a call ends is an estimate of the day's.
+const EXACT_DAYS: i64 = 31;
+
+/// A rate in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub value: Decimal,
+    /// More than [`EXACT_DAYS`] passed since its date.
+    pub is_old: bool,
+}
 
 /// Rates by currency and date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,24 +73,27 @@ impl Exchange {
 
     /// Units of `to` per unit of `from` at a moment; `None` when either has no rate in force.
     #[must_use]
-    pub fn rate(&self, from: &str, to: &str, micros: i64) -> Option<Decimal> {
+    pub fn rate(&self, from: &str, to: &str, micros: i64) -> Option<Rate> {
         if from == to {
-            return Some(Decimal::ONE);
+            return Some(Rate { value: Decimal::ONE, is_old: false });
         }
         let (from, to) = (self.per_base(from, micros)?, self.per_base(to, micros)?);
+        let is_old = from.is_old || to.is_old;
+        let (from, to) = (from.value, to.value);
         let numerator = to.mantissa().checked_mul(10_i128.checked_pow(from.scale() + SCALE)?)?;
         let denominator = from.mantissa().checked_mul(10_i128.checked_pow(to.scale())?)?;
         let rate = Decimal::try_from_i128_with_scale(div_half_even(numerator, denominator), SCALE).ok()?;
-        (!rate.is_zero()).then(|| rate.normalize())
+        (!rate.is_zero()).then(|| Rate { value: rate.normalize(), is_old })
     }
 
-    fn per_base(&self, currency: &str, micros: i64) -> Option<Decimal> {
+    fn per_base(&self, currency: &str, micros: i64) -> Option<Rate> {
         if currency == BASE {
-            return Some(Decimal::ONE);
+            return Some(Rate { value: Decimal::ONE, is_old: false });
         }
-        let (date, rate) = self.rates.get(currency)?.range(..=micros).next_back()?;
-        let fresh = self.max_age_days.is_none_or(|days| micros - date < (i64::from(days) + 1) * DAY);
-        fresh.then_some(*rate)
+        let (date, value) = self.rates.get(currency)?.range(..=micros).next_back()?;
+        let within = |days: i64| micros - date < (days + 1) * DAY;
+        let fresh = self.max_age_days.is_none_or(|days| within(i64::from(days)));
+        fresh.then(|| Rate { value: *value, is_old: !within(EXACT_DAYS) })
     }
 }
 
@@ -115,7 +128,7 @@ mod tests {
         let mut errors = Vec::new();
         let exchange = Exchange::parse(RATES, max_age_days, &mut errors);
         assert_eq!(errors, Vec::<String>::new());
-        exchange.rate(from, to, instant::parse(at).unwrap()).map(|rate| rate.to_string())
+        exchange.rate(from, to, instant::parse(at).unwrap()).map(|rate| rate.value.to_string())
     }
 
     #[test]
@@ -138,6 +151,13 @@ mod tests {
     fn a_rate_that_is_too_old_is_no_rate() {
         assert_eq!(rate(Some(7), "USD", "GBP", "2026-01-08T23:59:59Z").as_deref(), Some("0.79"));
         assert_eq!(rate(Some(7), "USD", "GBP", "2026-01-09"), None);
+    }
+
+    #[test]
+    fn a_rate_of_another_month_is_old() {
+        let exchange = Exchange::parse(RATES, None, &mut Vec::new());
+        let old = |at| exchange.rate("GBP", "USD", instant::parse(at).unwrap()).unwrap().is_old;
+        assert_eq!(["2026-01-01", "2026-02-01T23:59:59Z", "2026-02-02"].map(old), [false, false, true]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Rate};
 use super::question::{Plan, Priced, Unpriced, Usage};
 use super::rates::{Rates, SumError, Sums, Tally};
 use super::ratio::{self, Ratio};
@@ -71,17 +71,22 @@ impl Plan {
             }
         };
         let (list, list_rate) = self.parts(&band.list, tally.scale, &list_sums, time_micros)?;
+        let mut old_rate = list_rate.is_old;
         let (rates, sums, own, fx_rate) = match &band.own {
             None => (&band.list, list_sums, list, list_rate),
             Some(rates) => {
                 let sums = rates.sums(&tally).map_err(|error| self.unpriced(error))?;
                 let (own, rate) = self.parts(rates, tally.scale, &sums, time_micros)?;
+                old_rate |= rate.is_old;
                 (rates, sums, own, rate)
             }
         };
         let (added, quality) = judge(&sums);
         let mut notes = self.notes.union(added);
-        let quality = if self.is_assumed() { quality.max(CostQuality::Estimated) } else { quality };
+        if old_rate {
+            notes.insert(Note::ExchangeRateOld);
+        }
+        let quality = if old_rate || self.is_assumed() { quality.max(CostQuality::Estimated) } else { quality };
         let (parts, list_cost, category) = if usage.cache_hit {
             notes.insert(Note::ResponseCacheHit);
             let savings = if usage.committed { Amount::ZERO } else { own.total() };
@@ -102,7 +107,7 @@ impl Plan {
             cache_savings: check(parts.savings)?,
             price_id: &rates.id,
             price_currency: &rates.currency,
-            fx_rate,
+            fx_rate: fx_rate.value,
             notes,
             quality,
             category,
@@ -139,7 +144,7 @@ impl Plan {
     }
 
     /// Rounds each part once, in the lake's currency.
-    fn parts(&self, rates: &Rates, scale: u32, sums: &Sums, time_micros: i64) -> Result<(Parts, Decimal), Unpriced> {
+    fn parts(&self, rates: &Rates, scale: u32, sums: &Sums, time_micros: i64) -> Result<(Parts, Rate), Unpriced> {
         let too_large = |_: AmountError| Unpriced::AmountTooLarge;
         let savings = if rates.prices_input() { sums.uncached - sums.cache_read - sums.cache_write } else { 0 };
         if scale == 0 && *rates.currency == *self.timetable.currency {
@@ -151,7 +156,7 @@ impl Plan {
                 other: rates.divider.amount(sums.other).map_err(too_large)?,
                 savings: rates.divider.amount(savings).map_err(too_large)?,
             };
-            return Ok((parts, Decimal::ONE));
+            return Ok((parts, Rate { value: Decimal::ONE, is_old: false }));
         }
         let (from, to) = (&*rates.currency, &*self.timetable.currency);
         let rate = self
@@ -159,7 +164,7 @@ impl Plan {
             .exchange
             .rate(from, to, time_micros)
             .ok_or_else(|| Unpriced::NoExchangeRate { from: from.to_owned(), to: to.to_owned() })?;
-        let unit = converted_unit(rates.divider.denominator(), scale, rate).ok_or(Unpriced::AmountTooLarge)?;
+        let unit = converted_unit(rates.divider.denominator(), scale, rate.value).ok_or(Unpriced::AmountTooLarge)?;
         let amount = |sum: i128| converted(sum, unit);
         let parts = Parts {
             input: amount(sums.input)?,
