@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::aggregate::thread::ToLive;
 use crate::batch::{DeadLetter, Generation, LakeCommit};
 use crate::dead_letter::DeadLetters;
+use crate::dedupe::fingerprint::Fingerprint;
 use crate::dedupe::horizon::Horizon;
 use crate::dedupe::rebuild;
 use crate::flush::FlushToken;
@@ -81,7 +82,8 @@ pub struct Wires {
     pub metrics: Arc<Metrics>,
     pub live: mpsc::Sender<ToLive>,
     /// Offsets watched for repeats.
-    pub horizon: i64,
+    /// Offsets and rows of a partition that are watched for repeats.
+    pub horizon: (i64, usize),
 }
 
 /// Tells readiness and metrics that a commit under way does not get through.
@@ -289,18 +291,33 @@ impl CommitLoop {
 
     /// What was charged over the last offsets, from the lake.
     async fn horizon(&self, source: &SourcePartition, committed: Option<i64>) -> anyhow::Result<Horizon> {
-        let mut horizon = Horizon::new(self.wires.horizon);
+        let (span, most) = self.wires.horizon;
+        let mut horizon = Horizon::new(span, most);
         let Some(committed) = committed else { return Ok(horizon) };
-        let oldest = committed.saturating_sub(self.wires.horizon);
+        let oldest = committed.saturating_sub(span);
         let mut seen = Vec::new();
         let mut rows = recent_rows(&self.wires.lake, source, oldest, &rebuild::columns()).await?;
         while let Some(batch) = rows.try_next().await? {
             seen.extend(rebuild::fingerprints(&batch)?);
+            // Files come in no order: of what was read only the newest rows can count.
+            if seen.len() / 2 > horizon.rows_to_rebuild() {
+                keep_newest(&mut seen, horizon.rows_to_rebuild());
+            }
         }
+        keep_newest(&mut seen, horizon.rows_to_rebuild());
         seen.sort_unstable_by_key(|(offset, index, _)| (*offset, *index));
         for (offset, _, fingerprint) in &seen {
             horizon.remember(*offset, fingerprint);
         }
         Ok(horizon)
+    }
+}
+
+/// Keeps the last `most` rows by offset and index, in no order.
+fn keep_newest(rows: &mut Vec<(i64, i32, Fingerprint)>, most: usize) {
+    if rows.len() > most {
+        let surplus = rows.len() - most;
+        rows.select_nth_unstable_by_key(surplus, |(offset, index, _)| (*offset, *index));
+        rows.drain(..surplus);
     }
 }

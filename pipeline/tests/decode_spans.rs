@@ -86,7 +86,7 @@ impl Sink for Ledger {
 impl Ledger {
     fn new() -> Self {
         let engine = Engine::new(PriceBook::builtin().unwrap(), 10_000, 1 << 20);
-        let (horizon, columns) = (Horizon::new(100), EventColumns::with_capacity(64));
+        let (horizon, columns) = (Horizon::new(100, 1_000), EventColumns::with_capacity(64));
         Self { horizon, engine, columns, offset: 0, charged: Vec::new(), rejected: 0 }
     }
 
@@ -116,7 +116,7 @@ fn in_messages(messages: &[&[String]], expected: &[&str]) {
             if restarts {
                 lake.extend(ledger.written());
                 lake.sort_by_key(|(offset, index, _)| (*offset, *index));
-                ledger.horizon = Horizon::new(100);
+                ledger.horizon = Horizon::new(100, 1_000);
                 for (offset, _, fingerprint) in &lake {
                     ledger.horizon.remember(*offset, fingerprint);
                 }

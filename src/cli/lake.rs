@@ -50,7 +50,11 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match &command {
         Command::Check(args) => {
-            let limits = Limits { memory_bytes, horizon: config.decode.duplicate_horizon };
+            let limits = Limits {
+                memory_bytes,
+                horizon: config.decode.duplicate_horizon,
+                identities: config.decode.duplicate_identities,
+            };
             let report = runtime.block_on(check(&lake, limits))?;
             match args.format {
                 Form::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,

@@ -1,8 +1,10 @@
 //! What was charged over the last N offsets of one partition. In: offset and fingerprint; out: a [`Verdict`].
 //!
 //! An entry counts only while its offset is within N of the current one, whatever is still in memory: so the decision does
-//! not depend on when memory was cleaned, and a horizon rebuilt from the lake decides as the one that was lost. One exception:
-//! spans that were not charged are not in the lake, so a restart forgets that one of them stood between two others.
+//! not depend on when memory was cleaned, and a horizon rebuilt from the lake decides as the one that was lost. The same holds
+//! for the bound of memory: of the newest offsets as many count as gave at most K rows together, which the lake's rows tell
+//! again. One exception: spans that were not charged are not in the lake, so a restart forgets that one of them stood between two
+//! others.
 //!
 //! A row in the lake stays. So where spans of one call come one by one, a span that counts more kinds of tokens than what was
 //! charged before is charged beside it: nothing is added to a failed attempt without tokens, and what an inner span had
@@ -79,6 +81,9 @@ impl Offsets {
 #[derive(Debug)]
 pub struct Horizon {
     span: i64,
+    /// The most rows that count, and the first offset that still does for it.
+    most: usize,
+    floor: i64,
     seen: HashTable<Seen>,
     order: VecDeque<(i64, u64)>,
     spans: Family,
@@ -92,14 +97,16 @@ fn key(identity: u128) -> u64 {
 }
 
 impl Horizon {
-    /// Watches the last `span` offsets.
+    /// Watches the last `span` offsets, of these the newest that gave at most `most` rows together.
     #[must_use]
-    pub fn new(span: i64) -> Self {
+    pub fn new(span: i64, most: usize) -> Self {
         Self {
             span,
+            most,
+            floor: i64::MIN,
             seen: HashTable::new(),
             order: VecDeque::new(),
-            spans: Family::default(),
+            spans: Family::new(most),
             span_responses: Offsets::default(),
             call_responses: Offsets::default(),
         }
@@ -107,7 +114,7 @@ impl Horizon {
 
     /// Judges an event and, when it is new, remembers it. Offsets must not decrease from call to call.
     pub fn judge(&mut self, offset: i64, event: &Fingerprint) -> Verdict {
-        let oldest = offset.saturating_sub(self.span);
+        let oldest = self.oldest(offset);
         self.forget_before(oldest);
         if let Some(seen) = self.seen.find(key(event.identity), |seen| seen.identity == event.identity)
             && seen.offset >= oldest
@@ -149,13 +156,31 @@ impl Horizon {
             self.span_responses.insert(event.response, offset);
             self.spans.charge(event.span, event.parent, offset, event.facts);
         }
+        // Whole offsets: which rows of a message count must not depend on how many came since.
+        while self.order.len() > self.most
+            && let Some((first, _)) = self.order.front().copied()
+        {
+            self.floor = first.saturating_add(1);
+            self.forget_before(self.floor);
+        }
+    }
+
+    fn oldest(&self, offset: i64) -> i64 {
+        offset.saturating_sub(self.span).max(self.floor)
+    }
+
+    /// How many of the newest rows of the lake a horizon needs to be as the one that was lost: one more than count, so that a
+    /// message of which only a part would count does not.
+    #[must_use]
+    pub fn rows_to_rebuild(&self) -> usize {
+        self.most.saturating_add(1)
     }
 
     /// A span that the decoder did not charge, with its parent (see [`super::fingerprint::span_key`]): others may be told by it
     /// to be one inside the other.
     pub fn link(&mut self, offset: i64, span: u64, parent: u64) {
         let parent = if parent == span { 0 } else { parent };
-        self.spans.link(span, parent, offset, offset.saturating_sub(self.span));
+        self.spans.link(span, parent, offset, self.oldest(offset));
     }
 
     /// How many identities are in memory.

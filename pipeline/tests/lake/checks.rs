@@ -11,7 +11,7 @@ use spendstream_storage::Lake;
 
 use crate::support::{commit, cost, memory, open};
 
-const LIMITS: Limits = Limits { memory_bytes: 256 << 20, horizon: 1_000_000 };
+const LIMITS: Limits = Limits { memory_bytes: 256 << 20, horizon: 1_000_000, identities: 1_000_000 };
 
 /// The checks that fail, with their details. Prices are left out: the rows here are priced by no book.
 async fn failures(lake: &Lake) -> Vec<(String, String)> {

@@ -190,7 +190,7 @@ impl Rig {
         let offsets = self.committer.offsets(&sources).await.unwrap();
         for source in &sources {
             self.offsets.insert(source.partition, offsets[source].unwrap_or(0));
-            let horizon = Box::new(Horizon::new(0));
+            let horizon = Box::new(Horizon::new(0, 1));
             let told = ToWorker::Assign { partition: source.partition, generation: next, horizon };
             self.to_worker.send(told).await.unwrap();
         }

@@ -17,6 +17,8 @@ use crate::lake::view::{ActiveFile, LakeView, failed, quoted, texts};
 const WINDOW: i64 = 4_000_000;
 /// Examples that a finding names.
 pub const EXAMPLES: usize = 3;
+/// Repeats of a day that are looked at one by one.
+const MOST_LOOKED_AT: usize = 1_000;
 
 /// Everything a judgement needs.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +69,7 @@ pub struct Repricing {
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn gather(view: &LakeView, horizon: i64) -> Result<Figures, LakeError> {
+pub async fn gather(view: &LakeView, (horizon, identities): (i64, usize)) -> Result<Figures, LakeError> {
     let counts = view.integers(&rule_counts(view)).await?;
     let mut counts = counts.into_iter().map(|count| u64::try_from(count).unwrap_or(0));
     let rows = counts.next().unwrap_or(0);
@@ -82,12 +84,10 @@ pub async fn gather(view: &LakeView, horizon: i64) -> Result<Figures, LakeError>
     for date in view.dates().into_keys() {
         let date_is = format!("date = CAST({} AS DATE)", quoted(&date));
         let repeated = view.integers(&repeats(&date_is)).await?;
-        let [identities, extra] = [0, 1].map(|i| repeated.get(i).and_then(|n| u64::try_from(*n).ok()).unwrap_or(0));
-        if identities > 0 {
-            figures.repeats.push((date, identities, extra));
-            for batch in view.rows(&near_repeats(&date_is, horizon)).await? {
-                figures.horizon_repeats.extend(texts(&batch, 0).into_iter().flatten());
-            }
+        let [several, extra] = [0, 1].map(|i| repeated.get(i).and_then(|n| u64::try_from(*n).ok()).unwrap_or(0));
+        if several > 0 {
+            figures.repeats.push((date, several, extra));
+            figures.horizon_repeats.extend(near_repeats(view, &date_is, (horizon, identities)).await?);
         }
     }
     Ok(figures)
@@ -109,16 +109,42 @@ fn repeats(date_is: &str) -> String {
     )
 }
 
-/// Asked only where identities repeat at all.
-fn near_repeats(date_is: &str, horizon: i64) -> String {
-    format!(
-        "SELECT event_id || ' at offset ' || source_offset || ' of partition ' || source_partition FROM \
-         (SELECT event_id, source_partition, source_offset, source_offset - lag(source_offset) OVER \
-         (PARTITION BY {IDENTITY}, source_cluster, source_topic, source_partition ORDER BY source_offset, source_index) AS gap \
-         FROM usage WHERE {date_is} AND event_id IN \
+/// Repeats that must have been dropped: as many offsets back as are watched, and no more rows back either.
+async fn near_repeats(
+    view: &LakeView,
+    date_is: &str,
+    (horizon, identities): (i64, usize),
+) -> Result<Vec<String>, LakeError> {
+    let sql = format!(
+        "SELECT event_id, source_cluster, source_topic, CAST(source_partition AS VARCHAR), CAST(before AS VARCHAR), \
+         CAST(source_offset AS VARCHAR) FROM (SELECT event_id, source_cluster, source_topic, source_partition, source_offset, \
+         lag(source_offset) OVER (PARTITION BY {IDENTITY}, source_cluster, source_topic, source_partition \
+         ORDER BY source_offset, source_index) AS before FROM usage WHERE {date_is} AND event_id IN \
          (SELECT event_id FROM usage WHERE {date_is} GROUP BY {IDENTITY} HAVING count(*) > 1)) \
-         WHERE gap <= {horizon} LIMIT {EXAMPLES}"
-    )
+         WHERE source_offset - before <= {horizon} LIMIT {MOST_LOOKED_AT}"
+    );
+    let mut near = Vec::new();
+    for batch in view.rows(&sql).await? {
+        let columns: Vec<_> = (0..batch.num_columns()).map(|column| texts(&batch, column)).collect();
+        for row in 0..batch.num_rows() {
+            let fields: Vec<String> = columns.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
+            let [id, cluster, topic, partition, before, offset] = fields.as_slice() else { continue };
+            let since = format!(
+                "SELECT count(*) FROM usage WHERE source_cluster = {} AND source_topic = {} AND source_partition = {partition} \
+                 AND source_offset >= {before} AND source_offset < {offset}",
+                quoted(cluster),
+                quoted(topic)
+            );
+            let rows = view.integers(&since).await?.into_iter().next().unwrap_or(0);
+            if usize::try_from(rows).is_ok_and(|rows| rows <= identities) {
+                near.push(format!("{id} at offset {offset} of partition {partition}"));
+            }
+            if near.len() == EXAMPLES {
+                return Ok(near);
+            }
+        }
+    }
+    Ok(near)
 }
 
 async fn partitions(view: &LakeView) -> Result<Vec<PartitionFigures>, LakeError> {

@@ -22,6 +22,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Offsets of a partition within which a repeat must have been dropped (`decode.duplicate_horizon`).
     pub horizon: i64,
+    /// Rows of a partition for which the same holds (`decode.duplicate_identities`).
+    pub identities: usize,
 }
 
 /// The outcome: the version that was looked at, and a finding per check.
@@ -42,7 +44,7 @@ pub async fn check(lake: &Lake, limits: Limits) -> Result<Report, LakeError> {
     let view = LakeView::open(lake, limits.memory_bytes).await?;
     let wrong = figures::wrong_files(&view).await?;
     let (rows, findings) = if wrong.is_empty() {
-        match gather(&view, limits.horizon).await {
+        match gather(&view, (limits.horizon, limits.identities)).await {
             Ok(figures) => (figures.rows, judge(&figures)),
             Err(error) => (logged_rows(&view), judge::unreadable(view.files.len(), &error)),
         }
@@ -53,7 +55,7 @@ pub async fn check(lake: &Lake, limits: Limits) -> Result<Report, LakeError> {
     Ok(Report { lake: lake.to_string(), version: view.state.version, rows, ok, findings })
 }
 
-async fn gather(view: &LakeView, horizon: i64) -> Result<Figures, LakeError> {
+async fn gather(view: &LakeView, horizon: (i64, usize)) -> Result<Figures, LakeError> {
     let mut figures = figures::gather(view, horizon).await?;
     figures.repricing = reprice::reprice(view).await?;
     Ok(figures)
