@@ -25,6 +25,8 @@ use crate::status::Status;
 
 const KEPT_BYTES: usize = 64 << 10;
 const RETRY: Duration = Duration::from_secs(1);
+/// Letters that are on their way at a time; each is copied for that.
+const IN_FLIGHT: usize = 1_000;
 
 /// Writes dead letters.
 pub struct DeadLetters {
@@ -55,6 +57,9 @@ impl DeadLetters {
     pub async fn send(&self, letters: &[(Arc<SourcePartition>, DeadLetter)]) {
         let mut sends = FuturesUnordered::new();
         for (source, letter) in letters {
+            if sends.len() >= IN_FLIGHT {
+                sends.next().await;
+            }
             sends.push(self.send_one(source, letter));
         }
         while sends.next().await.is_some() {}

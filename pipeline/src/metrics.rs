@@ -34,6 +34,7 @@ pub struct Metrics {
     pub ignored: IntCounterVec,
     pub unpriced: IntCounterVec,
     pub noted: IntCounterVec,
+    doubted: IntCounterVec,
     pub committed_rows: IntCounter,
     pub commits: IntCounter,
     pub commit_retries: IntCounter,
@@ -145,6 +146,12 @@ impl Metrics {
                 "Events whose price rests on an assumption.",
                 &["note"],
             )?,
+            doubted: counters(
+                r,
+                "spendstream_inexact_cost_total",
+                "Events whose cost is an upper bound or an estimate (the column cost_quality).",
+                &["quality"],
+            )?,
             committed_rows: counter(r, "spendstream_committed_rows_total", "Rows made durable in the lake.")?,
             commits: counter(r, "spendstream_commits_total", "Commits to the lake.")?,
             commit_retries: counter(
@@ -249,6 +256,9 @@ impl Metrics {
         for (note, rows) in &summary.noted {
             self.noted.with_label_values(&[note.name()]).inc_by(*rows);
         }
+        for (quality, rows) in &summary.doubted {
+            self.doubted.with_label_values(&[quality.name()]).inc_by(*rows);
+        }
         self.spend.count(&summary.spend);
         let mut cost = self.cost.lock();
         *cost = *cost + summary.cost;
@@ -280,6 +290,14 @@ impl Metrics {
             .flat_map(prometheus::proto::MetricFamily::get_metric)
             .map(|one| one.get_gauge().get_value());
         lags.next().is_some_and(|first| first <= 0.0) && lags.all(|lag| lag <= 0.0)
+    }
+
+    /// Partitions were given back: what is known of them is somebody else's to tell from now on.
+    pub fn released(&self) {
+        for gauges in [&self.lag, &self.committed_offset, &self.stopped, &self.watched] {
+            gauges.reset();
+        }
+        self.assigned.set(0);
     }
 
     /// The lake's offset of a source partition moved, or was read.

@@ -201,7 +201,6 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     };
     let (live_thread, live_sender) = parts.start(watchman, &stopping)?;
 
-    watch_queues(&metrics, row_sender.downgrade(), cut_sender.downgrade());
     let commit_loop = CommitLoop::new(
         lake_committer,
         committer::Wires {
@@ -214,10 +213,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             status: Arc::clone(&status),
             metrics: Arc::clone(&metrics),
             live: live_sender.clone(),
-            horizon: config.decode.duplicate_horizon,
+            horizon: (config.decode.duplicate_horizon, config.decode.duplicate_identities),
         },
     );
     let committer = tokio::spawn(commit_loop.run(cuts, questions));
+    let queues = (row_sender.downgrade(), cut_sender.downgrade(), live_sender.downgrade());
     let writer = Writer::new(&config.lake, Handle::current(), generations, cut_sender);
     let buffers = Buffers::default();
     let mut threads = vec![spawn("writer", move || writer.run(rows))?];
@@ -228,6 +228,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         (row_sender, live.feed(live_sender), buffers.clone()),
         &mut threads,
     )?;
+    watch_queues(&metrics, queues, &workers);
     let wires = consumer::Wires {
         workers,
         questions: question_sender,
@@ -307,20 +308,33 @@ fn watch_book(reloader: Reloader, config: &Config, metrics: &Arc<Metrics>) {
     }));
 }
 
+type Queues = (mpsc::WeakSender<ToWriter>, mpsc::WeakSender<ToCommitter>, mpsc::WeakSender<ToLive>);
+
 /// Shows once a second how many batches wait, until the stages before are gone.
-fn watch_queues(metrics: &Arc<Metrics>, rows: mpsc::WeakSender<ToWriter>, cuts: mpsc::WeakSender<ToCommitter>) {
+fn watch_queues(metrics: &Arc<Metrics>, (rows, cuts, live): Queues, workers: &[mpsc::Sender<ToWorker>]) {
     let metrics = Arc::clone(metrics);
+    let workers: Vec<mpsc::WeakSender<ToWorker>> = workers.iter().map(mpsc::Sender::downgrade).collect();
     tokio::spawn(async move {
-        while let (Some(rows), Some(cuts)) = (rows.upgrade(), cuts.upgrade()) {
-            for (stage, waiting) in
-                [("encode", rows.max_capacity() - rows.capacity()), ("commit", cuts.max_capacity() - cuts.capacity())]
-            {
+        loop {
+            let decode: Option<Vec<usize>> = workers.iter().map(waiting).collect();
+            let stages = [
+                ("decode", decode.map(|waiting| waiting.into_iter().sum())),
+                ("encode", waiting(&rows)),
+                ("commit", waiting(&cuts)),
+                ("live", waiting(&live)),
+            ];
+            for (stage, waiting) in stages {
+                let Some(waiting) = waiting else { return };
                 metrics.queue_depth.with_label_values(&[stage]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
             }
-            drop((rows, cuts));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
+}
+
+/// What waits in a queue; `None` when nobody fills it any more.
+fn waiting<T>(queue: &mpsc::WeakSender<T>) -> Option<usize> {
+    queue.upgrade().map(|queue| queue.max_capacity() - queue.capacity())
 }
 
 fn spawn_workers(

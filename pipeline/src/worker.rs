@@ -40,6 +40,8 @@ pub enum ToWorker {
         horizon: Box<Horizon>,
     },
     Batch(RawBatch),
+    /// All partitions were given back.
+    Release,
     /// Pass it on after everything before it.
     Flush(Arc<FlushToken>),
 }
@@ -92,7 +94,13 @@ impl Worker {
         while let Some(message) = inbox.blocking_recv() {
             let passed = match message {
                 ToWorker::Assign { partition, generation, horizon } => {
+                    // Every assignment names all partitions anew: what is of an older one was given back.
+                    self.horizons.retain(|_, (of, _)| *of == generation);
                     self.horizons.insert(partition, (generation, *horizon));
+                    Ok(())
+                }
+                ToWorker::Release => {
+                    self.horizons.clear();
                     Ok(())
                 }
                 ToWorker::Flush(token) => self.out.blocking_send(ToWriter::Flush(token)),

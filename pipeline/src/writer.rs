@@ -40,6 +40,8 @@ pub struct Writer {
     encoder: FileEncoder,
     pending: Cut,
     progress: BTreeMap<i32, PartitionProgress>,
+    /// Bytes of the dead letters that wait.
+    letter_bytes: usize,
     /// When the oldest pending batch came.
     since: Option<Instant>,
     current: Generation,
@@ -67,6 +69,7 @@ impl Writer {
             encoder: FileEncoder::new(config),
             pending: Cut::default(),
             progress: BTreeMap::new(),
+            letter_bytes: 0,
             since: None,
             current,
         }
@@ -105,6 +108,7 @@ impl Writer {
         self.encoder = FileEncoder::new(&self.config);
         self.pending = Cut::default();
         self.progress.clear();
+        self.letter_bytes = 0;
         self.since = None;
     }
 
@@ -119,6 +123,7 @@ impl Writer {
         if !self.pending.books.iter().any(|book| book.version() == batch.book.version()) && batch.tally.rows > 0 {
             self.pending.books.push(Arc::clone(&batch.book));
         }
+        self.letter_bytes += batch.dead_letters.iter().map(|letter| letter.payload.len()).sum::<usize>();
         let letters = batch.dead_letters.into_iter().map(|letter| (Arc::clone(&batch.source), letter));
         self.pending.dead_letters.extend(letters);
         self.pending.cost = self.pending.cost + batch.cost;
@@ -151,6 +156,7 @@ impl Writer {
         let due = now().duration_since(since) >= self.config.commit_interval
             || self.encoder.rows() >= self.config.commit_rows as u64
             || self.encoder.bytes() >= self.config.commit_bytes
+            || self.letter_bytes >= self.config.commit_bytes
             || self.encoder.open_dates() > self.config.max_open_dates;
         if due { self.cut() } else { Ok(()) }
     }
@@ -175,6 +181,7 @@ impl Writer {
             dead_letters: std::mem::take(&mut cut.dead_letters),
         };
         self.since = None;
+        self.letter_bytes = 0;
         // Blocks while the commit before is under way: that is how a slow lake slows everything before it.
         if self.out.blocking_send(ToCommitter::Commit(Box::new(cut))).is_err() {
             tracing::debug!("the committer is gone");

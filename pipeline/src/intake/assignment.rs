@@ -11,20 +11,14 @@ use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 use tokio::sync::oneshot;
 
 use super::batching::{Batching, Recreated};
-use super::consumer::Intake;
+use super::consumer::{Intake, now};
 use crate::batch::RawBatch;
 use crate::committer::{Position, Question};
 use crate::worker::ToWorker;
 
-/// Bound of a question to the broker about its offsets.
+/// Bound of a question to the broker about its offsets, and the pause before it is asked again.
 const WATERMARKS: Duration = Duration::from_secs(10);
-
-/// Why a partition does not start.
-#[derive(Debug, PartialEq, Eq)]
-enum Refusal {
-    Retry(String),
-    Stop(String),
-}
+const RETRY: Duration = Duration::from_secs(1);
 
 /// How a partition starts.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,17 +38,17 @@ fn beginning(
     (low, high): (i64, i64),
     committed: Option<i64>,
     last_timestamp_ms: Option<i64>,
-) -> Result<Beginning, Refusal> {
+) -> Result<Beginning, String> {
     let Some(from) = committed else {
         let from = if kafka.start == KafkaStart::Latest { high } else { low };
         return Ok(Beginning { from, before: None, first: from });
     };
     if !(low..=high).contains(&from) {
-        return Err(Refusal::Stop(format!(
+        return Err(format!(
             "partition {} of topic '{}' stops: the lake's next offset is {from}, the broker has {low} to {high}. If the topic was \
              re-created or replaced, start again with a new kafka.cluster (now '{}'); if messages expired before they were read, they are lost",
             source.partition, source.topic, source.cluster
-        )));
+        ));
     }
     let before = last_timestamp_ms.filter(|_| from > 0).map(|known| (from - 1, known));
     let first = before.map_or(from, |(offset, _)| offset.max(low));
@@ -66,6 +60,7 @@ impl Intake {
         let generation = self.next_generation();
         self.partitions.clear();
         self.held = None;
+        self.unstarted = None;
         let (reply, answer) = oneshot::channel();
         let partitions = self.owned.iter().map(|id| Arc::new(self.source(*id))).collect();
         // A question of an older generation is dropped by the committer, so there is always room soon.
@@ -83,6 +78,13 @@ impl Intake {
     }
 
     pub(super) fn answers(&mut self) {
+        if let Some((positions, since)) = self.unstarted.take() {
+            if now().duration_since(since) < RETRY {
+                self.unstarted = Some((positions, since));
+            } else {
+                self.start(positions);
+            }
+        }
         let Some(waiting) = &mut self.positions else { return };
         match waiting.try_recv() {
             Ok(positions) => {
@@ -96,26 +98,32 @@ impl Intake {
 
     /// Starts reading where the lake says.
     fn start(&mut self, positions: Vec<Position>) {
+        // All before anything starts: what the lake was read for is kept where the broker has to be asked again.
+        let mut ranges = Vec::with_capacity(positions.len());
+        for position in &positions {
+            match self.watermarks(&position.source) {
+                Ok(range) => ranges.push(range),
+                Err(why) => {
+                    tracing::warn!(partition = position.source.partition, "{why}; trying again");
+                    self.unstarted = Some((positions, now()));
+                    return;
+                }
+            }
+        }
         let generation = *self.wires.generation.borrow();
         let mut assignment = TopicPartitionList::new();
         let mut failure = None;
-        for Position { source, committed, last_timestamp_ms, horizon } in positions {
-            let range = self.watermarks(&source);
-            let found =
-                range.and_then(|range| beginning(&self.config.kafka, &source, range, committed, last_timestamp_ms));
-            let Beginning { from, before, first } = match found {
-                Ok(beginning) => beginning,
-                Err(Refusal::Retry(why)) => {
-                    tracing::warn!(partition = source.partition, "{why}; trying again");
-                    return self.ask_positions();
-                }
-                Err(Refusal::Stop(why)) => {
-                    tracing::error!(partition = source.partition, "{why}");
-                    self.wires.metrics.stopped.with_label_values(&[&source.partition.to_string()]).set(1);
-                    failure = Some(why);
-                    continue;
-                }
-            };
+        for (Position { source, committed, last_timestamp_ms, horizon }, range) in positions.into_iter().zip(ranges) {
+            let Beginning { from, before, first } =
+                match beginning(&self.config.kafka, &source, range, committed, last_timestamp_ms) {
+                    Ok(beginning) => beginning,
+                    Err(why) => {
+                        tracing::error!(partition = source.partition, "{why}");
+                        self.wires.metrics.stopped.with_label_values(&[&source.partition.to_string()]).set(1);
+                        failure = Some(why);
+                        continue;
+                    }
+                };
             let partition = source.partition;
             self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(0);
             let told = ToWorker::Assign { partition, generation, horizon };
@@ -172,10 +180,10 @@ impl Intake {
     }
 
     /// The offsets that the broker has: the first, and the one after the last.
-    fn watermarks(&self, source: &SourcePartition) -> Result<(i64, i64), Refusal> {
+    fn watermarks(&self, source: &SourcePartition) -> Result<(i64, i64), String> {
         self.consumer
             .fetch_watermarks(&source.topic, source.partition, WATERMARKS)
-            .map_err(|error| Refusal::Retry(format!("the broker does not say its offsets: {error}")))
+            .map_err(|error| format!("the broker does not say its offsets: {error}"))
     }
 }
 
@@ -184,7 +192,7 @@ mod tests {
     use spendstream_schemas::config::{KafkaConfig, KafkaStart};
     use spendstream_schemas::ids::SourcePartition;
 
-    use super::{Beginning, Refusal, beginning};
+    use super::{Beginning, beginning};
 
     fn check(start: KafkaStart, committed: Option<i64>, known: Option<i64>, expected: (i64, Option<(i64, i64)>, i64)) {
         let kafka = KafkaConfig { start, ..KafkaConfig::default() };
@@ -211,7 +219,7 @@ mod tests {
         let source = SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 3 };
         for offset in [9, 21] {
             let found = beginning(&KafkaConfig::default(), &source, (10, 20), Some(offset), None);
-            let Err(Refusal::Stop(why)) = found else { panic!("{found:?}") };
+            let Err(why) = found else { panic!("{found:?}") };
             assert!(why.starts_with("partition 3 of topic 't' stops: the lake's next offset is "), "{why}");
             assert!(why.contains(&format!("{offset}, the broker has 10 to 20")), "{why}");
         }

@@ -58,6 +58,8 @@ pub struct Intake {
     pub(super) partitions: BTreeMap<i32, Batching>,
     /// The committer's answer to an assignment, when one is awaited.
     pub(super) positions: Option<oneshot::Receiver<Vec<Position>>>,
+    /// The answer, and since when, where the broker did not say its offsets yet.
+    pub(super) unstarted: Option<(Vec<Position>, Instant)>,
     /// A batch that found its worker's queue full; while there is one, consumption is paused.
     pub(super) held: Option<(usize, ToWorker)>,
     pub(super) last_flush: Instant,
@@ -78,6 +80,7 @@ impl Intake {
             owned: Vec::new(),
             partitions: BTreeMap::new(),
             positions: None,
+            unstarted: None,
             held: None,
             last_flush: now(),
         }
@@ -198,7 +201,12 @@ impl Intake {
         self.partitions.clear();
         self.positions = None;
         self.held = None;
-        self.wires.metrics.assigned.set(0);
+        self.unstarted = None;
+        for worker in &self.wires.workers {
+            // A full queue is no loss: the next assignment drops what is older.
+            let _ = worker.try_send(ToWorker::Release);
+        }
+        self.wires.metrics.released();
         self.wires.status.set_consuming(false);
         if let Err(error) = self.consumer.unassign() {
             tracing::warn!(%error, "giving partitions back");

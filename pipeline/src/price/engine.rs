@@ -45,6 +45,9 @@ const QUESTION: [Text; 7] = [
     Text::Operation,
 ];
 
+/// Questions whose answers are kept between batches: an answer takes kilobytes, and organisations times models may be many.
+const MOST_ANSWERS: usize = 20_000;
+
 type QuestionKey = [Symbol; QUESTION.len()];
 
 /// What a question resolved to, with its words as symbols.
@@ -162,7 +165,7 @@ impl Engine {
         }
     }
 
-    /// Between two batches: takes the newest book, and starts a fresh interner when the old one is full.
+    /// Between two batches: takes the newest book, and starts afresh what has grown to its limit.
     pub fn refresh(&mut self, book: &Arc<PriceBook>) {
         if !Arc::ptr_eq(&self.book, book) {
             self.book = Arc::clone(book);
@@ -175,6 +178,10 @@ impl Engine {
             self.answers.clear();
             self.words = Words::default();
             self.owners.forget();
+        }
+        if self.answers.len() > MOST_ANSWERS {
+            self.answers.clear();
+            self.words = Words::default();
         }
     }
 
@@ -340,6 +347,7 @@ impl PricedColumns {
         if !notes.is_empty() {
             summary.note(notes);
         }
+        summary.quality(quality);
         self.notes.push(notes);
         self.quality.push(words.symbol(Word::Quality, quality.name(), interner));
     }

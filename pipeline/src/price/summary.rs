@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::note::{Note, Notes};
+use spendstream_schemas::note::{CostQuality, Note, Notes};
 
 use super::spend::Spend;
 use crate::columns::interner::{Interner, Symbol};
@@ -15,6 +15,8 @@ pub struct Summary {
     pub unpriced: Vec<((String, String, &'static str), u64)>,
     /// Rows by note.
     pub noted: Vec<(Note, u64)>,
+    /// Rows whose cost is not exact, by how far it can be trusted.
+    pub doubted: Vec<(CostQuality, u64)>,
     pub spend: Spend,
 }
 
@@ -23,6 +25,8 @@ pub(super) struct SummaryBuilder {
     pub(super) cost: Amount,
     unpriced: HashMap<(Symbol, Symbol, &'static str), u64>,
     noted: [u64; Note::ALL.len()],
+    upper_bounds: u64,
+    estimates: u64,
 }
 
 impl SummaryBuilder {
@@ -36,6 +40,14 @@ impl SummaryBuilder {
         }
     }
 
+    pub(super) fn quality(&mut self, quality: CostQuality) {
+        match quality {
+            CostQuality::Exact => {}
+            CostQuality::UpperBound => self.upper_bounds += 1,
+            CostQuality::Estimated => self.estimates += 1,
+        }
+    }
+
     pub(super) fn finish(self, interner: &Interner) -> Summary {
         let text = |symbol| interner.text(symbol).unwrap_or_default().to_owned();
         Summary {
@@ -46,6 +58,10 @@ impl SummaryBuilder {
                 .map(|((provider, model, reason), rows)| ((text(provider), text(model), reason), rows))
                 .collect(),
             noted: Note::ALL.into_iter().zip(self.noted).filter(|(_, rows)| *rows > 0).collect(),
+            doubted: [(CostQuality::UpperBound, self.upper_bounds), (CostQuality::Estimated, self.estimates)]
+                .into_iter()
+                .filter(|(_, rows)| *rows > 0)
+                .collect(),
             spend: Spend::default(),
         }
     }
