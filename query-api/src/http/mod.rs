@@ -85,6 +85,10 @@ fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let body = app.engine.limits().max_statement_bytes.saturating_mul(2).saturating_add(BODY_SLACK);
     Router::new()
         .route("/", get(home::page))
+        .route("/alerts", get(home::alerts))
+        .route("/alerts/{id}", get(home::alerts))
+        .route("/alerts/{id}/snooze", get(home::alerts))
+        .route("/budgets/{id}", get(home::alerts))
         .route("/openapi.json", get(home::openapi))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
