@@ -223,7 +223,13 @@ impl Alerts<'_> {
 /// What an alert repeats if it comes again: budget, scope, kind and threshold.
 fn guard(alert: &Alert) -> String {
     let budget = alert.budget_id.as_deref().unwrap_or_default();
-    format!("{budget}\n{}\n{}\n{}", alert.scope, alert.kind, alert.threshold)
+    let key = format!("{budget}\n{}\n{}\n{}", alert.scope, alert.kind, alert.threshold);
+    // Of what is no budget's, the time zone of a summary and the dimension that spend lacks tell alerts apart.
+    let detail = |name: &str| alert.details.get(name).and_then(serde_json::Value::as_str);
+    match detail("timezone").or(detail("dimension")).filter(|_| alert.budget_id.is_none()) {
+        Some(about) => format!("{key}\n{about}"),
+        None => key,
+    }
 }
 
 /// The guard under which a whole budget is snoozed.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -17,6 +18,10 @@ use crate::store::Store;
 pub const REMEMBERED: TimeDelta = TimeDelta::seconds(5);
 /// Secrets that are remembered; at the limit all are looked up again.
 const MOST: usize = 10_000;
+/// How long a key that was looked up before waits for the database, and how long nobody asks it again when it did not answer: decisions
+/// must not wait for a database that is away.
+const PATIENCE: Duration = Duration::from_millis(500);
+const AWAY: TimeDelta = TimeDelta::seconds(5);
 /// A longer header is no key of ours.
 const LONGEST: usize = 256;
 
@@ -63,6 +68,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct Gate {
     known: RwLock<HashMap<String, Known>>,
+    /// Until when the database is not asked.
+    away: RwLock<Option<DateTime<Utc>>>,
 }
 
 impl Gate {
@@ -96,17 +103,26 @@ impl Gate {
         if let Some(known) = before.as_ref().filter(|known| now - known.since < REMEMBERED) {
             return Ok(known.key.clone());
         }
-        let found = match store.await {
-            Some(store) => store.keys().find(secret).await,
-            None => return before.map(|known| known.key).ok_or(Denied::Away),
-        };
+        let last_known = |before: Option<Known>| before.map(|known| known.key).ok_or(Denied::Away);
+        if self.away.read().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until) {
+            return last_known(before);
+        }
+        let look = Box::pin(async {
+            match store.await {
+                Some(store) => Some(store.keys().find(secret).await),
+                None => None,
+            }
+        });
+        let found =
+            if before.is_some() { tokio::time::timeout(PATIENCE, look).await.unwrap_or(None) } else { look.await };
         let key = match found {
-            Ok(key) => key,
-            Err(error) => {
-                if !matches!(error, Error::Away(_)) {
+            Some(Ok(key)) => key,
+            failed => {
+                if let Some(Err(error)) = failed.filter(|failed| !matches!(failed, Err(Error::Away(_)))) {
                     tracing::error!(%error, "looking up a key");
                 }
-                return before.map(|known| known.key).ok_or(Denied::Away);
+                *self.away.write().unwrap_or_else(PoisonError::into_inner) = Some(now + AWAY);
+                return last_known(before);
             }
         };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +171,13 @@ mod tests {
             assert_eq!(ask(Some(header), now, true).await, Err(Denied::Missing), "{header}");
         }
         assert_eq!(ask(Some("Bearer ssk_0"), now, true).await, Err(Denied::Unknown));
-        assert_eq!(ask(Some(&good), now, false).await, Err(Denied::Away));
+        let before = now - TimeDelta::seconds(10);
+        assert_eq!(ask(Some(&good), before, false).await, Err(Denied::Away));
+        assert_eq!(
+            ask(Some(&good), before + TimeDelta::seconds(4), true).await,
+            Err(Denied::Away),
+            "nobody asks again at once"
+        );
         assert_eq!(ask(Some(&good), now, true).await, Ok("finance".to_owned()));
         let denied = ask(Some(&wrong_role), now, true).await.unwrap_err();
         assert_eq!(denied.to_string(), "the key 'app' has the role producer; this needs admin or analyst");
@@ -165,7 +187,9 @@ mod tests {
         let later = now + REMEMBERED;
         assert!(ask(Some(&good), later - TimeDelta::milliseconds(1), true).await.is_ok());
         assert!(ask(Some(&good), later, false).await.is_ok());
-        assert_eq!(ask(Some(&good), later, true).await, Err(Denied::Unknown));
-        assert_eq!(ask(Some(&good), later, false).await, Err(Denied::Unknown));
+        assert!(ask(Some(&good), later + TimeDelta::seconds(4), true).await.is_ok());
+        let asked = later + TimeDelta::seconds(5);
+        assert_eq!(ask(Some(&good), asked, true).await, Err(Denied::Unknown));
+        assert_eq!(ask(Some(&good), asked, false).await, Err(Denied::Unknown));
     }
 }

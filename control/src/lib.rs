@@ -14,6 +14,7 @@ pub mod directory;
 pub mod error;
 pub mod gate;
 pub mod keys;
+pub mod local;
 mod migrations;
 pub mod notifications;
 pub mod store;

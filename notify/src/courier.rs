@@ -20,6 +20,9 @@ use crate::failure::Failure;
 use crate::log::{Claim, Log, LogError};
 use crate::route::{Routes, digest_key};
 
+/// How old an alert is when it is given up because nobody here knows its channel.
+const STRAY_AFTER: TimeDelta = TimeDelta::days(1);
+
 /// What became of one attempt; for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -104,7 +107,8 @@ impl<L: Log> Courier<L> {
         while channels.join_next().await.is_some() {}
     }
 
-    /// Deliveries of channels that are not configured any more would wait for ever.
+    /// Deliveries of channels that are not configured any more would wait for ever. What is young may be for a channel that another instance
+    /// knows already.
     async fn give_up_strays(&self) {
         let waiting = match self.log.waiting().await {
             Ok(waiting) => waiting,
@@ -116,7 +120,12 @@ impl<L: Log> Courier<L> {
                     break;
                 }
                 for stray in strays {
-                    let failure = Failure::refused(format!("the channel '{channel}' is not configured any more"));
+                    let is_old = (self.clock)() - stray.alert.raised_at >= STRAY_AFTER;
+                    let failure = if is_old {
+                        Failure::refused(format!("the channel '{channel}' is not configured any more"))
+                    } else {
+                        Failure::retry(format!("the channel '{channel}' is not configured here"))
+                    };
                     self.record(channel, &stray, Err(&failure)).await;
                 }
             }

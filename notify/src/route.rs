@@ -40,6 +40,7 @@ enum Way {
     Sms(Vec<String>),
     /// Incidents are opened and closed one by one.
     Incidents,
+    Mail,
 }
 
 impl Routes {
@@ -48,6 +49,7 @@ impl Routes {
         let way = |channel: &ChannelConfig| match channel {
             ChannelConfig::Sms(sms) => Way::Sms(sms.to.clone()),
             ChannelConfig::PagerDuty(_) => Way::Incidents,
+            ChannelConfig::Email(_) => Way::Mail,
             _ => Way::Whole,
         };
         let channels = config.channels.iter().map(|channel| (channel.name().to_owned(), way(channel))).collect();
@@ -61,6 +63,9 @@ pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery>
     let told = Told::of(alert);
     let mut plan = Plan { routes, told, deliveries: BTreeMap::new() };
     let mut taken = false;
+    // Whom the budget names is told by the channel that tells owners, or else by mail.
+    let mail = || routes.channels.iter().find(|(_, way)| matches!(way, Way::Mail)).map(|(name, _)| name.as_str());
+    let contacts: Vec<String> = contacts(alert);
     for route in routes.all.iter().filter(|route| takes(route, alert, told)) {
         taken = true;
         let timing = timing(route, told, now);
@@ -70,10 +75,19 @@ pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery>
         if !route.owner_by.is_empty() {
             plan.add(&route.owner_by, contact(alert), &timing);
         }
+        let by = Some(route.owner_by.as_str()).filter(|by| !by.is_empty()).or_else(mail);
+        for address in by.iter().flat_map(|_| &contacts) {
+            plan.add(by.unwrap_or_default(), Some(address.clone()), &timing);
+        }
     }
     if !taken {
+        let timing = Timing::at_once(now);
         for channel in &routes.defaults {
-            plan.add(channel, None, &Timing::at_once(now));
+            plan.add(channel, None, &timing);
+        }
+        for (channel, address) in mail().into_iter().flat_map(|channel| contacts.iter().map(move |one| (channel, one)))
+        {
+            plan.add(channel, Some(address.clone()), &timing);
         }
     }
     plan.deliveries.into_values().collect()
@@ -159,6 +173,14 @@ fn contact(alert: &Alert) -> Option<String> {
     owner.parse::<lettre::message::Mailbox>().is_ok().then(|| owner.to_owned())
 }
 
+/// The addresses that the alert's budget names besides its owner.
+fn contacts(alert: &Alert) -> Vec<String> {
+    let named =
+        alert.details.get("contacts").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let addresses = named.iter().filter_map(serde_json::Value::as_str).map(str::trim);
+    addresses.filter(|one| one.parse::<lettre::message::Mailbox>().is_ok()).map(ToOwned::to_owned).collect()
+}
+
 struct Plan<'r> {
     routes: &'r Routes,
     told: Told,
@@ -169,7 +191,7 @@ impl Plan<'_> {
     fn add(&mut self, channel: &str, target: Option<String>, timing: &Timing) {
         let routes = self.routes;
         match routes.channels.get(channel) {
-            Some(Way::Whole) => match &timing.digest {
+            Some(Way::Whole | Way::Mail) => match &timing.digest {
                 Some((end, key)) => self.put(channel, target, *end, Some(key.clone())),
                 None => self.put(channel, target, timing.not_before, None),
             },

@@ -88,6 +88,21 @@ fn a_channel_that_two_routes_name_is_used_once_at_the_earlier_time() {
 }
 
 #[test]
+fn whom_a_budget_names_is_told_by_the_owners_channel_or_else_by_mail() {
+    let mut named = alert(Level::Critical, Kind::LimitReached, "search");
+    named.details = json!({"contacts": ["bob@example.org", "no address", "ann@example.org"]});
+    check(
+        SEARCH,
+        &named,
+        &["duty", "mail/Ann <ann@example.org>", "mail/ann@example.org", "mail/bob@example.org", "sms/+1", "sms/+2"],
+    );
+    named.owner = None;
+    // No route takes it: the default channels, and still whom the budget names.
+    let other = SEARCH.replace("team = 'search'", "team = 'ads'");
+    check(&other, &named, &["chat", "mail/ann@example.org", "mail/bob@example.org"]);
+}
+
+#[test]
 fn quiet_hours_and_digests_hold_back_what_is_not_critical() {
     let quiet = "[[notify.routes]]\nname = 'q'\nchannels = ['chat', 'duty', 'sms']\nquiet = { from = '22:00', until = '07:00', timezone = 'Europe/Berlin' }\n";
     let (warning, critical) = (alert(Level::Warning, Kind::Anomaly, "x"), alert(Level::Critical, Kind::Anomaly, "x"));

@@ -7,6 +7,7 @@
 
 mod held;
 mod place;
+mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +44,10 @@ const HOLDS: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(5);
 /// How long budgets wait at most for what was held before this process started: a topic that is not compacted may be long.
 const CATCH_UP: Duration = Duration::from_secs(30);
+/// How long the start waits for the topics to be made where they are missing.
+const TOPICS: Duration = Duration::from_secs(5);
+/// How long the lake may take to be read once a batch is known to be missing.
+const READING: Duration = Duration::from_secs(5);
 /// What is read again of the past beyond two commits.
 const SLACK: Duration = Duration::from_secs(30);
 
@@ -83,7 +88,8 @@ impl Peers {
             .set("compression.type", "lz4")
             .create()
             .map_err(client::refused)?;
-        live.share_holds();
+        // What does not come by the topic is in the lake one commit later, and read there at once.
+        live.share_holds(config.lake.commit_interval + READING);
         Ok(Some(Arc::new(Self {
             kafka: kafka.clone(),
             instance: Uuid::new_v4().as_u64_pair().0,
@@ -98,10 +104,17 @@ impl Peers {
 
     /// Starts to tell and to listen; ends when it is stopped or the live thread is gone.
     pub fn start(self: &Arc<Self>, sums: mpsc::Receiver<ToPeers>, stop: &watch::Receiver<bool>) {
-        tokio::spawn(Arc::clone(self).tell_sums(sums));
-        tokio::spawn(Arc::clone(self).tell_holds(stop.clone()));
-        tokio::spawn(Arc::clone(self).beat(stop.clone()));
-        tokio::spawn(Arc::clone(self).listen(stop.clone()));
+        let (peers, stop) = (Arc::clone(self), stop.clone());
+        tokio::spawn(async move {
+            // First: a broker that makes topics by itself would make them in the wrong way.
+            if tokio::time::timeout(TOPICS, topics::ensure(&peers.kafka)).await.is_err() {
+                tracing::debug!("the broker does not say in time whether the topics are there");
+            }
+            tokio::spawn(Arc::clone(&peers).tell_sums(sums));
+            tokio::spawn(Arc::clone(&peers).tell_holds(stop.clone()));
+            tokio::spawn(Arc::clone(&peers).beat(stop.clone()));
+            tokio::spawn(peers.listen(stop));
+        });
     }
 
     /// The batches that are read here, in order. Nobody waits for them: librdkafka keeps the order of a partition.
@@ -168,7 +181,7 @@ impl Peers {
                     said = true;
                     self.live.heard_all();
                     tracing::warn!(
-                        "{why}; until it is there, totals of other instances are those of their commits, and holds end with this process"
+                        "{why}; until it is there, totals of other instances come by the lake every live.reconcile_interval, and holds end with this process"
                     );
                 }
                 Err(_) => {}

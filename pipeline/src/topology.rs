@@ -168,7 +168,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let Ends { live: budgets, watchman, found, alerts, opened, directory } =
         control::start::prepare(config, &live, &book);
     // The last things that can fail for a reason outside: before any thread runs.
-    let (address, server) = http::serve(config, &metrics, &status, &budgets, &opened.subscribe()).await?;
+    let (address, server) = http::serve(config, &metrics, &status, &budgets, (&opened.subscribe(), &live)).await?;
     let (stop, stopping) = watch::channel(false);
     let directories = directory.subscribe();
     let deciding = Arc::clone(&budgets);

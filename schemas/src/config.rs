@@ -57,7 +57,8 @@ pub struct KafkaConfig {
     pub dead_letter_topic: String,
     /// Every alert as JSON; empty: none.
     pub alerts_topic: String,
-    /// What instances read and have not committed, for one another; empty: they learn it by commits.
+    /// What instances read and have not committed, for one another. This and `holds_topic` are both named or both empty; empty: an instance
+    /// learns what others have read when live totals are compared with the lake.
     pub totals_topic: String,
     /// What decide holds, for other instances and for after a restart (compacted); empty: in memory only.
     pub holds_topic: String,

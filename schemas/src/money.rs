@@ -34,6 +34,8 @@ pub struct Amount(i128);
 
 impl Amount {
     pub const ZERO: Amount = Amount(0);
+    /// The largest that a money column holds.
+    pub const MAX: Amount = Amount(LIMIT - 1);
 
     /// From the integer that a `Decimal128(28, 15)` column holds.
     ///

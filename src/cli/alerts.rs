@@ -10,7 +10,7 @@ use spendstream_schemas::alert::{Kind, Level};
 use spendstream_schemas::config::Config;
 
 use super::control::{
-    Output, Session, one_error, pair, print_json, print_rows, show_time, time_or_duration, with_store,
+    Output, Session, one_error, pair, print_json, print_rows, show_time, time_or_ago, time_or_duration, with_store,
 };
 
 /// Deliveries of one alert that are shown.
@@ -68,6 +68,12 @@ pub struct List {
     /// Only those whose scope has this: `team=search`.
     #[arg(long, value_name = "NAME=VALUE")]
     scope: Vec<String>,
+    /// Raised then or later: a time, or how long ago, such as 24h.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Raised before: a time, or how long ago.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -126,6 +132,8 @@ async fn list(args: List, session: &Session) -> anyhow::Result<()> {
         level: args.level,
         budget_id: args.budget,
         acknowledged: args.open.then_some(false),
+        since: args.since.map(|text| time_or_ago(&text, session.now)).transpose()?,
+        until: args.until.map(|text| time_or_ago(&text, session.now)).transpose()?,
         ..AlertFilter::default()
     };
     for text in &args.scope {

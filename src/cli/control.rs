@@ -78,6 +78,12 @@ pub fn time_or_duration(text: &str, now: DateTime<Utc>) -> anyhow::Result<DateTi
     now.checked_add_signed(chrono::TimeDelta::from_std(duration)?).with_context(wanted)
 }
 
+/// A time, or a duration before now.
+pub fn time_or_ago(text: &str, now: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
+    let later = time_or_duration(text, now)?;
+    Ok(if DateTime::parse_from_rfc3339(text).is_ok() { later } else { now - (later - now) })
+}
+
 /// `NAME=VALUE`.
 pub fn pair(text: &str) -> anyhow::Result<(&str, &str)> {
     text.split_once('=').with_context(|| format!("'{text}' is no pair; write NAME=VALUE"))

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use chrono::DateTime;
+use spendstream_control::{Act, Store};
 use spendstream_pipeline::lake::status::clusters;
 use spendstream_pipeline::{Running as Pipeline, Stats};
 use spendstream_query_api::Engine;
@@ -20,7 +22,7 @@ use crate::demo::broker::Broker;
 use crate::demo::live::{count, dollars};
 use crate::demo::producer::{self, Totals};
 use crate::demo::traffic::{Plan, Traffic};
-use crate::demo::{dead_letters, report, trace};
+use crate::demo::{budgets, dead_letters, report, trace};
 use screen::{Screen, duration, say};
 
 /// Show it working: an embedded broker, recorded traffic, the real pipeline, a local lake, dollars.
@@ -75,11 +77,18 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     own_lake(&folder).await?;
     let broker = Broker::start(&KafkaConfig::default().topic, &KafkaConfig::default().dead_letter_topic)?;
     let config = configure(config, args, &folder, &broker.address(), &run);
+    let store = Store::open(&config.store.url).await.context("control store")?;
+    let now = DateTime::from_timestamp_micros(super::now_micros()).context("the clock is out of range")?;
+    budgets::prepare(&store, &Act { who: "demo", now }).await.context("control store")?;
     let query = spendstream_query_api::start(&config).await.context("query API")?;
     let pipeline = spendstream_pipeline::start(&config).await.context("pipeline")?;
     say(&format!("  broker     {} (embedded)", broker.address()))?;
     say(&format!("  lake       {} (Delta Lake; this run is {run})", folder.display()))?;
     say(&format!("  query API  http://{} (POST /v1/sql)", query.addr()))?;
+    say(&format!(
+        "  alerts     http://{}/alerts (two daily budgets: a team's, and one for each organisation)",
+        query.addr()
+    ))?;
     say(&format!("  metrics    http://{}/metrics", pipeline.listen_addr()))?;
     say(&args
         .run_for
@@ -88,6 +97,12 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let (sent, rejected) = replay(args, &config, &run, pipeline).await?;
     let letters = dead_letters::by_reason(&config.kafka.brokers, &config.kafka.dead_letter_topic, rejected)?;
     let agree = tell(&config, &run, &sent, &letters).await?;
+    let told = budgets::told(&store).await.context("control store")?;
+    if !told.is_empty() {
+        say("\nAlerts, as mail, Slack, Teams, webhooks, SMS, push or PagerDuty would have them ([notify])")?;
+        told.iter().try_for_each(|line| say(&format!("  {line}")))?;
+    }
+    store.close().await;
     query.stop().await;
     next_steps(&folder, &args.lake)?;
     Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -285,6 +300,7 @@ fn next_steps(folder: &Path, lake: &str) -> anyhow::Result<()> {
     say(&format!(
         "\nThe lake is {folder}. Try next:\n\n  \
          cargo run -- sql --lake file:{lake} \"SELECT organization, user_id, SUM(cost) AS cost FROM usage GROUP BY 1, 2 ORDER BY 3 DESC NULLS LAST LIMIT 10\"\n  \
+         SPENDSTREAM__STORE__URL=sqlite:{folder}/control.db cargo run -- alerts list\n  \
          duckdb -c \"INSTALL delta; LOAD delta; SELECT organization, SUM(cost) FROM delta_scan('{folder}/usage') GROUP BY 1\""
     ))
 }

@@ -24,7 +24,8 @@ pub struct Args {
     /// The lake to read instead of `lake.uri`: `file://…` or `s3://bucket/prefix`.
     #[arg(long, value_name = "URI", conflicts_with = "server")]
     lake: Option<String>,
-    /// A running server to ask instead of reading the lake here: `http://127.0.0.1:8080`.
+    /// A running server to ask instead of reading the lake here: `http://127.0.0.1:8080`. With `auth.mode = "keys"` the variable
+    /// `SPENDSTREAM_API_KEY` holds the key.
     #[arg(long, value_name = "URL", conflicts_with_all = ["max_rows", "timeout"])]
     server: Option<String>,
     /// Most rows of an answer instead of `query.max_rows`; more is an error.

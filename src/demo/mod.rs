@@ -5,6 +5,7 @@
 //! prints.
 
 pub mod broker;
+pub mod budgets;
 pub mod cast;
 pub mod dead_letters;
 pub mod envelope;

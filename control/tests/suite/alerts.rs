@@ -74,9 +74,20 @@ async fn the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold(place: 
     ] {
         assert_eq!(raise(&store, &alert(id, 3599, change)).await, Raised::New, "{id}");
     }
+    // Of no budget: each time zone's summary and each dimension that is lacking is something else.
+    let of_none = |details: Value| json!({"budget_id": null, "details": details});
+    for (id, details) in [
+        ("berlin", json!({"timezone": "Europe/Berlin"})),
+        ("paris", json!({"timezone": "Europe/Paris"})),
+        ("team", json!({"dimension": "team"})),
+        ("cost centre", json!({"dimension": "cost_center"})),
+    ] {
+        assert_eq!(raise(&store, &alert(id, 3599, of_none(details.clone()))).await, Raised::New, "{id}");
+        assert_eq!(raise(&store, &alert(&format!("{id} 2"), 3600, of_none(details))).await, Raised::Guarded, "{id}");
+    }
     assert_eq!(raise(&store, &alert("a2", 3600, json!({}))).await, Raised::New);
     assert_eq!(raise(&store, &alert("a3", 3601, json!({}))).await, Raised::Guarded);
-    assert_eq!(store.notifications().list(None, None, 100).await.unwrap().len(), 6);
+    assert_eq!(store.notifications().list(None, None, 100).await.unwrap().len(), 10);
     store.close().await;
 }
 

@@ -1,7 +1,7 @@
 //! Incidents: Events API v2 of `PagerDuty`, which others speak too.
 //!
-//! An incident is a budget in a scope, or a series: whatever its alerts say shares one `dedup_key`, so that a recovery
-//! closes what a threshold opened.
+//! An incident is a threshold of a budget in a scope and a period, or a series: a recovery has the `dedup_key` of what it ends, so that it
+//! closes that and nothing else, and what another period opens is an incident of its own.
 
 use std::fmt;
 
@@ -100,15 +100,20 @@ fn links(section: &Section) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// `BUDGET/SCOPE`; for what is no budget the kind that is alerted (`details.recovers.kind` in its recovery).
+/// `BUDGET/SCOPE/PERIOD/BASIS-THRESHOLD`; for what is no budget `KIND/SCOPE`, in its recovery by `details.recovers.kind`.
 fn dedup_key(alert: &Alert) -> String {
+    let detail = |key: &str| alert.details.get(key).and_then(serde_json::Value::as_str);
+    let threshold = match (detail("occurrence"), detail("basis"), detail("threshold_percent")) {
+        (Some(period), Some(basis), Some(threshold)) => format!("/{period}/{basis}-{threshold}"),
+        _ => String::new(),
+    };
     let recovered = alert.details.get("recovers").and_then(|of| of.get("kind")).and_then(serde_json::Value::as_str);
     let about = match (&alert.budget_id, recovered) {
         (Some(budget), _) => budget.as_str(),
         (None, Some(kind)) => kind,
         (None, None) => alert.kind.word(),
     };
-    let key = format!("spendstream/{about}/{}", alert.scope);
+    let key = format!("spendstream/{about}/{}{threshold}", alert.scope);
     if key.len() <= KEY {
         return key;
     }

@@ -149,11 +149,23 @@ async fn a_digest_is_one_message() {
 #[tokio::test]
 async fn deliveries_of_a_removed_channel_are_given_up() {
     let log = MemoryLog::new(now());
-    log.add("gone", numbered(1));
+    let old = now() - TimeDelta::days(1);
+    log.add("gone", Alert { raised_at: old, ..numbered(1) });
     let running = Running::start(&hook(1), &log, "one");
     let line = log.until(all("given_up")).await.remove(0);
     assert_eq!(line.error, "the channel 'gone' is not configured any more");
     assert_eq!(running.stop().await, [Outcome::GivenUp]);
+}
+
+/// Another instance may know a channel that this one does not know yet.
+#[tokio::test]
+async fn a_young_delivery_of_an_unknown_channel_waits() {
+    let log = MemoryLog::new(now());
+    log.add("new", Alert { raised_at: now(), ..numbered(1) });
+    let running = Running::start(&hook(1), &log, "one");
+    let line = log.until(all("failed")).await.remove(0);
+    assert_eq!(line.error, "the channel 'new' is not configured here");
+    assert_eq!(running.stop().await, [Outcome::Failed]);
 }
 
 /// From a raised alert to what the log in the control store says, as the process does it.

@@ -87,6 +87,21 @@ fn a_recovery_resolves_the_incident_that_its_alert_opened() {
         body["dedup_key"].as_str().unwrap().to_owned()
     };
     assert_eq!(key(&alert()), key(&recovery));
+    // Each threshold of a budget, and each period, is an incident of its own.
+    let of = |occurrence: &str, basis: &str, threshold: &str, kind: Kind| Alert {
+        kind,
+        details: serde_json::json!({"occurrence": occurrence, "basis": basis, "threshold_percent": threshold}),
+        ..alert()
+    };
+    let exceeded = of("2026-06-01T00:00:00Z", "actual", "100", Kind::ThresholdExceeded);
+    assert_eq!(key(&exceeded), key(&of("2026-06-01T00:00:00Z", "actual", "100", Kind::Recovery)));
+    for other in [
+        of("2026-07-01T00:00:00Z", "actual", "100", Kind::ThresholdExceeded),
+        of("2026-06-01T00:00:00Z", "actual", "95", Kind::ThresholdWarning),
+        of("2026-06-01T00:00:00Z", "forecast", "100", Kind::ForecastBreach),
+    ] {
+        assert_ne!(key(&exceeded), key(&other));
+    }
 }
 
 #[test]

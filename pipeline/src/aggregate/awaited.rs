@@ -56,9 +56,11 @@ impl Awaited {
         self.count.store(keys.len(), Ordering::Release);
     }
 
-    /// Remembers from now on which ids came lately.
-    pub fn remember(&self) {
-        self.remembers.store(true, Ordering::Release);
+    /// Whether to remember from now on which ids came lately: only where others hold too, as it costs a place per event.
+    pub fn remember(&self, wanted: bool) {
+        if self.remembers.swap(wanted, Ordering::AcqRel) && !wanted {
+            *self.lately.lock() = Lately::default();
+        }
     }
 
     /// Whether an event was read here lately, whoever waited for it.

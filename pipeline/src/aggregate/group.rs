@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 use spendstream_schemas::budget::{Quarter, ScopeKey};
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
 use super::awaited::EventKey;
@@ -172,7 +173,7 @@ impl Grouper {
         let mut columns: Vec<(&ScopeKey, Cow<'_, [Symbol]>)> = Vec::new();
         for key in plan.sets().iter().flat_map(|(_, keys)| keys.keys()) {
             if !columns.iter().any(|(known, _)| *known == key) {
-                columns.push((key, column(key, events, priced, interner)));
+                columns.push((key, spelled(key, column(key, events, priced, interner), plan.spellings(), interner)));
             }
         }
         let of = |key: &ScopeKey| columns.iter().find(|(known, _)| *known == key).map(|(_, column)| &**column);
@@ -236,6 +237,26 @@ fn rehash(at: usize, width: usize, keys: &[Symbol], sums: &[(Quarter, Sums)]) ->
     let start = mix(0, sums[at].0.0.unsigned_abs());
     let symbols = &keys[at * width..(at + 1) * width];
     spread(symbols.iter().fold(start, |hash, symbol| mix(hash, u32::try_from(symbol.index()).unwrap_or(u32::MAX))))
+}
+
+/// The symbols of a key in the plan's spelling: what was filled in by an older or newer directory counts as the same.
+fn spelled<'a>(
+    key: &ScopeKey,
+    symbols: Cow<'a, [Symbol]>,
+    spellings: &Spellings,
+    interner: &mut Interner,
+) -> Cow<'a, [Symbol]> {
+    if !spellings.concern(key) {
+        return symbols;
+    }
+    let mut known: HashMap<Symbol, Symbol> = HashMap::new();
+    let mut spell = |symbol: Symbol| {
+        *known.entry(symbol).or_insert_with(|| {
+            let spelled = interner.text(symbol).and_then(|text| spellings.of(key, text));
+            spelled.map_or(symbol, |text| interner.intern(text).0)
+        })
+    };
+    Cow::Owned(symbols.iter().map(|symbol| spell(*symbol)).collect())
 }
 
 /// The symbols of a key in every row, as the lake's row has them.

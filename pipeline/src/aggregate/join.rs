@@ -15,7 +15,7 @@ use super::group::{Groups, SetGroups};
 use super::pending::{NotYet, Offsets};
 use super::plan::WatchId;
 use super::sums::Sums;
-use super::totals::{Held, Totals};
+use super::totals::{Held, Totals, reopen};
 
 /// Differences that a report names; all are counted.
 const EXAMPLES: usize = 5;
@@ -114,8 +114,14 @@ impl Totals {
         let (Some(staged), Some(cells)) = (&mut state.staged, self.cells.get_mut(&state.watch.set)) else { return };
         let cell = cells.intern(group.hash, group.key);
         let room = staged.cells() < self.limits.max_cells;
-        if staged.add(group.quarter, no, cell, group.sums, room, cells) == Added::Refused {
-            self.refused += 1;
+        match staged.add(group.quarter, no, cell, group.sums, room, cells) {
+            Added::In(_) => {}
+            Added::Refused => self.refused += 1,
+            // Of a batch beyond the base: its period is read back, as for one that came later.
+            Added::Outside => {
+                self.late += 1;
+                reopen(&state.watch, staged.cover(), group.quarter, &mut state.reopened);
+            }
         }
         cells.drop_unused(cell);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use spendstream_schemas::config::LiveConfig;
+use spendstream_schemas::directory::Spellings;
 use tokio::sync::{mpsc, watch};
 
 use super::awaited::Awaited;
@@ -39,6 +40,12 @@ impl Live {
     /// Watches exactly this from now on; what was watched before goes on without a break. New watches are unknown until the lake was read.
     pub fn watch(&self, requests: &[Request]) -> Arc<WatchPlan> {
         self.plan.send_modify(|plan| *plan = Arc::new(plan.next(requests)));
+        self.plan()
+    }
+
+    /// The same, with values summed in these spellings; sums of other spellings are read anew.
+    pub fn watch_spelled(&self, requests: &[Request], spellings: &Arc<Spellings>) -> Arc<WatchPlan> {
+        self.plan.send_modify(|plan| *plan = Arc::new(plan.next_spelled(requests, spellings)));
         self.plan()
     }
 

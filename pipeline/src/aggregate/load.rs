@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use hashbrown::HashMap;
 use spendstream_schemas::budget::{Quarter, ScopeKey, Span};
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_storage::Lake;
 use tokio::sync::mpsc;
@@ -32,6 +33,8 @@ pub struct LoadRequest {
     /// Comes back with everything that is read for it.
     pub id: u64,
     pub watches: Vec<(Watch, Cover)>,
+    /// In which words values are summed.
+    pub spellings: Arc<Spellings>,
 }
 
 /// Sums of the lake: one group per values, bucket and source partition.
@@ -95,7 +98,8 @@ pub async fn load(
     for (watch, cover) in &request.watches {
         let mut rows = view.stream(&query(watch, cover)).await?;
         while let Some(batch) = rows.try_next().await.map_err(|error| failed(lake, &error))? {
-            let (rows, sources) = read(watch, &batch, &mut known).map_err(|error| failed(lake, &error))?;
+            let (rows, sources) =
+                read(watch, &batch, &request.spellings, &mut known).map_err(|error| failed(lake, &error))?;
             let chunk = BaseChunk { load: request.id, watch: watch.id, rows, sources };
             if !tell(out, ToLive::Base(Box::new(chunk))).await {
                 break;
@@ -178,6 +182,7 @@ type Rows = (SetGroups, Vec<Arc<SourcePartition>>);
 fn read(
     watch: &Watch,
     batch: &RecordBatch,
+    spellings: &Spellings,
     known: &mut HashMap<SourcePartition, Arc<SourcePartition>>,
 ) -> Result<Rows, ArrowError> {
     let width = watch.keys.keys().len();
@@ -199,7 +204,13 @@ fn read(
         };
         let shared = known.entry(source).or_insert_with_key(|source| Arc::new(source.clone()));
         sources.push(Arc::clone(shared));
-        let texts: Vec<Option<&str>> = values.iter().map(|column| column[row].as_deref()).collect();
+        let texts: Vec<Option<&str>> = watch
+            .keys
+            .keys()
+            .iter()
+            .zip(&values)
+            .map(|(key, column)| spelled(spellings, key, column[row].as_deref()))
+            .collect();
         let sums = Sums {
             cost: if costs.is_null(row) { 0 } else { costs.value(row) },
             requests: count(requests.value(row)),
@@ -208,6 +219,12 @@ fn read(
         rows.push(&texts, Quarter(i32::try_from(buckets.value(row)).unwrap_or(i32::MIN)), sums);
     }
     Ok((rows, sources))
+}
+
+/// A value of the lake in these spellings, as the decode threads sum it.
+#[must_use]
+pub fn spelled<'a>(spellings: &'a Spellings, key: &ScopeKey, value: Option<&'a str>) -> Option<&'a str> {
+    value.map(|value| spellings.of(key, value).unwrap_or(value))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use spendstream_schemas::budget::{Period, PeriodRule, ScopeKey};
+use spendstream_schemas::directory::Spellings;
 
 /// Dimensions that sums are kept by, sorted, each once. Empty: one sum of everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,13 +103,22 @@ pub struct WatchPlan {
     next: u64,
     sets: Vec<(SetId, DimensionSet)>,
     watches: Vec<Watch>,
+    /// In which words values are summed: whatever spelling an event or a row of the lake has.
+    spellings: Arc<Spellings>,
 }
 
 impl WatchPlan {
     /// The plan that follows this one and serves these requests, each watch once.
     #[must_use]
     pub fn next(&self, requests: &[Request]) -> Self {
-        let mut plan = Self { version: self.version + 1, next: self.next, ..Self::default() };
+        self.next_spelled(requests, &self.spellings)
+    }
+
+    /// The same with other spellings: a set that these concern is another one, read anew.
+    #[must_use]
+    pub fn next_spelled(&self, requests: &[Request], spellings: &Arc<Spellings>) -> Self {
+        let mut plan =
+            Self { version: self.version + 1, next: self.next, spellings: Arc::clone(spellings), ..Self::default() };
         for (keys, bucketing) in widest(requests) {
             let set = plan.set(self, &keys);
             let same = |watch: &&Watch| watch.set == set && watch.bucketing == bucketing;
@@ -126,7 +136,10 @@ impl WatchPlan {
         if let Some(id) = found(&self.sets) {
             return id;
         }
-        let id = found(&before.sets).unwrap_or_else(|| SetId(self.number()));
+        let respelled = self.spellings != before.spellings
+            && keys.keys().iter().any(|key| self.spellings.concern(key) || before.spellings.concern(key));
+        let known = found(&before.sets).filter(|_| !respelled);
+        let id = known.unwrap_or_else(|| SetId(self.number()));
         self.sets.push((id, keys.clone()));
         id
     }
@@ -139,6 +152,11 @@ impl WatchPlan {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    #[must_use]
+    pub fn spellings(&self) -> &Arc<Spellings> {
+        &self.spellings
     }
 
     #[must_use]

@@ -60,6 +60,19 @@ pub struct Recent {
     pub per_minute: Decimal,
 }
 
+impl Recent {
+    /// What the priced requests cost together; the largest amount where it does not fit.
+    #[must_use]
+    pub fn cost(&self) -> Amount {
+        money(self.sums.cost)
+    }
+}
+
+/// A sum of more than 28 digits is more than any limit, and must not lift one.
+fn money(units: i128) -> Amount {
+    Amount::from_units(units).unwrap_or(if units > 0 { Amount::MAX } else { Amount::ZERO })
+}
+
 impl Totals {
     #[must_use]
     pub fn plan(&self) -> &Arc<WatchPlan> {
@@ -134,6 +147,12 @@ impl Totals {
         self.live(id)?.1.buckets.sums(span, Some(cell)).map_err(unknown)
     }
 
+    /// The spans that are held of a watch, in order; none while it is not known.
+    #[must_use]
+    pub fn held_spans(&self, id: WatchId) -> &[Span] {
+        self.live(id).map_or(&[], |(_, held)| held.buckets.cover().spans())
+    }
+
     /// The values of a cell, in the order of the watch's keys.
     #[must_use]
     pub fn values(&self, id: WatchId, cell: CellId) -> Vec<Option<String>> {
@@ -167,8 +186,7 @@ impl Totals {
 
 impl Spend for Totals {
     fn used(&self, watch: WatchId, values: &[Option<&str>], span: Span) -> Result<Amount, Unknown> {
-        // More than 28 digits of money are not known either.
-        Amount::from_units(self.sums(watch, values, span)?.cost).map_err(|_| Unknown::NotHeld)
+        Ok(money(self.sums(watch, values, span)?.cost))
     }
 
     fn as_of(&self) -> AsOf {

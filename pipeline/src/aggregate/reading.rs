@@ -49,7 +49,7 @@ impl LiveThread {
         drop(totals);
         self.last_load += 1;
         self.reading = Some(Reading { id: self.last_load, watches: wanted.into_iter().collect() });
-        self.loader.start(LoadRequest { id: self.last_load, watches });
+        self.loader.start(LoadRequest { id: self.last_load, watches, spellings: Arc::clone(plan.spellings()) });
     }
 
     pub(super) fn forget_reading(&mut self) {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use prost::Message;
 use spendstream_schemas::budget::{Quarter, ScopeKey};
+use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
 use super::awaited::EventKey;
 use super::group::{Groups, SetGroups};
+use super::key;
+use super::load::spelled;
 use super::plan::{DimensionSet, SetId, WatchPlan};
 use super::sums::Sums;
 use crate::batch::Generation;
@@ -153,7 +156,7 @@ impl Batch {
             let keys: Vec<ScopeKey> = set.dimensions.iter().map(|name| name.parse().ok()).collect::<Option<_>>()?;
             let keys = DimensionSet::new(keys);
             if let Some((id, _)) = plan.sets().iter().find(|(_, known)| *known == keys) {
-                sets.push(sums(*id, &set.groups)?);
+                sets.push(sums(*id, &keys, &set.groups, plan.spellings())?);
             }
         }
         Some(Groups {
@@ -169,12 +172,21 @@ impl Batch {
     }
 }
 
-fn sums(id: SetId, groups: &[Group]) -> Option<SetGroups> {
+/// In this process's spellings: the sender may go by an older or newer directory.
+fn sums(id: SetId, keys: &DimensionSet, groups: &[Group], spellings: &Spellings) -> Option<SetGroups> {
     let mut sums = SetGroups::new(id);
+    let is_spelled = keys.keys().iter().any(|key| spellings.concern(key));
     for group in groups {
         let cost = i128::from_le_bytes(group.cost.as_slice().try_into().ok()?);
         let (requests, unpriced) = (group.requests, group.unpriced);
-        sums.push_key(&group.key, Quarter(group.quarter), Sums { cost, requests, unpriced });
+        let (quarter, cell) = (Quarter(group.quarter), Sums { cost, requests, unpriced });
+        if is_spelled {
+            let values = keys.keys().iter().zip(key::values(&group.key));
+            let values: Vec<Option<&str>> = values.map(|(key, value)| spelled(spellings, key, value)).collect();
+            sums.push(&values, quarter, cell);
+        } else {
+            sums.push_key(&group.key, quarter, cell);
+        }
     }
     Some(sums)
 }

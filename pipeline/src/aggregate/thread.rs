@@ -70,6 +70,8 @@ pub trait Observer: Send {
     fn loaded(&mut self, _totals: &Totals, _watch: WatchId) {}
     /// Events arrived that somebody waited for; their cost is in the totals. `here`: this instance read them.
     fn arrived(&mut self, _events: &[EventKey], _here: bool) {}
+    /// Another instance read these, and sums before theirs are missing here: the lake is read soon.
+    fn behind(&mut self, _events: &[EventKey]) {}
     /// A watch was compared with the lake; what differed is repaired.
     fn reconciled(&mut self, _totals: &Totals, _report: &Reconciled) {}
     /// About four times a second. `now`: microseconds since the epoch.
@@ -298,6 +300,7 @@ impl LiveThread {
             tracing::debug!(source = %batch.source(), "sums of another instance cannot be read");
             return;
         };
+        let is_behind;
         {
             let mut totals = self.view.write();
             if !totals.accept_foreign(&groups, now) {
@@ -306,12 +309,15 @@ impl LiveThread {
             if let Some(committed) = batch.committed {
                 totals.committed(&groups.source, committed);
             }
-            if totals.is_behind(&groups) {
+            is_behind = totals.is_behind(&groups);
+            if is_behind {
                 self.next_reconcile = self.next_reconcile.min(now + BEHIND_MICROS);
             }
         }
         self.sum(&groups);
-        if !groups.arrived.is_empty() {
+        if is_behind {
+            self.observer.behind(&groups.arrived);
+        } else if !groups.arrived.is_empty() {
             self.observer.arrived(&groups.arrived, false);
         }
     }

@@ -348,7 +348,7 @@ fn cover(bucketing: Bucketing, times: Times, reopened: &BTreeMap<Quarter, i64>) 
 }
 
 /// Remembers the closed period of a late event, to read it back.
-fn reopen(watch: &Watch, cover: &Cover, quarter: Quarter, reopened: &mut BTreeMap<Quarter, i64>) {
+pub(super) fn reopen(watch: &Watch, cover: &Cover, quarter: Quarter, reopened: &mut BTreeMap<Quarter, i64>) {
     let Bucketing::Calendar(rule) = &watch.bucketing else { return };
     let late = cover.spans().last().is_some_and(|last| quarter < last.from);
     if late && reopened.len() < REOPENED {

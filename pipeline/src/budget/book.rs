@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
 use spendstream_schemas::budget::{Budget, ResolvedScope, ScopeKey, ScopeValue};
+use spendstream_schemas::directory::Spellings;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::aggregate::key;
@@ -126,6 +127,7 @@ pub struct Book {
     entries: Vec<Entry>,
     sets: Vec<Set>,
     by_watch: HashMap<WatchId, usize>,
+    spellings: Arc<Spellings>,
 }
 
 impl Book {
@@ -176,6 +178,7 @@ impl Book {
     /// The same book, each budget with the watch that a plan keeps its sums in.
     #[must_use]
     pub fn bound(mut self, plan: &WatchPlan) -> Self {
+        self.spellings = Arc::clone(plan.spellings());
         let mut known = HashMap::new();
         for entry in &mut self.entries {
             let keys = &self.sets[entry.set].keys;
@@ -184,6 +187,12 @@ impl Book {
             self.by_watch.extend(entry.watch.map(|watch| (watch, entry.set)));
         }
         self
+    }
+
+    /// In which words the sums of its watches are kept.
+    #[must_use]
+    pub fn spellings(&self) -> &Spellings {
+        &self.spellings
     }
 
     #[must_use]

@@ -12,7 +12,7 @@ use spendstream_schemas::decision::{Basis, Request, RequestError};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::estimate::{self, OutputBasis, OutputQuestion, TokenCount};
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::price_book::{Plan, PriceBook, Question, Usage};
+use spendstream_schemas::price_book::{Plan, PriceBook, Question, Unpriced, Usage};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::history::History;
@@ -122,7 +122,8 @@ impl Prices<'_> {
         let why = match plan {
             Ok(plan) => match self.price(plan, &counts) {
                 Ok(amount) => return Ok(quote(amount, basis_word(basis), None)),
-                Err(why) => why,
+                Err(Unpriced::AmountTooLarge) => return Ok(quote(Amount::MAX, basis_word(basis), None)),
+                Err(why) => why.to_string(),
             },
             Err(why) => why.to_string(),
         };
@@ -137,10 +138,10 @@ impl Prices<'_> {
     /// The exact price of counts by a plan.
     ///
     /// # Errors
-    /// One line why there is none.
-    pub fn price(&self, plan: &Plan, counts: &Counts) -> Result<Amount, String> {
+    /// Why there is none.
+    pub fn price(&self, plan: &Plan, counts: &Counts) -> Result<Amount, Unpriced> {
         let usage = Usage { counts, quantities: &[], committed: false, cache_hit: false };
-        plan.price(self.now.timestamp_micros(), &usage).map(|priced| priced.cost).map_err(|why| why.to_string())
+        plan.price(self.now.timestamp_micros(), &usage).map(|priced| priced.cost)
     }
 
     fn output(&self, request: &Request<'_>, input: i64, plan: &Found) -> (i64, OutputBasis) {

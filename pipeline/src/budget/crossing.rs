@@ -79,10 +79,10 @@ impl Crossings {
         alerts
     }
 
-    /// Time has passed or a budget has changed: the running period of these values, its forecast included.
-    pub fn tick(&mut self, sight: &Sight<'_>, sum: Sum<'_>) -> Vec<Alert> {
+    /// Time has passed or a budget has changed: the period of these values that `at` is in, its forecast included.
+    pub fn tick(&mut self, sight: &Sight<'_>, sum: Sum<'_>, at: Quarter) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        self.each(sight, sum, &mut alerts, |_| Some(Quarter::of(sight.now)));
+        self.each(sight, sum, &mut alerts, |_| Some(at));
         alerts
     }
 
@@ -133,7 +133,9 @@ impl Crossings {
                 now: sight.now,
             };
             if is_reached {
-                before.map(|before| self.raised.remove(&key(before)));
+                if let Some(before) = before {
+                    self.raised.remove(&key(before));
+                }
                 if self.is_new(key(occurrence), budget.revision, standing.limit) {
                     alerts.push(notice::reached(&case(occurrence), &sight.ground));
                 }

@@ -42,7 +42,7 @@ impl Scene {
         let sum = Sum { watch, values: &[Some("search")], event_time: time.unwrap_or(self.now) };
         match time {
             Some(time) => self.crossings.touched(&sight, sum, Quarter::of(time)),
-            None => self.crossings.tick(&sight, sum),
+            None => self.crossings.tick(&sight, sum, Quarter::of(self.now)),
         }
     }
 
@@ -214,7 +214,11 @@ fn after_a_reset_only_what_follows_counts() {
     scene.add("70", at("2026-11-05T00:00:00Z"));
     assert_eq!(scene.spend("49"), [], "what was spent before the reset is not known");
     let cell = scene.book.entries()[0].cell(&[Some("search")]);
-    scene.resets.add("b", at("2026-11-10T00:00:00Z").timestamp_micros(), [(cell, amount("70"))]);
+    scene.resets.add(
+        "b",
+        at("2026-11-10T00:00:00Z").timestamp_micros(),
+        [(cell, Quarter::of(at("2026-11-01T00:00:00Z")), amount("70"))],
+    );
     assert_eq!(scene.spend("0"), []);
     assert_eq!(scene.spend("1").len(), 1);
 }

@@ -22,6 +22,8 @@ use super::subject::Subject;
 
 /// Seconds after which a budget that is not known yet is worth asking for again.
 const UNKNOWN_RETRY: i64 = 5;
+/// Seconds after which room that was left for other instances may be free.
+const OTHERS_RETRY: i64 = 1;
 
 /// How near a budget is, with the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,8 @@ pub struct Judged<'a> {
     pub held: Amount,
     /// Used + held + the estimate.
     pub total: Amount,
+    /// What other instances may be granting at this moment: room that a hard limit leaves for them.
+    pub left_for_others: Amount,
     pub grade: Grade,
 }
 
@@ -176,14 +180,26 @@ fn judge<'a>(
                     let cell = entry.cell(&values);
                     let held = promises.holds.held(cell, own);
                     let total = standing.used + held + estimate;
+                    let left_for_others = share(promises, cell, estimate);
                     let over = entry.budget.hard_limit
                         && percent::exceeds(
-                            total + share(promises, cell, estimate),
+                            Amount::from_units(total.units().saturating_add(left_for_others.units()))
+                                .unwrap_or(Amount::MAX),
                             standing.limit,
                             entry.budget.hard_limit_percent,
                         );
                     let grade = grade(total, standing.limit, over, world.config);
-                    judged.push(Judged { entry: position, values: values.clone(), cell, standing, held, total, grade });
+                    let values = values.clone();
+                    judged.push(Judged {
+                        entry: position,
+                        values,
+                        cell,
+                        standing,
+                        held,
+                        total,
+                        left_for_others,
+                        grade,
+                    });
                 }
             }
         }
@@ -199,7 +215,7 @@ fn judge<'a>(
 /// remains, and together they never take more.
 fn share(promises: &Promises, cell: BudgetCell, estimate: Amount) -> Amount {
     let granting = promises.holds.recent(cell).units().saturating_add(estimate.units());
-    Amount::from_units(granting.saturating_mul(promises.others.into())).unwrap_or(estimate)
+    Amount::from_units(granting.saturating_mul(promises.others.into())).unwrap_or(Amount::MAX)
 }
 
 fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Grade {
@@ -245,9 +261,17 @@ fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mu
     if verdict.judged.first().is_some_and(|tightest| tightest.grade == Grade::Over) {
         // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its
         // span ends.
-        let blocking = verdict.judged.iter().filter(|one| one.grade == Grade::Over);
-        let until = blocking.map(|one| one.standing.span.end().timestamp_micros()).max();
-        verdict.retry_after_seconds = until.map(|until| seconds(subject, until));
+        let blocking = || verdict.judged.iter().filter(|one| one.grade == Grade::Over);
+        let only_for_others = blocking().all(|one| {
+            let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
+            !percent::exceeds(one.total, one.standing.limit, percent)
+        });
+        let until = blocking().map(|one| one.standing.span.end().timestamp_micros()).max();
+        verdict.retry_after_seconds = match until {
+            // What is left for others is free again as soon as they have told what they granted.
+            Some(_) if only_for_others => Some(OTHERS_RETRY),
+            until => until.map(|until| seconds(subject, until)),
+        };
         verdict.refused = Some(Refused::OverBudget(0));
         return;
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -91,6 +92,10 @@ pub struct Holds {
     recent: VecDeque<(i64, Amount, SmallVec<[BudgetCell; 4]>)>,
     recent_by_cell: HashMap<BudgetCell, Amount>,
     changes: Option<VecDeque<Change>>,
+    /// How long sums may take that have to be read from the lake.
+    settle_micros: i64,
+    /// Until when some of another instance's may be missing here.
+    behind_until: i64,
 }
 
 impl Holds {
@@ -106,12 +111,16 @@ impl Holds {
             recent: VecDeque::new(),
             recent_by_cell: HashMap::new(),
             changes: None,
+            settle_micros: 0,
+            behind_until: i64::MIN,
         }
     }
 
-    /// Remembers changes for others from now on; who takes them bounds them.
-    pub fn share(&mut self) {
+    /// Remembers changes for others from now on, the newest [`MOST_CHANGES`]; `settle`: how long sums may take to be read from the lake.
+    pub fn share(&mut self, settle: Duration) {
         self.changes.get_or_insert_default();
+        let settle = i64::try_from(settle.as_micros()).unwrap_or(i64::MAX);
+        self.settle_micros = settle;
     }
 
     /// What others have to know since this was asked last.
@@ -170,11 +179,22 @@ impl Holds {
     pub fn end_soon(&mut self, id: HoldId, now: i64, here: bool) {
         let Some((hold, told_here)) = self.by_id.get_mut(&id) else { return };
         *told_here = here;
-        let soon = now + PROPAGATION_MICROS * 2;
+        let soon = (now + PROPAGATION_MICROS * 2).max(self.behind_until);
         if hold.expires > soon {
             self.by_expiry.remove(&(hold.expires, id));
             hold.expires = soon;
             self.by_expiry.insert((soon, id));
+        }
+    }
+
+    /// These events were read by another instance, but sums before theirs are missing here: what is held for them counts until the lake
+    /// was read.
+    pub fn release_behind(&mut self, events: &[EventKey], now: i64) {
+        self.behind_until = now.saturating_add(self.settle_micros);
+        for event in events {
+            let all = HoldId { event: *event, owner: 0 }..=HoldId { event: *event, owner: u64::MAX };
+            let ids: SmallVec<[HoldId; 2]> = self.by_id.range(all).map(|(id, _)| *id).collect();
+            ids.into_iter().for_each(|id| self.end_soon(id, now, false));
         }
     }
 

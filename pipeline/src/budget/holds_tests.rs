@@ -1,5 +1,7 @@
 //! What is held, by whom it ends, and what others are told of it.
 
+use std::time::Duration;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -64,7 +66,7 @@ fn the_same_id_of_two_organisations_is_two_holds_that_end_together() {
 #[test]
 fn what_others_hold_counts_and_only_what_is_held_here_is_told() {
     let mut holds = holds(10);
-    holds.share();
+    holds.share(Duration::from_secs(10));
     let cell = BudgetCell(1);
     holds.place(id("a"), amount(5), smallvec![cell], 100).unwrap();
     let elsewhere = Hold { amount: amount(7), expires: 200, cells: smallvec![cell] };
@@ -91,7 +93,7 @@ fn hold_of(change: Change) -> Hold {
 #[test]
 fn what_others_say_is_over_counts_until_its_sums_surely_came() {
     let mut holds = holds(10);
-    holds.share();
+    holds.share(Duration::from_secs(10));
     let cell = BudgetCell(1);
     holds.place(id("a"), amount(5), smallvec![cell], 100_000_000).unwrap();
     let elsewhere = Hold { amount: amount(7), expires: 100_000_000, cells: smallvec![cell] };
@@ -110,7 +112,7 @@ fn what_others_say_is_over_counts_until_its_sums_surely_came() {
 #[test]
 fn a_hold_whose_event_came_first_ends_soon_and_is_told() {
     let mut holds = holds(10);
-    holds.share();
+    holds.share(Duration::from_secs(10));
     let cell = BudgetCell(1);
     let hold = Hold { amount: amount(7), expires: 100_000_000, cells: smallvec![cell] };
     holds.place_foreign(id("b"), hold).unwrap();
@@ -162,4 +164,20 @@ proptest! {
             prop_assert_eq!(holds.by_id.len(), holds.by_expiry.len());
         }
     }
+}
+
+/// Its event was read elsewhere, and sums before it are missing here: until they were read from the lake the hold counts, whatever else is told.
+#[test]
+fn a_hold_whose_cost_is_not_here_yet_counts_on() {
+    let mut holds = Holds::new(10, Arc::default());
+    holds.share(Duration::from_secs(10));
+    let (id, cell) = (HoldId::of(None, None, "e1"), BudgetCell(1));
+    let hold = Hold { amount: Amount::from_units(5).unwrap(), expires: 600_000_000, cells: smallvec![cell] };
+    holds.place_foreign(id, hold).unwrap();
+    holds.release_behind(&[id.event()], 1_000_000);
+    holds.end_soon(id, 1_000_000, false);
+    holds.expire(10_999_999);
+    assert_eq!(holds.held(cell, None).units(), 5);
+    holds.expire(11_000_000);
+    assert_eq!(holds.held(cell, None), Amount::ZERO);
 }

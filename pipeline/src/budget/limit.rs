@@ -17,6 +17,11 @@ pub trait Attributes {
         Filled::own(value_of)
     }
 
+    /// A value as it is summed up, where its spelling is known.
+    fn spelled(&self, _key: &ScopeKey, _value: &str) -> Option<&str> {
+        None
+    }
+
     /// The attribute (`plan`) of a dimension's value at a moment.
     fn attribute(&self, key: &ScopeKey, value: &str, attribute: &str, at: DateTime<Utc>) -> Option<&str>;
 }

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
-use spendstream_schemas::budget::Span;
+use spendstream_schemas::budget::{ScopeKey, Span};
 use spendstream_schemas::config::DecideConfig;
 use spendstream_schemas::decision::{Answer, Request, RequestError, Strategy};
 use spendstream_schemas::dimension::Text;
@@ -48,6 +50,8 @@ impl Spend for RwLock<Totals> {
     }
 }
 
+const USER: ScopeKey = ScopeKey::Text(Text::UserId);
+
 /// Live totals, as far as decide looks at them.
 pub type SharedSpend = Arc<dyn Spend + Send + Sync>;
 /// The directory, as far as budgets look at it.
@@ -74,6 +78,10 @@ pub struct Live {
     journal: Mutex<Journal>,
     ladders: Ladders,
     awaited: Arc<Awaited>,
+    /// Every threshold is to be judged again.
+    look_again: AtomicBool,
+    /// Every budget is to be looked at.
+    look_soon: AtomicBool,
 }
 
 impl Live {
@@ -100,6 +108,8 @@ impl Live {
             journal: Mutex::new(Journal::new(config.log_rows, config.sample_allows)),
             ladders: Ladders::new(&config.models),
             awaited,
+            look_again: AtomicBool::new(false),
+            look_soon: AtomicBool::new(false),
             prices,
             config,
         }
@@ -139,12 +149,28 @@ impl Live {
         self.rules.write().book = book;
     }
 
+    /// The prices in force, to follow.
+    #[must_use]
+    pub fn prices(&self) -> CurrentBook {
+        self.prices.clone()
+    }
+
+    /// Compares the scopes of request rates in these words from now on.
+    pub fn spell_limits(&self, spell: &dyn Fn(&ScopeKey, &str) -> Option<String>) {
+        self.promises.lock().limiter.spell(spell);
+    }
+
     pub fn set_stops(&self, stops: Stops) {
         self.rules.write().stops = stops;
     }
 
+    /// Takes what was spent before resets; thresholds that these end are seen then.
     pub fn set_resets(&self, resets: Arc<Resets>) {
+        let is_news = !resets.is_empty();
         self.rules.write().resets = resets;
+        if is_news {
+            self.look_soon.store(true, Ordering::Release);
+        }
     }
 
     pub fn set_history(&self, history: Arc<History>) {
@@ -155,6 +181,23 @@ impl Live {
         self.rules.write().attributes = attributes;
     }
 
+    /// Has every threshold judged again, also those that were raised: the store knows what was told.
+    pub fn look_again(&self) {
+        self.look_again.store(true, Ordering::Release);
+    }
+
+    /// Whether that was asked for since the last time.
+    #[must_use]
+    pub fn take_look_again(&self) -> bool {
+        self.look_again.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether figures have changed since the last time by something else than spending.
+    #[must_use]
+    pub fn take_look_soon(&self) -> bool {
+        self.look_soon.swap(false, Ordering::AcqRel)
+    }
+
     /// Events have arrived. Call it after their sums were applied, never before: a hold may count twice for a moment, never not at all.
     /// `here`: this instance read them, and so tells the others.
     pub fn release(&self, events: impl IntoIterator<Item = EventKey>, here: bool) {
@@ -162,18 +205,26 @@ impl Live {
         events.into_iter().for_each(|event| promises.holds.release(event, here));
     }
 
+    /// Events were read by another instance, whose sums here do not reach them yet.
+    pub fn release_behind(&self, events: &[EventKey], now: DateTime<Utc>) {
+        self.promises.lock().holds.release_behind(events, now.timestamp_micros());
+    }
+
     /// Remembers what is held for other instances, and for this one after a restart, to be taken by [`Live::take_changes`]. No budget has
     /// figures until [`Live::heard_all`].
-    pub fn share_holds(&self) {
+    /// `settle`: how long sums may take to be read from the lake where they do not come otherwise.
+    pub fn share_holds(&self, settle: Duration) {
         let mut promises = self.promises.lock();
-        promises.holds.share();
+        promises.holds.share(settle);
         promises.is_told = false;
-        self.awaited.remember();
+        self.awaited.remember(true);
     }
 
     /// What others hold, and what was held before this process started, was heard; or cannot be.
     pub fn heard_all(&self) {
-        self.promises.lock().is_told = true;
+        let mut promises = self.promises.lock();
+        promises.is_told = true;
+        self.awaited.remember(promises.others > 0);
     }
 
     /// What is held here, or no longer, since this was asked last.
@@ -201,7 +252,9 @@ impl Live {
 
     /// How many instances decide beside this one.
     pub fn set_others(&self, others: u32) {
-        self.promises.lock().others = others;
+        let mut promises = self.promises.lock();
+        promises.others = others;
+        self.awaited.remember(others > 0 || !promises.is_told);
     }
 
     /// Forgets holds whose time is up; decide does so as well.
@@ -253,6 +306,8 @@ impl Live {
                 .or_else(|| sent.and_then(|sent| prices.provider_id(sent)))
                 .or(sent),
             model_id: known.map(|plan| plan.model_id.as_str()),
+            place: known.map(|plan| (plan.service_tier.as_str(), plan.region.as_deref())),
+            user: request.texts.get(Text::UserId).and_then(|user| rules.attributes.spelled(&USER, user)),
             owner: rules.attributes.owner(&|key| subject::sent(request, key), now),
             now,
         };

@@ -29,16 +29,15 @@ pub(super) struct Case<'a> {
 
 /// The threshold is reached.
 pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
-    let (kind, level) = match case.basis {
-        Basis::Actual => case.entry.budget.crossing(case.threshold),
-        Basis::Forecast => (Kind::ForecastBreach, Level::Warning),
-    };
+    let (kind, level) = told(case);
     let name = &case.entry.budget.name;
     let percent = percent::text(case.value, case.standing.limit);
+    // Which threshold: a jump over several is an alert for each.
+    let threshold = case.threshold.normalize();
     let title = match (kind, case.basis) {
-        (_, Basis::Forecast) => format!("{name}: heading for {percent} % of its budget"),
+        (_, Basis::Forecast) => format!("{name}: heading for {percent} % of its budget (over {threshold} %)"),
         (Kind::LimitReached, _) => format!("{name}: limit reached, {percent} % of its budget is used"),
-        _ => format!("{name}: {percent} % of its budget is used"),
+        _ => format!("{name}: over {threshold} %, {percent} % of its budget is used"),
     };
     let after = match kind {
         Kind::LimitReached => " Calls that are not critical are refused.",
@@ -49,12 +48,23 @@ pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
     alert(case, ground, (kind, level), title, format!("{figures}{after}"))
 }
 
+/// As what the crossing of a threshold is told.
+fn told(case: &Case<'_>) -> (Kind, Level) {
+    match case.basis {
+        Basis::Actual => case.entry.budget.crossing(case.threshold),
+        Basis::Forecast => (Kind::ForecastBreach, Level::Warning),
+    }
+}
+
 /// It was reached before and is not any more.
 pub(super) fn recovered(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
     let what = if case.basis == Basis::Forecast { "is no longer heading for" } else { "is back below" };
     let title = format!("{}: {what} {} % of its budget", case.entry.budget.name, case.threshold.normalize());
     let message = figures(case, ground);
-    alert(case, ground, (Kind::Recovery, Level::Info), title, message)
+    let (kind, level) = told(case);
+    let mut alert = alert(case, ground, (Kind::Recovery, Level::Info), title, message);
+    alert.details["recovers"] = json!({"kind": kind, "level": level});
+    alert
 }
 
 /// `team=search has used 81.25 of 100 USD (81.25 %) since 2026-11-01T00:00:00Z; the period ends at 2026-12-01T00:00:00Z.`
@@ -89,6 +99,8 @@ fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), tit
         "percent": percent::text(*value, standing.limit),
         "used": standing.used.to_string(),
         "limit": standing.limit.to_string(),
+        "occurrence": time(case.occurrence),
+        "contacts": budget.contacts,
     });
     Alert {
         id,

@@ -19,21 +19,25 @@ use super::live::Live;
 use super::reconciliation;
 use super::unpriced::{self, Moment, Unpriced};
 use crate::aggregate::awaited::EventKey;
+use crate::aggregate::cells::CellId;
 use crate::aggregate::join::Reconciled;
-use crate::aggregate::plan::{Bucketing, Request, WatchId};
+use crate::aggregate::plan::{Bucketing, DimensionSet, Request, WatchId};
 use crate::aggregate::read::Spend;
 use crate::aggregate::thread::Observer;
 use crate::aggregate::totals::{Totals, Touch};
 
 /// How often figures that move by time alone are looked at.
 const ROUND: TimeDelta = TimeDelta::minutes(1);
+/// Cells that are judged in one go; the live thread waits for it.
+const CELLS_AT_ONCE: usize = 5_000;
 /// Alerts about repaired sums that wait for room in the channel: what is repaired is not found again. The log has them all.
 const MOST_UNSENT: usize = 100;
 
 /// What is watched beside the budgets' sums.
 #[must_use]
 pub fn own_requests() -> Vec<Request> {
-    vec![unpriced::request()]
+    // The last 60 minutes of everything, for who looks at them.
+    vec![unpriced::request(), (DimensionSet::new([]), Bucketing::Quarters { keep: 4 })]
 }
 
 /// See the module.
@@ -50,6 +54,8 @@ pub struct Watchman {
     now: DateTime<Utc>,
     book: Arc<Book>,
     waiting: VecDeque<WatchId>,
+    /// Cells of watches that are looked at as a whole, each with a quarter-hour of its period.
+    cells: VecDeque<(WatchId, CellId, Quarter)>,
     next_round: DateTime<Utc>,
 }
 
@@ -75,13 +81,13 @@ impl Watchman {
             now,
             book,
             waiting: VecDeque::new(),
+            cells: VecDeque::new(),
             next_round: now,
         }
     }
 
     fn sight<T>(&mut self, totals: &Totals, look: impl FnOnce(&mut Crossings, &Sight<'_>) -> T) -> T {
-        let watermark = totals.as_of().watermark.and_then(DateTime::from_timestamp_micros);
-        let closed = watermark.map_or(DateTime::<Utc>::MIN_UTC, |watermark| watermark - self.lateness);
+        let closed = self.closed(totals);
         let Self { live, crossings, now, .. } = self;
         live.with_ground(totals, *now, |ground| look(crossings, &Sight { ground, now: *now, closed }))
     }
@@ -108,6 +114,7 @@ impl Watchman {
     }
 
     fn look_at_all(&mut self) {
+        self.cells.clear();
         self.waiting = self.book.watches().collect();
         self.is_unpriced_due = true;
     }
@@ -122,23 +129,57 @@ impl Watchman {
         self.send(found);
     }
 
-    /// Every cell of a watch in the period that runs.
+    /// Every cell of a watch in the periods that are open: the one that runs, and those before it that are not closed yet. A part of them
+    /// at once, the others at the next ticks.
     fn look_at(&mut self, totals: &Totals, watch: WatchId) {
         let Some(known) = totals.plan().watch(watch) else { return };
-        let span = running(&known.bucketing, Quarter::of(self.now));
-        let Ok(cells) = totals.cells_in(watch, span) else { return };
-        let mut cells: Vec<_> = cells.map(|(_, cell)| cell).collect();
-        cells.dedup();
+        let now = Quarter::of(self.now);
+        let spans: Vec<Span> = match &known.bucketing {
+            Bucketing::Calendar(_) => {
+                totals.held_spans(watch).iter().copied().filter(|span| span.from <= now).collect()
+            }
+            Bucketing::Quarters { keep } => {
+                let to = now.plus(1);
+                vec![Span { from: to.plus(-i32::try_from(*keep).unwrap_or(i32::MAX)), to }]
+            }
+        };
+        let closed = self.closed(totals);
+        for span in spans.into_iter().filter(|span| span.end() > closed) {
+            let Ok(cells) = totals.cells_in(watch, span) else { continue };
+            // One that was active in many quarter-hours is told for each of them.
+            let mut cells: Vec<CellId> = cells.map(|(_, cell)| cell).collect();
+            cells.sort_unstable();
+            cells.dedup();
+            // A period that is over is judged as of its last quarter-hour.
+            let at = span.to.plus(-1).min(now);
+            self.cells.extend(cells.into_iter().map(|cell| (watch, cell, at)));
+        }
+        self.look_at_cells(totals);
+    }
+
+    /// The next cells that wait.
+    fn look_at_cells(&mut self, totals: &Totals) {
         let event_time = newest(totals, self.now);
+        let part = self.cells.drain(..self.cells.len().min(CELLS_AT_ONCE)).collect::<Vec<_>>();
         let alerts = self.sight(totals, |crossings, sight| {
-            let judged = cells.iter().flat_map(|cell| {
-                let values = totals.values(watch, *cell);
+            let judged = part.iter().flat_map(|(watch, cell, at)| {
+                let values = totals.values(*watch, *cell);
+                // The watch, or the cell, may be gone since.
+                let width = totals.plan().watch(*watch).map(|known| known.keys.keys().len());
+                if width != Some(values.len()) {
+                    return Vec::new();
+                }
                 let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-                crossings.tick(sight, Sum { watch, values: &values, event_time })
+                crossings.tick(sight, Sum { watch: *watch, values: &values, event_time }, *at)
             });
             judged.collect()
         });
         self.send(alerts);
+    }
+
+    fn closed(&self, totals: &Totals) -> DateTime<Utc> {
+        let watermark = totals.as_of().watermark.and_then(DateTime::from_timestamp_micros);
+        watermark.map_or(DateTime::<Utc>::MIN_UTC, |watermark| watermark - self.lateness)
     }
 }
 
@@ -178,32 +219,33 @@ impl Observer for Watchman {
         self.live.release(events.iter().copied(), here);
     }
 
+    fn behind(&mut self, events: &[EventKey]) {
+        self.live.release_behind(events, self.now);
+    }
+
     fn tick(&mut self, totals: &Totals, now: i64) {
+        if self.live.take_look_again() {
+            self.crossings.forget();
+            self.look_at_all();
+        } else if self.live.take_look_soon() {
+            self.look_at_all();
+        }
         self.now = DateTime::from_timestamp_micros(now).unwrap_or(self.now);
         let newest = self.live.book();
         if !Arc::ptr_eq(&newest, &self.book) {
             self.book = newest;
             self.look_at_all();
-        } else if self.now >= self.next_round && self.waiting.is_empty() {
+        } else if self.now >= self.next_round && self.waiting.is_empty() && self.cells.is_empty() {
             self.next_round = self.now + ROUND;
             self.waiting = self.book.moving_watches().collect();
         }
         self.send_repaired();
-        if let Some(watch) = self.waiting.pop_front() {
+        if !self.cells.is_empty() {
+            self.look_at_cells(totals);
+        } else if let Some(watch) = self.waiting.pop_front() {
             self.look_at(totals, watch);
         } else if self.is_unpriced_due {
             self.look_at_unpriced(totals);
-        }
-    }
-}
-
-/// The period that runs, or the quarter-hours that are kept.
-fn running(bucketing: &Bucketing, now: Quarter) -> Span {
-    match bucketing {
-        Bucketing::Calendar(rule) => rule.span(now),
-        Bucketing::Quarters { keep } => {
-            let to = now.plus(1);
-            Span { from: to.plus(-i32::try_from(*keep).unwrap_or(i32::MAX)), to }
         }
     }
 }

@@ -27,7 +27,8 @@ async fn a_full_channel_delays_alerts_and_loses_none() {
     rig.read(0, &(0..9).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;
     rig.commit().await;
     let touched: Vec<_> = rig.told.touched.lock().drain(..).map(|(touch, _)| touch).collect();
-    let watch = rig.live.plan().watches()[0].id;
+    let (keys, bucketing) = super::unpriced::request();
+    let watch = rig.live.plan().find(&keys, &bucketing).unwrap();
     let values = [Some("acme-llm"), Some("home-grown")];
     rig.live.view().write().spoil(watch, &values, Quarter::of_micros(NOW), 1);
     rig.now += 360_000_000;

@@ -28,6 +28,9 @@ pub struct TooFast {
 
 #[derive(Debug)]
 struct Limit {
+    /// As it was configured.
+    written: Scope,
+    /// As calls are compared with it.
     scope: Scope,
     each: Vec<ScopeKey>,
     per_minute: i64,
@@ -60,11 +63,19 @@ impl Limiter {
                 .filter(|(_, value)| **value == ScopeValue::Each)
                 .map(|(key, _)| key.clone())
                 .collect(),
+            written: limit.scope.clone(),
             scope: limit.scope.clone(),
             per_minute: i64::from(limit.per_minute),
             full: i64::from(limit.burst.unwrap_or(limit.per_minute)) * REQUEST,
         });
         Self { limits: limits.collect(), buckets: HashMap::new(), max }
+    }
+
+    /// Compares scopes in other words for the values that `spell` knows.
+    pub fn spell(&mut self, spell: &dyn Fn(&ScopeKey, &str) -> Option<String>) {
+        for limit in &mut self.limits {
+            limit.scope = limit.written.spelled(spell);
+        }
     }
 
     /// Takes one request from every bucket that the call belongs to, or none at all.
@@ -156,7 +167,8 @@ mod tests {
         let body = format!(r#"{{"model": "m", "input_tokens": 1, "organization": "{organization}"}}"#);
         let request = Request::parse(body.as_bytes()).unwrap();
         let owner = Filled::default();
-        let subject = Subject { request: &request, provider: None, model_id: None, owner, now };
+        let subject =
+            Subject { request: &request, provider: None, model_id: None, place: None, user: None, owner, now };
         limiter.take(&subject).map_err(|error| error.seconds)
     }
 

@@ -19,15 +19,29 @@ use crate::aggregate::read::{Spend, Unknown};
 pub struct Resets {
     /// Budgets whose sums were read, with the reset's time in microseconds.
     known: HashSet<(String, i64)>,
-    before: HashMap<BudgetCell, Amount>,
+    /// By cell, of which quarter-hours: of a rolling window what has left it counts no more.
+    before: HashMap<BudgetCell, Vec<(Quarter, Amount)>>,
 }
 
 impl Resets {
-    /// Adds the sums of one budget up to its reset (microseconds since the epoch), from its period's start; cells that had none
-    /// are left out.
-    pub fn add(&mut self, budget: &str, reset: i64, before: impl IntoIterator<Item = (BudgetCell, Amount)>) {
+    /// Adds the sums of one budget up to its reset (microseconds since the epoch), from its period's start, each with its quarter-hour
+    /// (for a calendar period its first); cells that had none are left out.
+    pub fn add(&mut self, budget: &str, reset: i64, before: impl IntoIterator<Item = (BudgetCell, Quarter, Amount)>) {
         self.known.insert((budget.to_owned(), reset));
-        self.before.extend(before);
+        for (cell, quarter, amount) in before {
+            self.before.entry(cell).or_default().push((quarter, amount));
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Whether the sums of a budget were read for that reset.
+    #[must_use]
+    pub fn knows(&self, budget: &str, reset: i64) -> bool {
+        self.known.contains(&(budget.to_owned(), reset))
     }
 
     fn of(&self, entry: &Entry, cell: BudgetCell, span: Span) -> Option<Amount> {
@@ -35,8 +49,11 @@ impl Resets {
             return Some(Amount::ZERO);
         };
         // Resets are rare: the text is only copied for a budget that has one.
-        let key = (entry.budget.id.clone(), reset.timestamp_micros());
-        self.known.contains(&key).then(|| self.before.get(&cell).copied().unwrap_or_default())
+        self.knows(&entry.budget.id, reset.timestamp_micros()).then(|| {
+            let before = self.before.get(&cell).map(Vec::as_slice).unwrap_or_default();
+            let within = before.iter().filter(|(quarter, _)| *quarter >= span.from);
+            within.fold(Amount::ZERO, |sum, (_, amount)| sum + *amount)
+        })
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Subject<'a> {
     pub provider: Option<&'a str>,
     /// The price book's id of the model, where it has one.
     pub model_id: Option<&'a str>,
+    /// Service tier and region that it would be priced by, where the model is known: what the lake's columns will say.
+    pub place: Option<(&'a str, Option<&'a str>)>,
+    /// The user as the directory spells it, where it knows it.
+    pub user: Option<&'a str>,
     /// Whose call it is, as the directory fills it in: what the lake's columns will say.
     pub owner: Filled<'a>,
     pub now: DateTime<Utc>,
@@ -41,6 +45,9 @@ impl<'a> Subject<'a> {
             ScopeKey::Text(Text::Team) => self.owner.team,
             ScopeKey::Text(Text::Department) => self.owner.department,
             ScopeKey::CostCenter => self.owner.cost_center,
+            ScopeKey::Text(Text::UserId) if self.user.is_some() => self.user,
+            ScopeKey::Text(Text::ServiceTier) if self.place.is_some() => self.place.map(|(tier, _)| tier),
+            ScopeKey::Text(Text::Region) if self.place.is_some() => self.place.and_then(|(_, region)| region),
             key => sent(self.request, key),
         }
     }

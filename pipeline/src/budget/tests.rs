@@ -57,6 +57,59 @@ fn the_tightest_budget_and_the_priority_give_the_strategy() {
 }
 
 #[test]
+fn room_that_is_left_for_other_instances_is_said_and_soon_free() {
+    let desk = Desk::new("", &[HARD]);
+    desk.spend("hard", &[Some("search")], "0.979");
+    desk.live.set_others(2);
+    // 0.989 with the call; two others may be granting as much.
+    let answer = desk.ask(TEAM);
+    assert_eq!((answer.allow, answer.retry_after_seconds), (false, Some(1)));
+    let expected = "budget 'hard' (team=search): 0.979 used + 0 held + 0.01 for this call = 0.989 of 1 USD (98.9 %); \
+                    0.02 are left for calls that other instances may be granting now";
+    assert_eq!(answer.reasons[0], expected);
+    desk.live.set_others(1);
+    assert!(desk.ask(TEAM).allow);
+    desk.live.set_others(u32::MAX);
+    assert!(!desk.ask(TEAM).allow);
+}
+
+#[test]
+fn a_misspelt_dimension_is_said() {
+    let desk = Desk::new("", &[HARD]);
+    assert_eq!(desk.ask(r#""teem": "search""#).reasons, ["'teem' is not read; did you mean 'team'?"]);
+    assert!(desk.ask(r#""custom": "x", "users": [1]"#).reasons.len() <= 1);
+}
+
+#[test]
+fn what_others_hold_is_waited_for() {
+    let desk = Desk::new("unknown = \"block\"", &[HARD]);
+    desk.live.share_holds(std::time::Duration::from_secs(1));
+    let answer = desk.ask(TEAM);
+    assert!(
+        !answer.allow && answer.reasons[0].ends_with("what is held for running calls is not known yet"),
+        "{answer:?}"
+    );
+    desk.live.heard_all();
+    assert!(desk.ask(TEAM).allow);
+}
+
+#[test]
+fn an_amount_that_no_column_holds_is_over_every_limit() {
+    let desk = Desk::new("", &[HARD]);
+    let huge = r#"{"provider": "acme", "model": "big", "input_tokens": 5000000000000000000, "output_tokens": 0, "team": "search"}"#;
+    let answer = desk.ask_all(huge);
+    assert!(!answer.allow, "{answer:?}");
+}
+
+#[test]
+fn a_tier_or_region_is_what_the_call_would_be_priced_by() {
+    let tier = r#"{"name": "tier", "scope": {"service_tier": "standard"}, "amount": "1", "hard_limit": true}"#;
+    let desk = Desk::new("", &[tier]);
+    desk.spend("tier", &[Some("standard")], "0.995");
+    assert!(!desk.ask("").allow, "who says nothing asks for the standard tier");
+}
+
+#[test]
 fn the_percentages_are_configurable() {
     let desk = Desk::new("cheaper_percent = 50\ncheapest_percent = \"60.5\"", &[HARD]);
     desk.spend("hard", &[Some("search")], "0.594");

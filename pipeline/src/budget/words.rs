@@ -100,6 +100,8 @@ impl Telling<'_, '_> {
         if verdict.strategy == Strategy::DowngradeModel && self.suggestion.is_none() {
             reasons.push("decide.models names no cheaper model that may stand in".to_owned());
         }
+        let misspelt = self.subject.request.misspelt.iter();
+        reasons.extend(misspelt.map(|(sent, meant)| format!("'{sent}' is not read; did you mean '{meant}'?")));
         if verdict.holds_full {
             reasons.push("the estimate is not held: decide.max_holds are".to_owned());
         }
@@ -131,8 +133,14 @@ impl Telling<'_, '_> {
         let book = self.world.ground.book;
         let entry = &book.entries()[judged.entry];
         let scope = entry.resolve(book.keys(entry), &judged.values);
+        let left = match judged.left_for_others {
+            left if judged.grade == Grade::Over && !left.is_zero() => {
+                format!("; {left} are left for calls that other instances may be granting now")
+            }
+            _ => String::new(),
+        };
         format!(
-            "budget '{}' ({scope}): {} used + {} held + {} for this call = {} of {} {} ({} %)",
+            "budget '{}' ({scope}): {} used + {} held + {} for this call = {} of {} {} ({} %){left}",
             entry.budget.name,
             judged.standing.used,
             judged.held,

@@ -56,8 +56,6 @@ struct Set {
     /// The first hour that is not learnt; `None` before the first reading.
     next: Option<Hour>,
 }
-
-type Offsets = [(Arc<SourcePartition>, i64)];
 /// Hours before this one are over, and in the lake as soon as it has these offsets.
 type Due = (Hour, Vec<(Arc<SourcePartition>, i64)>);
 
@@ -111,19 +109,16 @@ impl Anomalies {
         let mut is_away = false;
         while !self.sets.is_empty() && !pause(self.config.interval, &mut stop).await {
             let now = now();
-            let mut found = match self.learn(now).await {
-                Ok(found) => {
-                    is_away = false;
-                    found
-                }
+            let mut found = Vec::new();
+            match self.learn(now, &mut found).await {
+                Ok(()) => is_away = false,
                 Err(error) => {
                     if !is_away {
                         tracing::warn!(%error, "anomalies are judged by what was known before, until the lake can be read");
                     }
                     is_away = true;
-                    Vec::new()
                 }
-            };
+            }
             found.extend(self.peek(now));
             for (set, values, news) in found {
                 if !self.tell(set, &values, &news, (now, &mut stop)).await {
@@ -133,22 +128,21 @@ impl Anomalies {
         }
     }
 
-    /// Learns the hours that became final.
+    /// Learns the hours that became final, and adds what they said.
     ///
     /// # Errors
-    /// When the lake cannot be read; then nothing was learnt, and the next try starts from the same hours.
-    async fn learn(&mut self, now: DateTime<Utc>) -> Result<Vec<Found>, LakeError> {
+    /// When the lake cannot be read; what was learnt before stays learnt, and the next try goes on from there.
+    async fn learn(&mut self, now: DateTime<Utc>, found: &mut Vec<Found>) -> Result<(), LakeError> {
         if self.due.is_none() {
             self.due = self.due(now);
         }
-        let Some((closed, offsets)) = &self.due else { return Ok(Vec::new()) };
+        let Some((closed, offsets)) = &self.due else { return Ok(()) };
         let view = LakeView::open(&self.lake, self.memory).await?;
         if !reaches(&view, offsets) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let closed = *closed;
         let oldest = Hour::of(now).plus(-NEWS_HOURS);
-        let mut found = Vec::new();
         for (at, set) in self.sets.iter_mut().enumerate() {
             let news = set.learn(&view, closed, &self.config, &self.judging).await?;
             found.extend(
@@ -156,7 +150,7 @@ impl Anomalies {
             );
         }
         self.due = None;
-        Ok(found)
+        Ok(())
     }
 
     /// The hours that are over, if there are new ones: by the watermark, or by the clock when all that the broker has is in the lake.
@@ -253,7 +247,8 @@ impl Anomalies {
     }
 }
 
-fn reaches(view: &LakeView, offsets: &Offsets) -> bool {
+/// Whether a view has all that sums reach.
+pub(super) fn reaches(view: &LakeView, offsets: &[(Arc<SourcePartition>, i64)]) -> bool {
     offsets.iter().all(|(source, offset)| view.state.offsets.get(&**source).is_some_and(|reached| reached >= offset))
 }
 

@@ -17,13 +17,15 @@ use spendstream_notify::route::{Routes, plan};
 use spendstream_notify::store_log::to_log;
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::config::Config;
+use spendstream_schemas::directory::Directory;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{RETRY, now, pause};
+use crate::budget::live::Live;
 use crate::metrics::Metrics;
 
-/// Alerts of which the same was raised too shortly before; further ones are found again by who raised them.
+/// Alerts of no budget of which the same was raised too shortly before; further ones are told when they are found again.
 const MOST_GUARDED: usize = 10_000;
 /// How often guarded alerts are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -38,18 +40,35 @@ pub struct News {
     /// Where every alert goes, whatever the routes say.
     always: Vec<Delivery>,
     guarded: VecDeque<(DateTime<Utc>, Alert)>,
+    live: Arc<Live>,
+    /// Whom an alert is for that names nobody.
+    directory: watch::Receiver<Arc<Directory>>,
+    /// When budgets are judged again because something of theirs was raised too shortly after the same.
+    look_at: Option<DateTime<Utc>>,
 }
 
 impl News {
     #[must_use]
     pub fn new(
         store: Store,
-        routes: Arc<Routes>,
+        (routes, live): (Arc<Routes>, Arc<Live>),
+        directory: watch::Receiver<Arc<Directory>>,
         guard: TimeDelta,
         metrics: Arc<Metrics>,
         wake: watch::Sender<u64>,
     ) -> Self {
-        Self { store, routes, guard, metrics, wake, always: Vec::new(), guarded: VecDeque::new() }
+        Self {
+            store,
+            routes,
+            guard,
+            metrics,
+            wake,
+            always: Vec::new(),
+            guarded: VecDeque::new(),
+            live,
+            directory,
+            look_at: None,
+        }
     }
 
     /// Sends every alert to this channel as well.
@@ -74,6 +93,11 @@ impl News {
     }
 
     async fn try_guarded(&mut self, stop: &mut watch::Receiver<bool>) {
+        // What still holds is found by the figures of now; what does not is not told.
+        if self.look_at.is_some_and(|due| due <= now()) {
+            self.look_at = None;
+            self.live.look_again();
+        }
         for _ in 0..self.guarded.len() {
             match self.guarded.pop_front() {
                 Some((due, alert)) if due <= now() => self.raise(alert, stop).await,
@@ -88,6 +112,10 @@ impl News {
         loop {
             // When it was told, not when it was first tried.
             alert.raised_at = now();
+            if alert.owner.is_none() {
+                let directory = Arc::clone(&self.directory.borrow());
+                alert.owner = directory.contact(&alert.scope, alert.raised_at).map(ToOwned::to_owned);
+            }
             let mut deliveries = to_log(plan(&alert, &self.routes, alert.raised_at));
             deliveries.extend(self.always.iter().cloned());
             match self.store.alerts().raise(&alert, self.guard, &deliveries).await {
@@ -116,6 +144,10 @@ impl News {
             Raised::New => {
                 tracing::info!(alert = alert.id, kind = alert.kind.word(), title = alert.title, "alert raised");
                 self.wake.send_modify(|count| *count += 1);
+            }
+            Raised::Guarded if alert.budget_id.is_some() => {
+                let due = alert.raised_at + self.guard;
+                self.look_at = Some(self.look_at.map_or(due, |known| known.min(due)));
             }
             Raised::Guarded if self.guarded.len() < MOST_GUARDED => {
                 self.guarded.push_back((alert.raised_at + self.guard, alert));

@@ -10,12 +10,15 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_schemas::budget::{Quarter, ScopeValue};
+use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::money::Amount;
 use spendstream_storage::Lake;
 use tokio::sync::watch;
 
+use super::anomalies::reaches;
 use super::now;
-use crate::aggregate::load::column;
+use crate::aggregate::live::Live as Totals;
+use crate::aggregate::load::{column, spelled};
 use crate::budget::book::{Book, Entry};
 use crate::budget::history::{CallKind, DAYS, History, METRIC_COSTS, MetricRow, OUTPUT_TOKENS, OutputRow};
 use crate::budget::live::Live;
@@ -23,6 +26,11 @@ use crate::budget::standing::Resets;
 use crate::lake::LakeError;
 use crate::lake::view::{LakeView, failed, texts};
 
+/// Sums by offsets, as live totals reach.
+type Covered = Vec<(Arc<SourcePartition>, i64)>;
+
+/// The pause while the lake does not have all that live totals have.
+const EARLY: Duration = Duration::from_secs(1);
 /// How often the history is read anew.
 const HISTORY: TimeDelta = TimeDelta::hours(1);
 
@@ -32,6 +40,7 @@ pub struct Past {
     /// Bytes that its queries may use before they spill.
     pub memory: usize,
     pub live: Arc<Live>,
+    pub totals: Totals,
     /// How often resets are read anew: events may still arrive for the time before one.
     pub every: Duration,
 }
@@ -40,6 +49,7 @@ impl Past {
     /// Reads after every change of the budgets and every so often, until who tells of changes is gone or it is stopped.
     pub async fn run(self, mut changed: watch::Receiver<i64>, mut stop: watch::Receiver<bool>) {
         let mut history_due = DateTime::<Utc>::MIN_UTC;
+        let mut known = Arc::new(Resets::default());
         loop {
             let at = now();
             if at >= history_due {
@@ -51,8 +61,15 @@ impl Past {
                     Err(error) => tracing::warn!(%error, "estimates go by rules of thumb until the lake can be read"),
                 }
             }
-            match self.resets(at).await {
-                Ok(resets) => self.live.set_resets(Arc::new(resets)),
+            let mut every = self.every;
+            match self.resets(at, &known).await {
+                Ok((resets, is_early)) => {
+                    if is_early {
+                        every = every.min(EARLY);
+                    }
+                    known = Arc::new(resets);
+                    self.live.set_resets(Arc::clone(&known));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read");
                 }
@@ -60,43 +77,63 @@ impl Past {
             tokio::select! {
                 told = changed.changed() => if told.is_err() { return },
                 _ = stop.wait_for(|stopped| *stopped) => return,
-                () = tokio::time::sleep(self.every) => {}
+                () = tokio::time::sleep(every) => {}
             }
         }
     }
 
-    /// What was spent before each reset within a running period.
+    /// What was spent before each reset within a running period; and whether it is too early to say of some: a new reset is only known once
+    /// the lake has all that live totals have, or what was read and not committed would count as spent after it.
     ///
     /// # Errors
     /// When the lake cannot be read.
-    pub async fn resets(&self, at: DateTime<Utc>) -> Result<Resets, LakeError> {
+    pub async fn resets(&self, at: DateTime<Utc>, known: &Resets) -> Result<(Resets, bool), LakeError> {
         let book = self.live.book();
         let mut resets = Resets::default();
         let due: Vec<_> = book.entries().iter().filter_map(|entry| Some((entry, running_reset(entry, at)?))).collect();
         if due.is_empty() {
-            return Ok(resets);
+            return Ok((resets, false));
         }
+        let mut is_early = false;
+        let held: Vec<Option<Covered>> = {
+            let totals = self.totals.read();
+            let covered = |(entry, _): &(&Entry, _)| {
+                let watch = entry.watch.filter(|watch| totals.is_known(*watch))?;
+                Some(totals.covered(watch))
+            };
+            due.iter().map(covered).collect()
+        };
         let view = LakeView::open(&self.lake, self.memory).await?;
-        for (entry, (from, to)) in due {
-            let columns: Vec<String> = book.sets()[entry.set].keys.keys().iter().map(column).collect();
-            let batches = view.rows(&before(&columns, from, to)).await?;
+        for ((entry, (from, to)), held) in due.into_iter().zip(held) {
+            let reset = to.timestamp_micros();
+            if !known.knows(&entry.budget.id, reset) && !held.is_some_and(|held| reaches(&view, &held)) {
+                is_early = true;
+                continue;
+            }
+            let keys = book.sets()[entry.set].keys.keys();
+            let columns: Vec<String> = keys.iter().map(column).collect();
+            let batches = view.rows(&before(&columns, entry.budget.period.is_rolling(), from, to)).await?;
             let mut sums = Vec::new();
             for batch in &batches {
                 let values: Vec<_> = (0..columns.len()).map(|at| texts(batch, at)).collect();
                 let costs = batch.column(columns.len()).as_primitive_opt::<Decimal128Type>();
                 let costs = costs.ok_or_else(|| failed(&self.lake, &"a sum of cost is no decimal"))?;
+                let quarters = self.integers(batch.column(columns.len() + 1))?;
                 for row in 0..batch.num_rows() {
-                    let values: Vec<Option<&str>> = values.iter().map(|column| column[row].as_deref()).collect();
+                    let values = keys.iter().zip(&values);
+                    let values: Vec<Option<&str>> =
+                        values.map(|(key, column)| spelled(book.spellings(), key, column[row].as_deref())).collect();
                     if costs.is_valid(row) && named(&book, entry, &values) {
                         let amount =
                             Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?;
-                        sums.push((entry.cell(&values), amount));
+                        let quarter = Quarter(i32::try_from(quarters[row]).unwrap_or(i32::MIN));
+                        sums.push((entry.cell(&values), quarter, amount));
                     }
                 }
             }
-            resets.add(&entry.budget.id, to.timestamp_micros(), sums);
+            resets.add(&entry.budget.id, reset, sums);
         }
-        Ok(resets)
+        Ok((resets, is_early))
     }
 
     /// How calls of the last days were.
@@ -164,15 +201,18 @@ fn named(book: &Book, entry: &Entry, values: &[Option<&str>]) -> bool {
     })
 }
 
-fn before(columns: &[String], from: DateTime<Utc>, to: DateTime<Utc>) -> String {
-    let mut listed = String::new();
-    for column in columns {
-        listed.extend([column.as_str(), ", "]);
+/// Sums with the quarter-hour that they are of: of a rolling window its own, else the period's first.
+fn before(columns: &[String], rolling: bool, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    let quarter =
+        if rolling { "CAST(event_time AS BIGINT) / 900000000".to_owned() } else { Quarter::of(from).0.to_string() };
+    let listed: String = columns.iter().flat_map(|column| [column.as_str(), ", "]).collect();
+    let mut grouped = columns.to_vec();
+    if rolling {
+        grouped.push(quarter.clone());
     }
-    let grouped: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
     let grouped = if grouped.is_empty() { String::new() } else { format!(" GROUP BY {}", grouped.join(", ")) };
     format!(
-        "SELECT {listed}sum(cost) FROM usage WHERE date >= CAST('{}' AS DATE) AND date <= CAST('{}' AS DATE) \
+        "SELECT {listed}sum(cost), {quarter} FROM usage WHERE date >= CAST('{}' AS DATE) AND date <= CAST('{}' AS DATE) \
          AND event_time >= {} AND event_time < {}{grouped}",
         from.format("%F"),
         to.format("%F"),

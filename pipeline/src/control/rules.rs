@@ -10,8 +10,10 @@ use chrono::{DateTime, Utc};
 use spendstream_control::blocks::BlockAction;
 use spendstream_control::budgets::BudgetFilter;
 use spendstream_control::{Act, Result, Store, budget_file};
-use spendstream_schemas::budget::ScopeKey;
+use spendstream_schemas::budget::{Budget, ScopeKey};
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Filled, Precedence};
+use spendstream_schemas::price_book::PriceBook;
 use tokio::sync::watch;
 
 use super::{now, pause};
@@ -28,6 +30,10 @@ const LOOK: Duration = Duration::from_millis(500);
 impl Attributes for Directory {
     fn attribute(&self, key: &ScopeKey, value: &str, attribute: &str, at: DateTime<Utc>) -> Option<&str> {
         Directory::attribute(self, key, value, attribute, at)
+    }
+
+    fn spelled(&self, key: &ScopeKey, value: &str) -> Option<&str> {
+        self.spellings().of(key, value)
     }
 
     fn owner<'a>(&'a self, value_of: &dyn Fn(&ScopeKey) -> Option<&'a str>, at: DateTime<Utc>) -> Filled<'a> {
@@ -53,7 +59,13 @@ impl Rules {
     /// Follows until it is stopped.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let (mut seen, mut is_away) = (None, false);
+        let mut prices = self.live.prices();
         loop {
+            // Another book may know other names of a provider.
+            if prices.has_changed().unwrap_or(false) {
+                prices.mark_unchanged();
+                seen = None;
+            }
             match self.look(seen).await {
                 Ok(version) => {
                     if is_away {
@@ -87,18 +99,23 @@ impl Rules {
             self.store.budgets().list(&BudgetFilter { active: Some(true), ..BudgetFilter::default() }).await?;
         let blocks = self.store.blocks().active(now()).await?;
         let entries = self.store.directory().list().await?;
-        let book = Book::new(budgets.into_iter().map(Arc::new));
+        let directory = Arc::new(Directory::new(entries, &self.precedence));
+        let prices = Arc::clone(&self.live.prices().borrow());
+        let spell = |key: &ScopeKey, value: &str| spelled(key, value, &prices, &directory);
+        let budgets =
+            budgets.into_iter().map(|budget| Arc::new(Budget { scope: budget.scope.spelled(spell), ..budget }));
+        let book = Book::new(budgets);
         let mut requests = book.requests();
         requests.extend(self.own.iter().cloned());
-        let plan = self.totals.watch(&requests);
+        let plan = self.totals.watch_spelled(&requests, directory.spellings());
         let (number, stops) = (book.entries().len(), blocks.len());
-        let directory = Arc::new(Directory::new(entries, &self.precedence));
+        self.live.spell_limits(&spell);
         self.live.set_attributes(Arc::clone(&directory) as _);
-        self.directory.send_replace(directory);
+        self.directory.send_replace(Arc::clone(&directory));
         self.live.set_book(Arc::new(book.bound(&plan)));
         self.live.set_stops(Stops::new(blocks.into_iter().map(|block| Stop {
             id: block.id,
-            scope: block.scope,
+            scope: block.scope.spelled(spell),
             action: match block.action {
                 BlockAction::Block => Action::Block,
                 BlockAction::Downgrade => Action::Downgrade,
@@ -110,6 +127,15 @@ impl Rules {
         self.changed.send_replace(version);
         Ok(version)
     }
+}
+
+/// A value of a scope as sums and questions have it: a provider by the price book's id, a team as the directory spells it.
+fn spelled(key: &ScopeKey, value: &str, prices: &PriceBook, directory: &Directory) -> Option<String> {
+    let known = match key {
+        ScopeKey::Text(Text::ProviderSent) => prices.provider_id(value),
+        key => directory.spellings().of(key, value),
+    };
+    known.map(ToOwned::to_owned)
 }
 
 /// Makes the budgets of a file those of the store.
@@ -131,4 +157,72 @@ pub async fn apply_file(store: &Store, file: &str, currency: &str) -> Result<()>
         "budgets of {file} applied"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use spendstream_control::blocks::NewBlock;
+    use spendstream_schemas::budget::BudgetDraft;
+    use spendstream_schemas::config::{DecideConfig, LiveConfig};
+    use spendstream_schemas::decision::Request;
+    use spendstream_schemas::price_book::PriceBook;
+
+    use super::{Act, Arc, Live, Precedence, Rules, Store, Totals, now, watch};
+    use crate::aggregate::awaited::Awaited;
+
+    /// Scopes are written in any spelling and with any name of a provider; calls and sums have the directory's and the book's.
+    #[tokio::test]
+    async fn scopes_are_compared_in_the_words_of_calls_and_sums() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("control.db").display())).await.unwrap();
+        let act = Act { who: "test", now: now() };
+        for scope in [r#"{"team": "search"}"#, r#"{"provider": "aws"}"#, r#"{"user": "ANN@example.org"}"#] {
+            let draft = format!(r#"{{"name": {scope:?}, "scope": {scope}, "period": "monthly", "amount": "1"}}"#);
+            let draft: BudgetDraft = serde_json::from_str(&draft).unwrap();
+            store.budgets().create(&draft, "USD", &act).await.unwrap();
+        }
+        let csv = "kind,name,department\nteam,Search,Product\nuser,ann@example.org,\n";
+        store.directory().import(csv, "d.csv", "hr", &act).await.unwrap();
+        let until = now() + chrono::TimeDelta::hours(1);
+        let scope = r#"{"provider": "AWS Bedrock", "team": "SEARCH"}"#;
+        let block =
+            format!(r#"{{"scope": {scope}, "action": "block", "until": "{}", "reason": "x"}}"#, until.to_rfc3339());
+        let block: NewBlock = serde_json::from_str(&block).unwrap();
+        store.blocks().create(block, &act).await.unwrap();
+
+        let totals = Totals::new(&LiveConfig::default());
+        let (_prices, book) = watch::channel(PriceBook::builtin().unwrap());
+        let limits = "[[rate_limits]]\nscope = { team = \"search\" }\nper_minute = 1\n";
+        let config: DecideConfig = toml::from_str(limits).unwrap();
+        let live = Arc::new(Live::new(config, totals.view(), book, Arc::new(Awaited::default())));
+        let rules = Rules {
+            store,
+            live: Arc::clone(&live),
+            totals,
+            precedence: Precedence::default(),
+            own: Vec::new(),
+            directory: watch::channel(Arc::default()).0,
+            changed: watch::channel(0).0,
+        };
+        rules.look(None).await.unwrap();
+        let mut scopes: Vec<String> =
+            live.book().entries().iter().map(|entry| entry.budget.scope.to_string()).collect();
+        scopes.sort_unstable();
+        assert_eq!(scopes, ["provider=aws_bedrock", "team=Search", "user=ann@example.org"]);
+
+        let ask = |fields: &str| {
+            let body = format!(r#"{{"model": "m", "input_tokens": 1, {fields}}}"#);
+            live.decide(&Request::parse(body.as_bytes()).unwrap(), now()).unwrap()
+        };
+        let stopped = ask(r#""provider": "bedrock", "team": "search""#);
+        assert!(
+            stopped.reasons[0].starts_with("an emergency stop on provider=aws_bedrock, team=Search blocks"),
+            "{stopped:?}"
+        );
+        // One token for all spellings.
+        assert!(ask(r#""team": "search-", "priority": "normal""#).allow);
+        assert!(!ask(r#""team": "Search""#).allow);
+        let unknown = ask(r#""user": " Ann@Example.org ""#);
+        assert!(unknown.reasons[0].contains("ANN@example.org"), "its budget is looked at: {unknown:?}");
+    }
 }

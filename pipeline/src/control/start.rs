@@ -130,7 +130,9 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     let mut tasks = JoinSet::new();
     let seen = (totals.clone(), Arc::clone(&metrics));
     tasks.spawn(Unallocated::new(config, lake.clone(), found.clone()).run(stop.clone()));
-    tasks.spawn(Summary::new(config, lake.clone(), Arc::clone(&live), found.clone()).run(stop.clone()));
+    tasks.spawn(
+        Summary::new(config, lake.clone(), (Arc::clone(&live), Arc::clone(&metrics)), found.clone()).run(stop.clone()),
+    );
     tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
     tasks.spawn(gauges::run(Arc::clone(&live), Arc::clone(&metrics), stop.clone()));
     let (table, every) = (Table::new(&lake), config.decide.log_interval);
@@ -139,12 +141,14 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
         lake,
         memory: config.live.load_memory_bytes,
         live: Arc::clone(&live),
+        totals: totals.clone(),
         every: config.live.reconcile_interval,
     };
     tasks.spawn(past.run(changes, stop.clone()));
     tasks.spawn(news::courier(config, desk, &store, &metrics).run(stop.clone(), woken));
     let guard = TimeDelta::from_std(config.alerts.repeat_guard).unwrap_or(TimeDelta::MAX);
-    let mut news = News::new(store.clone(), Arc::new(Routes::new(&config.notify)), guard, metrics, wake);
+    let ways = (Arc::new(Routes::new(&config.notify)), Arc::clone(&live));
+    let mut news = News::new(store.clone(), ways, directory.subscribe(), guard, metrics, wake);
     if !config.kafka.alerts_topic.is_empty() {
         news = news.always(topic::channel(&config.kafka));
     }

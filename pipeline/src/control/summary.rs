@@ -1,7 +1,7 @@
 //! The daily summary. In: a local time of day, the budgets' time zones, yesterday's spend in the lake, where budgets stand. Out: one alert of
 //! kind `daily_summary` per time zone and day. Sent late after a downtime, as long as its day is yesterday; never twice, by its id.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +25,12 @@ use crate::budget::percent;
 use crate::budget::standing::Ground;
 use crate::lake::LakeError;
 use crate::lake::view::{LakeView, failed, texts};
+use crate::metrics::Metrics;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(20);
+/// After which a day is told of although events of it may be missing.
+const LATEST: TimeDelta = TimeDelta::hours(23);
 /// Teams, models and budgets that are named.
 const NAMED: usize = 5;
 /// Summaries that are remembered as sent.
@@ -64,11 +67,21 @@ pub struct Summary {
     live: Arc<Live>,
     out: mpsc::Sender<Alert>,
     sent: HashSet<String>,
+    metrics: Arc<Metrics>,
+    /// How long after all of a day was read it is in the lake.
+    settle: TimeDelta,
+    /// Since when all of a day was read.
+    ripe: HashMap<String, DateTime<Utc>>,
 }
 
 impl Summary {
     #[must_use]
-    pub fn new(config: &Config, lake: Lake, live: Arc<Live>, out: mpsc::Sender<Alert>) -> Self {
+    pub fn new(
+        config: &Config,
+        lake: Lake,
+        (live, metrics): (Arc<Live>, Arc<Metrics>),
+        out: mpsc::Sender<Alert>,
+    ) -> Self {
         Self {
             at: config.alerts.summary_time(),
             // The configuration was checked.
@@ -79,6 +92,9 @@ impl Summary {
             live,
             out,
             sent: HashSet::new(),
+            metrics,
+            settle: TimeDelta::from_std(config.lake.commit_interval * 2).unwrap_or(TimeDelta::MAX),
+            ripe: HashMap::new(),
         }
     }
 
@@ -92,11 +108,18 @@ impl Summary {
                 if self.sent.contains(&id(zone, day)) {
                     continue;
                 }
+                let is_late = now - day.to >= LATEST;
+                if !is_late && !self.is_whole((zone, day), now) {
+                    continue;
+                }
                 match self.spend(day).await {
                     Ok(spend) => {
                         let budgets =
                             self.live.with_ground(self.live.spend(), now, |ground| standings(ground, zone, now));
-                        let alert = alert((zone, day), &spend, &budgets, &self.currency, now);
+                        let mut alert = alert((zone, day), &spend, &budgets, &self.currency, now);
+                        if is_late {
+                            alert.message.push_str(" Events of that day may still be missing: reading is behind.");
+                        }
                         if self.sent.len() >= REMEMBERED {
                             self.sent.clear();
                         }
@@ -109,6 +132,23 @@ impl Summary {
                 }
             }
         }
+    }
+
+    /// Whether all events of a day are in the lake: the watermark has passed it, or all that the broker has was read, and what was read
+    /// then is committed.
+    fn is_whole(&mut self, (zone, day): (Tz, Day), now: DateTime<Utc>) -> bool {
+        let watermark = self.live.spend().as_of().watermark.and_then(DateTime::from_timestamp_micros);
+        let id = id(zone, day);
+        if !self.ripe.contains_key(&id) {
+            if !self.metrics.is_caught_up() && watermark.is_none_or(|watermark| watermark < day.to) {
+                return false;
+            }
+            if self.ripe.len() >= REMEMBERED {
+                self.ripe.clear();
+            }
+            self.ripe.insert(id.clone(), now);
+        }
+        self.ripe.get(&id).is_some_and(|since| now - *since >= self.settle)
     }
 
     /// The configured one, and those of budgets.

@@ -7,8 +7,9 @@ mod shape;
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
+use spendstream_schemas::decision::Request;
 use spendstream_schemas::dimension::Text;
-use spendstream_schemas::usage_event::UsageRow;
+use spendstream_schemas::usage_event::{Texts, UsageRow};
 
 use super::call::hex;
 pub(crate) use shape::looks_secret;
@@ -49,9 +50,27 @@ pub(super) fn tells_apart(text: Text) -> bool {
 }
 
 /// Takes out of a row whatever must not be kept. What identity hangs on becomes a hash, so that two of them never become one.
-pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
+pub(super) fn clean(row: &mut UsageRow<'_>) {
+    clean_texts(&mut row.texts);
+    let mut removed = false;
+    row.tags.retain(|(key, value)| clean_tag(key, value, &mut removed));
+}
+
+/// The same for a question about a call: its words meet those of events, and are kept in the table `decisions`.
+pub(crate) fn clean_request(request: &mut Request<'_>) {
+    clean_texts(&mut request.texts);
+    let mut removed = false;
+    request.tags.retain_mut(|(key, value)| clean_tag(key, value, &mut removed));
+}
+
+fn clean_texts(texts: &mut Texts<'_>) {
     for text in Text::ALL {
-        let Some(value) = row.texts.get(text) else { continue };
+        let Some(value) = texts.get(text) else { continue };
+        if value.contains('\0') {
+            let instead = without_nul(value);
+            texts.set(text, instead);
+        }
+        let Some(value) = texts.get(text) else { continue };
         let due = match text {
             Text::PayloadKind | Text::Status => continue,
             Text::ErrorType => is_word(value),
@@ -61,19 +80,29 @@ pub(super) fn clean<'a>(row: &mut UsageRow<'a>) {
         if due && !looks_secret(value) {
             continue;
         }
-        let instead: Cow<'a, str> = if tells_apart(text) { masked(value).into() } else { REMOVED.into() };
-        row.texts.set(text, instead);
+        let instead: Cow<'static, str> = if tells_apart(text) { masked(value).into() } else { REMOVED.into() };
+        texts.set(text, instead);
     }
-    let mut removed = false;
-    row.tags.retain(|(key, value)| {
-        if is_secret_label(key, value) {
-            *value = REMOVED.into();
+}
+/// PostgreSQL holds no such character, so alerts about the value could not be kept.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Cleans a tag; false when it is to go.
+fn clean_tag<'a>(key: &mut Cow<'a, str>, value: &mut Cow<'a, str>, removed: &mut bool) -> bool {
+    for text in [&mut *key, &mut *value] {
+        if text.contains('\0') {
+            *text = without_nul(text).into();
         }
-        let secret = looks_secret(key);
-        if secret {
-            *key = REMOVED.into();
-        }
-        // One such tag says as much as many, and tags have one value each.
-        !(secret && std::mem::replace(&mut removed, true))
-    });
+    }
+    if is_secret_label(key, value) {
+        *value = REMOVED.into();
+    }
+    let secret = looks_secret(key);
+    if secret {
+        *key = REMOVED.into();
+    }
+    // One such tag says as much as many, and tags have one value each.
+    !(secret && std::mem::replace(removed, true))
 }

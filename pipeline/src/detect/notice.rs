@@ -54,7 +54,8 @@ pub fn over(subject: &Subject<'_>, since: Hour) -> Alert {
     let title = format!("{} is usual again", of(subject.scope));
     let message = format!("What began in the hour from {} is over, or is what is usual now.", hour(since));
     let mut alert = alert(subject, since, Kind::Recovery, Level::Info, title, message);
-    alert.details = json!({ "recovers": { "kind": Kind::Anomaly, "level": Level::Warning } });
+    // Of which level it was is not known any more.
+    alert.details = json!({ "recovers": { "kind": Kind::Anomaly } });
     alert
 }
 

@@ -15,6 +15,7 @@ use spendstream_schemas::decision::{Answer, Request, RequestError};
 use super::problem::{Refusal, problem};
 use crate::budget::live::Live;
 use crate::control::now;
+use crate::decode::secret::clean_request;
 
 /// The route, for whoever has its state; bodies are bounded by `decide.max_request_bytes`.
 pub fn router(live: &Arc<Live>) -> Router {
@@ -32,7 +33,7 @@ async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejectio
             return Refusal::unread(&rejection, too_large).into_response();
         }
     };
-    let request = match Request::parse(&body) {
+    let request = match read(&body) {
         Ok(request) => request,
         Err(error) => return refused(&error),
     };
@@ -40,7 +41,7 @@ async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejectio
         return respond(live.decide(&request, now()));
     }
     let counted = tokio::task::spawn_blocking(move || {
-        let request = Request::parse(&body)?;
+        let request = read(&body)?;
         live.decide(&request, now())
     });
     match counted.await {
@@ -50,6 +51,13 @@ async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejectio
             problem(StatusCode::INTERNAL_SERVER_ERROR, "the decision failed; the log says why")
         }
     }
+}
+
+/// Cleaned as events are: a key would be kept with the decision, and would not be found under the hash that events have.
+fn read(body: &[u8]) -> Result<Request<'_>, RequestError> {
+    let mut request = Request::parse(body)?;
+    clean_request(&mut request);
+    Ok(request)
 }
 
 fn respond(answer: Result<Answer, RequestError>) -> Response {
@@ -99,6 +107,29 @@ mod tests {
         assert_eq!((status, &problem["detail"]), (StatusCode::BAD_REQUEST, &"'model' is missing".into()));
         let (status, _) = post("max_request_bytes = 10", call.to_owned()).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn a_key_in_a_question_is_never_kept_and_finds_its_budget() {
+        let secret = "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl12Mn34Op56";
+        let masked = crate::decode::secret::masked(secret);
+        let desk = Desk::new(
+            "sample_allows = 1",
+            &[r#"{"name": "keys", "scope": {"api_key_id": "*"}, "amount": "1", "hard_limit": true}"#],
+        );
+        desk.spend("keys", &[Some(&masked)], "0.995");
+        let live = Arc::new(desk.live);
+        let body = format!(
+            r#"{{"provider": "acme", "model": "big", "input_tokens": 1000, "output_tokens": 0, "api_key_id": "{secret}", "tags": {{"token": "{secret}"}}}}"#
+        );
+        let request = Request::post("/v1/decide").body(Body::from(body)).unwrap();
+        let response = super::router(&live).oneshot(request).await.unwrap();
+        let answer = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let answer = String::from_utf8(answer.to_vec()).unwrap();
+        assert!(answer.contains("\"allow\":false") && answer.contains(&masked), "{answer}");
+        let rows = format!("{:?}", live.take_decisions(10));
+        assert!(rows.contains(&masked), "{rows}");
+        assert!(!rows.contains(secret) && !answer.contains(secret));
     }
 
     #[tokio::test]

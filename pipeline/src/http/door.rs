@@ -1,13 +1,15 @@
-//! `auth.mode = keys`: in come requests, on go those whose key may do what they ask; the others get one line why not. Health is for everyone.
+//! Who comes in. `auth.mode = keys`: in come requests, on go those whose key may do what they ask; the others get one line why not. Health is
+//! for everyone. `auth.mode = none`: only this machine, and no web page from elsewhere ([`spendstream_control::local`]).
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use spendstream_control::gate::{Denied, Gate};
 use spendstream_control::keys::Role;
+use spendstream_control::local::refusal;
 
 use super::blocks::{ACTOR, Opened};
 use super::problem::problem;
@@ -32,7 +34,7 @@ fn roles(method: &Method, path: &str) -> Option<&'static [Role]> {
     Some(match path {
         "/healthz" | "/readyz" => return None,
         "/v1/events" | "/v1/traces" | "/v1/decide" => &[Role::Admin, Role::Producer],
-        "/metrics" => &[Role::Admin, Role::Analyst],
+        "/metrics" | "/v1/recent" => &[Role::Admin, Role::Analyst],
         path if path.starts_with("/v1/blocks") && *method == Method::GET => &[Role::Admin, Role::Analyst],
         _ => &[Role::Admin],
     })
@@ -53,6 +55,17 @@ pub async fn enter(State(door): State<Door>, mut request: Request, next: Next) -
         request.headers_mut().insert(ACTOR, actor);
     }
     next.run(request).await
+}
+
+pub async fn only_local(request: Request, next: Next) -> Response {
+    match refusal(text(request.headers(), &header::HOST), text(request.headers(), &header::ORIGIN)) {
+        Some(why) => problem(StatusCode::FORBIDDEN, &why),
+        None => next.run(request).await,
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
 fn refuse(denied: &Denied) -> Response {

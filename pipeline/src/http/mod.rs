@@ -12,6 +12,7 @@ mod judge;
 mod problem;
 mod produce;
 mod read;
+mod recent;
 mod traces;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use spendstream_schemas::config::{AuthMode, Config, DecodeConfig, PipelineConfig
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::aggregate::live::Live as Totals;
 use crate::budget::live::Live;
 use crate::metrics::Metrics;
 use crate::status::Status;
@@ -67,7 +69,7 @@ pub async fn serve(
     metrics: &Arc<Metrics>,
     status: &Arc<Status>,
     budgets: &Arc<Live>,
-    store: &blocks::Opened,
+    (store, totals): (&blocks::Opened, &Totals),
 ) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let listener = TcpListener::bind(&config.pipeline.listen)
         .await
@@ -76,9 +78,10 @@ pub async fn serve(
     let router = router(Shared::new(config, metrics, status)?)
         .merge(decide::router(budgets))
         .merge(blocks::router(store))
+        .merge(recent::router(totals))
         .method_not_allowed_fallback(problem::wrong_method);
     let router = match config.auth.mode {
-        AuthMode::None => router,
+        AuthMode::None => router.layer(middleware::from_fn(door::only_local)),
         AuthMode::Keys => router.layer(middleware::from_fn_with_state(door::Door::new(store), door::enter)),
     };
     let server = tokio::spawn(async move {

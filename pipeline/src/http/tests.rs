@@ -155,3 +155,18 @@ async fn without_a_broker_the_service_is_unavailable() {
         assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("1")), "{}", answer.body);
     }
 }
+
+/// A web page that somebody opens must neither stop all spending nor forge some.
+#[tokio::test]
+async fn without_keys_no_page_from_elsewhere_comes_in() {
+    let guarded = router(shared(&Config::default())).layer(axum::middleware::from_fn(super::door::only_local));
+    for (name, value, status) in [
+        ("origin", "https://evil.example", StatusCode::FORBIDDEN),
+        ("host", "evil.example", StatusCode::FORBIDDEN),
+        ("host", "localhost:8081", StatusCode::OK),
+        ("origin", "http://127.0.0.1:8080", StatusCode::OK),
+    ] {
+        let request = Request::get("/healthz").header(name, value).body(Body::empty()).unwrap();
+        assert_eq!(guarded.clone().oneshot(request).await.unwrap().status(), status, "{name}: {value}");
+    }
+}

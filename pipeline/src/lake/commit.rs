@@ -41,7 +41,7 @@ enum Outcome {
     Ours,
     Theirs(Vec<Line>),
     /// It does not exist, so far.
-    Nobodys,
+    Nobodys(String),
 }
 
 /// Writes versions of the table `usage`. One per process.
@@ -182,9 +182,9 @@ impl Committer {
                     self.follow(version, theirs)?;
                     return Ok(None);
                 }
-                Outcome::Nobodys => {
+                Outcome::Nobodys(why) => {
                     failures += 1;
-                    self.pause(failures, "the store did not take the commit").await?;
+                    self.pause(failures, &why).await?;
                 }
             }
         }
@@ -194,12 +194,14 @@ impl Committer {
     async fn write(&mut self, version: u64, bytes: Bytes, id: Uuid) -> Result<Outcome, CommitError> {
         let log = self.log.clone();
         let write = log.store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), id);
+        let mut why = "the store did not take the commit".to_owned();
         match self.stop.unless(write).await.ok_or(CommitError::Cancelled)? {
             Ok(()) => return Ok(Outcome::Ours),
             Err(TransactionError::VersionAlreadyExists(_)) => {}
             Err(error) => {
                 let error = one_line(&error.to_string());
                 tracing::warn!(version, error, "outcome of a commit unknown, reading it back");
+                why = format!("{why}: {error}");
             }
         }
         // "Already exists" may be our own write, sent twice by the store's client.
@@ -209,7 +211,7 @@ impl Committer {
                 Ok(Outcome::Ours)
             }
             Some(lines) => Ok(Outcome::Theirs(lines)),
-            None => Ok(Outcome::Nobodys),
+            None => Ok(Outcome::Nobodys(why)),
         }
     }
 

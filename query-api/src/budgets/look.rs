@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use spendstream_schemas::budget::{Budget, Quarter, ResolvedScope, ScopeKey, ScopeValue, Span};
+use spendstream_schemas::directory::{Spellings, normal};
 
 /// Values that a statement names at most; with more, all are read.
 const MAX_VALUES: usize = 500;
@@ -32,6 +33,13 @@ impl Counted {
             ScopeValue::Each => None,
         });
         Self { from: reset.unwrap_or_else(|| span.start()), span, named: named.collect(), budget }
+    }
+
+    /// Whether a cell has this value of a dimension that the scope names.
+    #[must_use]
+    pub fn has(&self, values: &[Option<String>], key: &ScopeKey, wanted: &str) -> bool {
+        let mut named = self.budget.scope.keys().zip(values).filter(|(known, _)| *known == key);
+        named.any(|(_, value)| value.as_deref() == Some(wanted) || wanted == "*")
     }
 
     fn group(&self) -> Group {
@@ -93,14 +101,14 @@ fn named<'b>(at: usize, budgets: impl Iterator<Item = &'b Budget>) -> Option<BTr
 impl Look {
     /// The statement: the dimensions in order, then `used`, `calls` and `unpriced_calls`.
     #[must_use]
-    pub fn sql(&self) -> String {
+    pub fn sql(&self, spellings: &Spellings) -> String {
         let columns: Vec<_> = self.keys.iter().map(column).collect();
         let shown: Vec<_> = columns.iter().enumerate().map(|(at, column)| format!("{column} AS k{at}, ")).collect();
         let group = if columns.is_empty() { String::new() } else { format!(" GROUP BY {}", columns.join(", ")) };
         let mut conditions = vec![during(self.from, self.until)];
-        for (column, values) in columns.iter().zip(&self.only) {
+        for ((key, column), values) in self.keys.iter().zip(&columns).zip(&self.only) {
             if let Some(values) = values {
-                conditions.push(format!("{column} IN ({})", literals(values)));
+                conditions.push(one_of(key, column, values, spellings));
             }
         }
         format!(
@@ -112,10 +120,29 @@ impl Look {
     }
 }
 
+/// Rows with one of these values, in whatever spelling where the directory knows them.
+fn one_of(key: &ScopeKey, column: &str, values: &BTreeSet<String>, spellings: &Spellings) -> String {
+    let known: BTreeSet<String> =
+        values.iter().filter(|value| spellings.of(key, value).is_some()).map(|value| normal(key, value)).collect();
+    let plain = format!("{column} IN ({})", literals(values));
+    if known.is_empty() {
+        return plain;
+    }
+    format!("({plain} OR {} IN ({}))", normalized(column), literals(&known))
+}
+
+/// [`normal`] of a name, as an expression.
+fn normalized(column: &str) -> String {
+    format!(r"trim(regexp_replace(lower({column}), '[\s_-]+', ' ', 'g'))")
+}
+
 /// A statement that gives `used` of one cell, to show and to check by.
 #[must_use]
-pub fn cell_sql(scope: &ResolvedScope, from: DateTime<Utc>, until: DateTime<Utc>) -> String {
+pub fn cell_sql(scope: &ResolvedScope, from: DateTime<Utc>, until: DateTime<Utc>, spellings: &Spellings) -> String {
     let cell = scope.iter().map(|(key, value)| match value {
+        Some(value) if spellings.of(key, value).is_some() => {
+            format!("{} = {}", normalized(&column(key)), literal(&normal(key, value)))
+        }
         Some(value) => format!("{} = {}", column(key), literal(value)),
         None => format!("{} IS NULL", column(key)),
     });
@@ -162,6 +189,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use serde_json::{Value, json};
     use spendstream_schemas::budget::{Budget, BudgetDraft, Context};
+    use spendstream_schemas::directory::Spellings;
 
     use super::{Counted, looks};
 
@@ -175,7 +203,7 @@ mod tests {
     fn check(budgets: Vec<Budget>, expected: &[&str]) {
         let now: DateTime<Utc> = "2026-11-22T12:07:00Z".parse().unwrap();
         let counted: Vec<_> = budgets.into_iter().map(|budget| Counted::new(budget, now)).collect();
-        let shown: Vec<_> = looks(&counted).0.iter().map(super::Look::sql).collect();
+        let shown: Vec<_> = looks(&counted).0.iter().map(|look| look.sql(&Spellings::default())).collect();
         assert_eq!(shown, expected);
     }
 

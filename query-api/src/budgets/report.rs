@@ -5,13 +5,13 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_control::Store;
 use spendstream_control::budgets::BudgetFilter;
-use spendstream_schemas::budget::Budget;
+use spendstream_schemas::budget::{Budget, ScopeKey};
 use spendstream_schemas::directory::{Directory, Precedence};
 use spendstream_schemas::price_book::PriceBook;
 
 use super::freshness::Freshness;
 use super::look::{Counted, looks};
-use super::standing::{Standing, World, canonical, present, standing};
+use super::standing::{Standing, World, canonical, present, spelled, standing};
 use super::sums::Sums;
 use crate::error::QueryError;
 use crate::sql::engine::Engine;
@@ -32,6 +32,8 @@ pub struct Report {
 /// What a report needs beside the lake.
 pub struct Inputs {
     pub subjects: Vec<Budget>,
+    /// Values that a shown cell has, where its budget's scope has the dimension.
+    pub within: Vec<(ScopeKey, String)>,
     /// All active budgets.
     pub others: Vec<Budget>,
     pub directory: Directory,
@@ -48,14 +50,11 @@ pub struct Page {
     pub limit: usize,
 }
 
-/// The directory, if some budget's amount depends on it.
+/// The directory: amounts may depend on it, and it spells teams and departments.
 ///
 /// # Errors
 /// When the control store is away.
-pub async fn directory(store: &Store, budgets: &[Budget], words: &[String]) -> spendstream_control::Result<Directory> {
-    if budgets.iter().all(|budget| budget.amounts_by.is_none()) {
-        return Ok(Directory::default());
-    }
+pub async fn directory(store: &Store, words: &[String]) -> spendstream_control::Result<Directory> {
     // The configuration was checked before.
     let precedence = Precedence::new(words.iter().map(String::as_str)).unwrap_or_default();
     Ok(Directory::new(store.directory().list().await?, &precedence))
@@ -74,14 +73,17 @@ pub async fn active(store: &Store) -> spendstream_control::Result<Vec<Budget>> {
 /// # Errors
 /// As any query.
 pub async fn report(engine: &Engine, sums: &Sums, inputs: Inputs) -> Result<Report, QueryError> {
-    let Inputs { subjects, others, directory, book, now, explain, page } = inputs;
-    let others: Vec<_> = others.into_iter().map(|budget| canonical(budget, &book)).collect();
-    let counted: Vec<_> = subjects.into_iter().map(|budget| Counted::new(canonical(budget, &book), now)).collect();
+    let Inputs { subjects, within, others, directory, book, now, explain, page } = inputs;
+    let spellings = Arc::clone(directory.spellings());
+    let canonical = |budget| canonical(budget, &book, &spellings);
+    let others: Vec<_> = others.into_iter().map(canonical).collect();
+    let counted: Vec<_> = subjects.into_iter().map(|budget| Counted::new(canonical(budget), now)).collect();
     let (looks, of) = looks(&counted);
     let snapshot = engine.snapshot().await?;
     let mut cells = Vec::with_capacity(looks.len());
     for look in &looks {
-        cells.push(sums.cells(engine, &snapshot, look).await?);
+        let found = sums.cells(engine, &snapshot, look, &spellings).await?;
+        cells.push(spelled(found, &look.keys, &spellings));
     }
     let since = counted.iter().map(|one| one.from).fold(now - RECENT, DateTime::min);
     let freshness = sums.freshness(engine, &snapshot, since).await?;
@@ -90,7 +92,8 @@ pub async fn report(engine: &Engine, sums: &Sums, inputs: Inputs) -> Result<Repo
     let (mut seen, mut standings, mut next) = (0, Vec::new(), None);
     // Only what is shown is worked out: a template may have a million values.
     for (one, look) in counted.iter().zip(of) {
-        let cells = present(one, &cells[look], &world);
+        let mut cells = present(one, &cells[look], &world);
+        cells.retain(|(values, _)| within.iter().all(|(key, wanted)| one.has(values, key, wanted)));
         for (values, sum) in cells.iter().skip(page.after.saturating_sub(seen)) {
             if standings.len() == page.limit {
                 next = Some(page.after + page.limit);

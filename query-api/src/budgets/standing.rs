@@ -1,11 +1,12 @@
 //! How each budget stands in each of its cells: sums of the lake, prices and the directory come in, states go out. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use spendstream_schemas::budget::{Budget, ResolvedScope, Scope, ScopeKey, ScopeValue, State, state};
-use spendstream_schemas::directory::Directory;
+use spendstream_schemas::budget::{Budget, ResolvedScope, ScopeKey, ScopeValue, State, state};
+use spendstream_schemas::directory::{Directory, Spellings};
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::PriceBook;
 
@@ -57,25 +58,33 @@ pub struct World<'a> {
     pub explain: bool,
 }
 
-/// The budget with the price book's name of its provider, as the lake has it.
+/// The budget with the price book's name of its provider and the directory's of its team, as sums have them.
 #[must_use]
-pub fn canonical(budget: Budget, book: &PriceBook) -> Budget {
-    let pairs: Vec<_> = budget
-        .scope
-        .iter()
-        .map(|(key, value)| {
-            let text = match value {
-                ScopeValue::Is(text) if key.column() == "provider" => book.provider_id(text).unwrap_or(text),
-                ScopeValue::Is(text) => text,
-                ScopeValue::Each => "*",
-            };
-            (key.to_string(), text.to_owned())
-        })
-        .collect();
-    match Scope::new(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
-        Ok(scope) => Budget { scope, ..budget },
-        Err(_) => budget,
+pub fn canonical(budget: Budget, book: &PriceBook, spellings: &Spellings) -> Budget {
+    let scope = budget.scope.spelled(|key, value| {
+        let known = if key.column() == "provider" { book.provider_id(value) } else { spellings.of(key, value) };
+        known.map(str::to_owned)
+    });
+    Budget { scope, ..budget }
+}
+
+/// Sums in the directory's spelling: what the lake has in several counts as one.
+#[must_use]
+pub fn spelled(cells: Arc<Cells>, keys: &[ScopeKey], spellings: &Spellings) -> Arc<Cells> {
+    if !keys.iter().any(|key| spellings.concern(key)) {
+        return cells;
     }
+    let mut merged = Cells::new();
+    for (values, sum) in cells.iter() {
+        let spell = |(key, value): (&ScopeKey, &Option<String>)| {
+            value.as_deref().map(|value| spellings.of(key, value).unwrap_or(value).to_owned())
+        };
+        let place = merged.entry(keys.iter().zip(values).map(spell).collect()).or_default();
+        place.used = place.used + sum.used;
+        place.calls += sum.calls;
+        place.unpriced_calls += sum.unpriced_calls;
+    }
+    Arc::new(merged)
 }
 
 /// The cells of a budget: its own, or the present values of a template that nothing stands in for.
@@ -158,7 +167,7 @@ pub fn standing(counted: &Counted, values: &[Option<String>], sum: Sum, world: &
         used_alone: unavailable.as_ref().map(|_| sum.used.to_string()),
         unavailable,
         as_of: world.as_of,
-        sql: world.explain.then(|| cell_sql(&scope, counted.from, counted.span.end())),
+        sql: world.explain.then(|| cell_sql(&scope, counted.from, counted.span.end(), world.directory.spellings())),
         scope,
     }
 }

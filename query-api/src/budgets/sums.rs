@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 use parking_lot::Mutex;
+use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::money::{Amount, SCALE};
 
 use super::freshness::Freshness;
@@ -54,12 +55,18 @@ struct Kept {
 }
 
 impl Sums {
-    /// The sums of a look at that version of the lake.
+    /// The sums of a look at that version of the lake, in the lake's own spellings.
     ///
     /// # Errors
     /// When the query fails, or a sum does not fit a money column.
-    pub async fn cells(&self, engine: &Engine, snapshot: &Snapshot, look: &Look) -> Result<Arc<Cells>, QueryError> {
-        let sql = look.sql();
+    pub async fn cells(
+        &self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        look: &Look,
+        spellings: &Spellings,
+    ) -> Result<Arc<Cells>, QueryError> {
+        let sql = look.sql(spellings);
         if let Some(cells) = self.kept.lock().get(snapshot.number, &sql) {
             return Ok(cells);
         }
@@ -170,14 +177,13 @@ pub fn integers(batch: &RecordBatch, at: usize) -> Result<Vec<i64>, QueryError> 
 /// A column of money; null (nothing, or nothing priced) is 0.
 ///
 /// # Errors
-/// When it is none, or a sum has more than 28 digits.
+/// When it is none.
 pub fn money(batch: &RecordBatch, at: usize) -> Result<Vec<Amount>, QueryError> {
     let column = converted(batch, at, &DataType::Decimal128(38, SCALE))?;
     let column = column.as_primitive_opt::<Decimal128Type>().ok_or_else(|| no_column(at))?;
-    let amount = |units: Option<i128>| {
-        Amount::from_units(units.unwrap_or(0)).map_err(|error| QueryError::Execution(format!("a sum: {error}")))
-    };
-    column.iter().map(amount).collect()
+    // A sum that no money column holds is more than any limit: one absurd event must not hide the others' states.
+    let amount = |units: i128| Amount::from_units(units).unwrap_or(if units > 0 { Amount::MAX } else { Amount::ZERO });
+    Ok(column.iter().map(|units| amount(units.unwrap_or(0))).collect())
 }
 
 #[cfg(test)]

@@ -8,10 +8,9 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use spendstream_control::Store;
 use spendstream_control::budgets::BudgetFilter;
-use spendstream_schemas::budget::Budget;
+use spendstream_schemas::budget::{Budget, ScopeKey};
 
 use super::App;
-use super::budgets::named;
 use super::parameters::{Given, Parameters};
 use super::problem::Problem;
 use crate::budgets::report::{Inputs, Page, Report, active, directory, report};
@@ -28,7 +27,7 @@ pub(super) async fn one(
     let budget = store.budgets().get(&id).await?;
     // Without "*" there is one state, whatever page is asked for.
     let page = if budget.scope.is_template() { page } else { Page { after: 0, limit: 1 } };
-    let report = Box::pin(stand(&app, &store, vec![budget.clone()], explain, page)).await?;
+    let report = Box::pin(stand(&app, &store, (vec![budget.clone()], Vec::new()), explain, page)).await?;
     let head = if budget.scope.is_template() {
         let mut head = states(&report);
         head["budget_id"] = budget.id.into();
@@ -44,12 +43,15 @@ pub(super) async fn one(
 pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(given)?;
     let (explain, page) = (parameters.explain()?, page(&mut parameters)?);
-    let filter = BudgetFilter { active: Some(true), scope: named(parameters.scope()?) };
+    let within = parameters.scope()?;
     let store = app.control.get().await?;
-    let mut budgets = store.budgets().list(&filter).await?;
+    // A budget with one cell per value has one for the value that is asked for.
+    let all = BudgetFilter { active: Some(true), ..BudgetFilter::default() };
+    let mut budgets = store.budgets().list(&all).await?;
     let now = app.now();
-    budgets.retain(|budget| budget.in_force(now));
-    let report = Box::pin(stand(&app, &store, budgets, explain, page)).await?;
+    let names = |budget: &Budget| within.iter().all(|(key, _)| budget.scope.keys().any(|known| known == key));
+    budgets.retain(|budget| budget.in_force(now) && names(budget));
+    let report = Box::pin(stand(&app, &store, (budgets, within.clone()), explain, page)).await?;
     let head = states(&report);
     Ok(Json(covered(head, &report)))
 }
@@ -57,12 +59,13 @@ pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Jso
 async fn stand(
     app: &Arc<App>,
     store: &Store,
-    subjects: Vec<Budget>,
+    (subjects, within): (Vec<Budget>, Vec<(ScopeKey, String)>),
     explain: bool,
     page: Page,
 ) -> Result<Report, Problem> {
     let inputs = Inputs {
-        directory: directory(store, &subjects, &app.directory.precedence).await?,
+        directory: directory(store, &app.directory.precedence).await?,
+        within,
         others: active(store).await?,
         book: app.book().await?,
         now: app.now(),

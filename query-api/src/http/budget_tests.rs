@@ -209,3 +209,44 @@ async fn freshness_says_what_is_covered() {
     let state = site.get(&format!("/v1/budgets/{id}/status")).await;
     assert_eq!((&state["as_of"], &state["lake_version"]), (&"2026-11-15T11:59:45Z".into(), &1.into()));
 }
+
+#[tokio::test]
+async fn a_name_counts_in_every_spelling_once_the_directory_knows_it() {
+    let rows = [
+        spent("2026-11-02T00:00:00Z", "search", Some("ANN"), "1"),
+        spent("2026-11-03T00:00:00Z", "Search", Some("ann"), "2"),
+        spent("2026-11-04T00:00:00Z", "SEARCH-", Some("bob"), "4"),
+        spent("2026-11-05T00:00:00Z", "ads", Some("bob"), "8"),
+    ];
+    let site = Site::with(&rows).await;
+    let (named, each) =
+        (site.budget(json!({"team": "search"}), json!({})).await, site.budget(json!({"user": "*"}), json!({})).await);
+    assert_eq!(site.used(&named).await, "{team:search}=1");
+    let csv = "kind,name,department\nteam,Search,Product\nuser,Ann,\n";
+    let act = Act { who: "test", now: time(NOON) };
+    site.store().await.directory().import(csv, "d.csv", "hr", &act).await.unwrap();
+    assert_eq!(site.used(&named).await, "{team:Search}=7");
+    assert_eq!(site.used(&each).await, "{user:Ann}=3 {user:bob}=12");
+    // Named after an import, in a third spelling.
+    let later = site.budget(json!({"team": " SEARCH_ "}), json!({})).await;
+    assert_eq!(site.used(&later).await, "{team:Search}=7");
+}
+
+#[tokio::test]
+async fn the_states_of_one_value_are_found_in_budgets_that_have_one_for_each() {
+    let rows =
+        [spent("2026-11-02T00:00:00Z", "a", Some("ann"), "1"), spent("2026-11-03T00:00:00Z", "a", Some("bob"), "2")];
+    let site = Site::with(&rows).await;
+    let each = site.budget(json!({"user": "*"}), json!({})).await;
+    site.budget(json!({"team": "a"}), json!({})).await;
+    let told = async |query: &str| -> Vec<(String, String)> {
+        let body = site.get(&format!("/v1/budgets/status?{query}")).await;
+        let states = body["states"].as_array().unwrap().iter();
+        states.map(|state| (state["scope"].to_string(), state["used"].as_str().unwrap().to_owned())).collect()
+    };
+    assert_eq!(told("user=ann").await, [(r#"{"user":"ann"}"#.to_owned(), "1".to_owned())]);
+    assert_eq!(told("user=*").await.len(), 2);
+    assert_eq!(told("user=eve").await, []);
+    assert_eq!(told("team=a").await, [(r#"{"team":"a"}"#.to_owned(), "3".to_owned())]);
+    assert_eq!(site.states(&each).await.len(), 2);
+}

@@ -1,69 +1,20 @@
-//! Without keys, only this machine may ask: in comes a request, out comes the same or a refusal.
-//!
-//! The server listens on loopback only, but a web page elsewhere can point its own name at loopback; then the `Host` header
-//! is that name. Or it can send a form here, whose answer it may not read but whose query would run; then the `Origin` header
-//! is that page. Both are refused.
-
-use std::net::IpAddr;
+//! Without keys, only this machine may ask ([`spendstream_control::local`]): in comes a request, out comes the same or a refusal.
 
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use spendstream_control::local::refusal;
 
 use super::problem::{ApiError, Problem};
 
 pub(super) async fn only_local(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
-    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
-    let refusal = match (host, origin) {
-        (Some(host), _) if !is_local(host) => format!("requests for host '{host}'"),
-        (_, Some(origin)) if !is_local_page(origin) => format!("requests of pages of '{origin}'"),
-        _ => return next.run(request).await,
-    };
-    Problem::from(ApiError::Forbidden(format!(
-        "{refusal} are refused while auth.mode = none; use localhost or 127.0.0.1"
-    )))
-    .into_response()
-}
-
-/// A page that this machine serves; `null` is one that hides where it is from.
-fn is_local_page(origin: &str) -> bool {
-    origin.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && is_local(host))
-}
-
-/// `localhost`, or an address of loopback, with or without a port.
-fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or(host),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_local, is_local_page};
-
-    #[test]
-    fn only_loopback_names_are_local() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080", "[::1]"] {
-            assert!(is_local(host), "{host}");
-        }
-        for host in ["", "example.com", "localhost.example.com", "127.0.0.1.example.com:80", "10.0.0.1", "[::2]"] {
-            assert!(!is_local(host), "{host}");
-        }
+    match refusal(text(request.headers(), &header::HOST), text(request.headers(), &header::ORIGIN)) {
+        Some(why) => Problem::from(ApiError::Forbidden(why)).into_response(),
+        None => next.run(request).await,
     }
+}
 
-    #[test]
-    fn only_pages_of_this_machine_are_local() {
-        for origin in ["http://localhost:8080", "https://127.0.0.1", "http://[::1]:3000"] {
-            assert!(is_local_page(origin), "{origin}");
-        }
-        for origin in
-            ["null", "", "localhost", "https://example.com", "file://localhost", "http://localhost.example.com"]
-        {
-            assert!(!is_local_page(origin), "{origin}");
-        }
-    }
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }

@@ -312,6 +312,13 @@ async fn the_page_and_the_document_name_what_there_is() {
     assert!(page.head.contains("text/html"), "{}", page.head);
     assert!(page.body.contains("<textarea id=\"sql\""));
     assert!(!page.body.contains("http://") && !page.body.contains("https://"), "the page loads from elsewhere");
+    // What messages about alerts link to.
+    for path in ["/alerts", "/alerts/x", "/alerts/x/snooze", "/budgets/x"] {
+        let page = send(addr, "GET", path, "", "").await;
+        assert!(page.status == 200 && page.head.contains("text/html"), "{path}: {}", page.head);
+        assert!(page.head.contains("frame-ancestors 'none'"), "{}", page.head);
+        assert!(!page.body.contains("http://") && !page.body.contains("https://"), "the page loads from elsewhere");
+    }
     let document = send(addr, "GET", "/openapi.json", "", "").await.json();
     let paths = document["paths"].as_object().unwrap();
     let named = ["/v1/sql", "/v1/status", "/v1/prices", "/v1/estimate", "/v1/budgets", "/v1/alerts", "/v1/coverage"];

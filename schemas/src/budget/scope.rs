@@ -41,6 +41,8 @@ pub enum ScopeError {
     EmptyValue(String),
     #[error("'{0}' has a value longer than {MAX_VALUE} bytes")]
     LongValue(String),
+    #[error("'{0}' has a control character in its value")]
+    ControlCharacter(String),
     #[error("names {0} dimensions; at most {MAX_KEYS} are watched together")]
     TooMany(usize),
 }
@@ -163,6 +165,9 @@ impl Scope {
                 Err(error) => errors.push(error),
                 Ok(_) if value.is_empty() => errors.push(ScopeError::EmptyValue(name.to_owned())),
                 Ok(_) if value.len() > MAX_VALUE => errors.push(ScopeError::LongValue(name.to_owned())),
+                Ok(_) if value.chars().any(char::is_control) => {
+                    errors.push(ScopeError::ControlCharacter(name.to_owned()));
+                }
                 Ok(key) if value == "*" => drop(scope.insert(key, ScopeValue::Each)),
                 Ok(key) => drop(scope.insert(key, ScopeValue::Is(value.to_owned()))),
             }
@@ -171,6 +176,19 @@ impl Scope {
             errors.push(ScopeError::TooMany(scope.len()));
         }
         if errors.is_empty() { Ok(Self(scope)) } else { Err(errors) }
+    }
+
+    /// The same with other words for the values that `spell` knows better ones of.
+    #[must_use]
+    pub fn spelled(&self, spell: impl Fn(&ScopeKey, &str) -> Option<String>) -> Self {
+        let values = self.0.iter().map(|(key, value)| {
+            let spelled = match value {
+                ScopeValue::Is(value) => spell(key, value).map(ScopeValue::Is),
+                ScopeValue::Each => None,
+            };
+            (key.clone(), spelled.unwrap_or_else(|| value.clone()))
+        });
+        Self(values.collect())
     }
 
     /// The dimensions that it names, sorted.
@@ -279,7 +297,11 @@ impl fmt::Display for ResolvedScope {
 fn list<'a>(out: &mut fmt::Formatter<'_>, pairs: impl Iterator<Item = (&'a ScopeKey, &'a str)>) -> fmt::Result {
     let mut first = true;
     for (key, value) in pairs {
-        write!(out, "{}{key}={value}", if first { "" } else { ", " })?;
+        write!(out, "{}{key}=", if first { "" } else { ", " })?;
+        // On one line, whatever an event holds: messages to people are made of it.
+        for part in value.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+            fmt::Write::write_char(out, part)?;
+        }
         first = false;
     }
     if first { out.write_str("everything") } else { Ok(()) }

@@ -92,6 +92,13 @@ fn kafka(config: &KafkaConfig) -> Result<(), ConfigError> {
         }
         taken.push((key, name));
     }
+    if config.totals_topic.is_empty() != config.holds_topic.is_empty() {
+        let key = if config.totals_topic.is_empty() { "kafka.totals_topic" } else { "kafka.holds_topic" };
+        return fault(
+            key,
+            "is empty and the other of kafka.totals_topic and kafka.holds_topic is not; name both, or neither",
+        );
+    }
     not_empty("kafka.group", &config.group)?;
     not_empty("kafka.cluster", &config.cluster)?;
     if config.cluster.contains('/') || config.cluster.chars().any(char::is_control) {
@@ -285,6 +292,8 @@ mod tests {
             |c| c.kafka.holds_topic = c.kafka.totals_topic.clone(),
             "kafka.holds_topic must not be kafka.totals_topic",
         );
+        check(|c| c.kafka.holds_topic = String::new(), "kafka.holds_topic is empty and the other of");
+        check(|c| (c.kafka.holds_topic, c.kafka.totals_topic) = (String::new(), String::new()), "valid");
         check(|c| c.alerts.summary_at = "8 am".into(), "alerts.summary_at is '8 am'; write 08:00");
         check(|c| c.alerts.summary_timezone = "Mars".into(), "alerts.summary_timezone is 'Mars'; write an IANA");
         check(|c| c.kafka.group = String::new(), "kafka.group must not be empty");

@@ -15,6 +15,8 @@ use crate::usage_event::Texts;
 
 /// Items of one evaluation run.
 const MAX_ITEMS: i64 = 1_000_000_000;
+/// Misspelt fields that are told.
+const MAX_MISSPELT: usize = 3;
 /// Metrics of one evaluation run.
 const MAX_METRICS: usize = 1_000;
 
@@ -42,6 +44,8 @@ pub struct Request<'a> {
     pub items: Option<i64>,
     /// Metrics of an evaluation run.
     pub metrics: Vec<Cow<'a, str>>,
+    /// Fields that are not read and look like one that is: what was sent, and what was probably meant.
+    pub misspelt: Vec<(String, &'static str)>,
     /// How long to hold the estimate; the configured time when absent.
     pub hold_seconds: Option<i64>,
 }
@@ -179,11 +183,27 @@ impl<'a> Request<'a> {
                     self.texts.set_if_some(column, text(name, map)?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
+                    // Not an error: callers send fields of their own. But a budget that is not found for a letter must not go unsaid.
+                    if self.misspelt.len() < MAX_MISSPELT
+                        && let Some(meant) = meant(name)
+                    {
+                        self.misspelt.push((name.to_owned(), meant));
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The field that differs by one letter, if there is one.
+fn meant(name: &str) -> Option<&'static str> {
+    let near = |known: &&'static str| known.len() > 3 && strsim::damerau_levenshtein(name, known) == 1;
+    Text::ALL
+        .into_iter()
+        .map(Text::event_name)
+        .chain(["cost_center", "tenant", "input_tokens", "output_tokens"])
+        .find(near)
 }
 
 /// The column of an event's field; `cost_center` is not in events, but budgets name it.

@@ -12,3 +12,4 @@ mod spelling;
 pub use entry::Entry;
 pub use read::read;
 pub use resolve::{Directory, Filled, Precedence};
+pub use spelling::{Spellings, normal};

@@ -5,12 +5,13 @@
 //! another team than the one found says nothing about department and cost centre.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::entry::Entry;
-use super::spelling::normal;
-use crate::budget::ScopeKey;
+use super::spelling::{Spellings, normal};
+use crate::budget::{ResolvedScope, ScopeKey};
 use crate::dimension::Text;
 
 const TEAM: ScopeKey = ScopeKey::Text(Text::Team);
@@ -88,9 +89,7 @@ impl<'a> Filled<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     entries: HashMap<ScopeKey, HashMap<String, Vec<Entry>>>,
-    /// How the directory spells each team and department that it names anywhere.
-    teams: HashMap<String, String>,
-    departments: HashMap<String, String>,
+    spellings: Arc<Spellings>,
     /// Dimensions to ask, tags spelled out.
     asked: Vec<ScopeKey>,
 }
@@ -99,27 +98,24 @@ impl Directory {
     /// Entries must not contradict each other; where they do, the first holds.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = Entry>, precedence: &Precedence) -> Self {
-        let mut directory = Self::default();
+        let (mut directory, mut spellings) = (Self::default(), Spellings::default());
         let mut named = Vec::new();
         for entry in entries {
             // How a team's own entry spells it goes before how others mention it.
-            match entry.key {
-                TEAM => spell(&mut directory.teams, &TEAM, &entry.value),
-                DEPARTMENT => spell(&mut directory.departments, &DEPARTMENT, &entry.value),
-                _ => {}
-            }
+            spellings.add(&entry.key, &entry.value);
             named.push((entry.team.clone(), entry.department.clone()));
             let (key, value) = entry.subject();
             directory.entries.entry(key).or_default().entry(value).or_default().push(entry);
         }
         for (team, department) in &named {
             if let Some(team) = team {
-                spell(&mut directory.teams, &TEAM, team);
+                spellings.add(&TEAM, team);
             }
             if let Some(name) = department {
-                spell(&mut directory.departments, &DEPARTMENT, name);
+                spellings.add(&DEPARTMENT, name);
             }
         }
+        directory.spellings = Arc::new(spellings);
         let mut tags: Vec<_> =
             directory.entries.keys().filter(|key| matches!(key, ScopeKey::Tag(_))).cloned().collect();
         tags.sort_unstable();
@@ -151,6 +147,12 @@ impl Directory {
         self.entries.is_empty()
     }
 
+    /// How it spells teams and departments.
+    #[must_use]
+    pub fn spellings(&self) -> &Arc<Spellings> {
+        &self.spellings
+    }
+
     /// The dimensions that decide the owner of an event: events that agree on them have the same one at a time.
     pub fn keys(&self) -> impl Iterator<Item = &ScopeKey> {
         self.asked.iter().chain([&TEAM, &DEPARTMENT])
@@ -165,7 +167,7 @@ impl Directory {
         }
         let asked: Vec<_> = self.asked.iter().filter_map(|key| self.entry(key, value_of(key)?, at)).collect();
         let said = asked.iter().find_map(|entry| entry.team.as_deref());
-        let (team, team_filled) = choose(value_of(&TEAM), said, &TEAM, &self.teams);
+        let (team, team_filled) = choose(value_of(&TEAM), said, &TEAM, &self.spellings);
         let of_team = team.and_then(|team| self.entry(&TEAM, team, at));
         let same = |entry: &&&Entry| match (entry.team.as_deref(), team) {
             (Some(named), Some(team)) => normal(&TEAM, named) == normal(&TEAM, team),
@@ -173,7 +175,7 @@ impl Directory {
         };
         let lines = || asked.iter().filter(same).copied().chain(of_team);
         let said = lines().find_map(|entry| entry.department.as_deref());
-        let (department, department_filled) = choose(value_of(&DEPARTMENT), said, &DEPARTMENT, &self.departments);
+        let (department, department_filled) = choose(value_of(&DEPARTMENT), said, &DEPARTMENT, &self.spellings);
         let of_department = department.and_then(|department| self.entry(&DEPARTMENT, department, at));
         let said = lines().chain(of_department).find_map(|entry| entry.cost_center.as_deref());
         let own = value_of(&ScopeKey::CostCenter);
@@ -191,15 +193,20 @@ impl Directory {
         self.entries.get(key)?.get(&normal(key, value))?.iter().find(|entry| entry.holds(at))
     }
 
+    /// An address of who owns a scope: of what it names, the narrowest first, then of the team and the department that it belongs to.
+    #[must_use]
+    pub fn contact(&self, scope: &ResolvedScope, at: DateTime<Utc>) -> Option<&str> {
+        let of = |key: &ScopeKey, value: &str| self.entry(key, value, at)?.contact.as_deref();
+        let named = self.asked.iter().find_map(|key| of(key, scope.get(key)?));
+        let filled = self.resolve(|key| scope.get(key), at);
+        named.or_else(|| of(&TEAM, filled.team?)).or_else(|| of(&DEPARTMENT, filled.department?))
+    }
+
     /// An attribute (`plan`) of a value at that time.
     #[must_use]
     pub fn attribute(&self, key: &ScopeKey, value: &str, name: &str, at: DateTime<Utc>) -> Option<&str> {
         self.entry(key, value, at)?.attributes.get(name).map(String::as_str)
     }
-}
-
-fn spell(spellings: &mut HashMap<String, String>, key: &ScopeKey, value: &str) {
-    spellings.entry(normal(key, value)).or_insert_with(|| value.to_owned());
 }
 
 /// The event's own value in the directory's spelling if it is known; else what the directory says; else the own one. And
@@ -208,9 +215,9 @@ fn choose<'a>(
     own: Option<&'a str>,
     said: Option<&'a str>,
     key: &ScopeKey,
-    known: &'a HashMap<String, String>,
+    spellings: &'a Spellings,
 ) -> (Option<&'a str>, bool) {
-    let spelled = |value: &str| known.get(&normal(key, value)).map(String::as_str);
+    let spelled = |value: &str| spellings.of(key, value);
     let chosen = own.and_then(spelled).or_else(|| said.and_then(spelled)).or(own);
     (chosen, chosen != own)
 }

@@ -163,6 +163,35 @@ fn a_burst_on_two_instances_stays_within_a_hard_limit_also_when_one_dies() {
     lake.assert_clean();
 }
 
+/// Where nobody dies there is no tolerance: what one instance grants the other has not heard of yet is never granted twice.
+#[test]
+fn two_instances_grant_to_the_last_cent_and_none_twice() {
+    need!(Kafka);
+    let (broker, receiver, lake) = (broker::shared(), Receiver::start(), Lake::file());
+    let setup = shared_setup(broker, "instances-share", &lake, &receiver);
+    let (mut first, mut second) = (setup.start_ready(), setup.start_ready());
+    members(broker, &setup, 2);
+    let addresses = [first.address(), second.address()];
+    for address in &addresses {
+        decide_known(address, &question(None, "search", "normal"));
+    }
+    let granted = Granted::default();
+    granted.burst("both", &[(1, &addresses[0]), (2, &addresses[1])], 60, |_| {});
+    let allowed = granted.count();
+    assert!((ROOM / 2..=ROOM).contains(&allowed), "{allowed} calls of one cent in a dollar");
+    // What was left for the other is free again once both have told what they granted.
+    let number = AtomicUsize::new(0);
+    wait::until("the last cent is granted", || {
+        let name = format!("rest-{}", number.fetch_add(1, Ordering::SeqCst));
+        granted.ask((1, &addresses[0]), &name, 1, &AtomicBool::new(false));
+        (granted.count() == ROOM).then_some(())
+    });
+    granted.burst("over", &[(1, &addresses[0]), (2, &addresses[1])], 5, |_| {});
+    assert_eq!(granted.count(), ROOM);
+    first.stop();
+    second.stop();
+}
+
 #[test]
 fn every_instance_knows_all_spend_before_it_is_committed_whoever_freezes_dies_or_joins() {
     need!(Kafka);

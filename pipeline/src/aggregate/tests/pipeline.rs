@@ -1,6 +1,7 @@
 //! Live totals equal SQL: after each commit, after a dropped generation, with watches added while events stream.
 
 use spendstream_schemas::budget::Quarter;
+use spendstream_schemas::directory::Precedence;
 
 use super::rig::{HOUR, MINUTE, NOW, Rig, daily, day, event, set};
 use crate::aggregate::plan::Bucketing;
@@ -156,4 +157,37 @@ async fn the_last_hour_moves_by_quarters() {
     assert_eq!(totals.recent(watch, &[Some("search")], rig.now - 9 * HOUR), Err(Unknown::NotHeld));
     drop(totals);
     assert_eq!(rig.live_sums(watch, recent.span).len(), 1);
+}
+
+/// A directory that comes later spells a team otherwise: rows of before and events of after are one sum, whichever side they come from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_of_one_name_are_one_sum_whatever_their_spelling() {
+    let requests = [(set(&["team"]), daily()), (set(&["user"]), daily())];
+    let mut rig = Rig::new(&requests).await;
+    rig.settle().await;
+    rig.read(0, &events(0..30)).await;
+    rig.commit().await;
+    rig.read(0, &events(30..60)).await;
+    let users = rig.watch(&["user"], &daily());
+    let before = rig.live_sums(rig.watch(&["team"], &daily()), day(NOW));
+    let line = "kind,name,team,department,cost_center,contact\nteam,SEARCH,,Product,,\n";
+    let entries = spendstream_schemas::directory::read(line, "test").unwrap();
+    let directory = spendstream_schemas::directory::Directory::new(entries, &Precedence::default());
+    rig.live.watch_spelled(&requests, directory.spellings());
+    assert_eq!(rig.watch(&["user"], &daily()), users, "what it does not concern goes on");
+    // What was read and not committed was summed by the plan before.
+    rig.settle().await;
+    let team = rig.watch(&["team"], &daily());
+    assert_eq!(rig.live.read().sums(team, &[Some("SEARCH")], day(NOW)), Err(Unknown::Loading));
+    rig.commit().await;
+    rig.settle().await;
+    rig.read(1, &events(60..90)).await;
+    let sums = |name: &str| rig.live.read().sums(team, &[Some(name)], day(NOW)).unwrap();
+    let requests_of = |name: &str| before[&vec![Some(name.to_owned())]].requests;
+    assert_eq!(sums("search"), Sums::default());
+    assert!(sums("SEARCH").requests > requests_of("search"));
+    rig.commit().await;
+    rig.now += 400 * MINUTE;
+    rig.settle().await;
+    assert!(rig.told.reports.lock().iter().all(|report| report.differences == 0), "the lake says the same");
 }
