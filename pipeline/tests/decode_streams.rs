@@ -106,8 +106,10 @@ fn of_openai_chunks_in_messages_of_their_own_the_end_is_the_call() {
     let chunks = [chunk(text, ""), chunk(text, null), chunk(stop, null), chunk("", usage)];
     assert_eq!(alone(&chunks.each_ref().map(String::as_str)), ["part", "part", "part", "call"]);
     // Servers that count in every chunk, and a gateway whose last one still says that it goes on.
-    let counting = [chunk(text, usage), chunk(tool, usage), chunk(stop, usage), chunk(empty, usage)];
-    assert_eq!(alone(&counting.each_ref().map(String::as_str)), ["part", "part", "call", "call"]);
+    let first = r#","usage":{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}"#;
+    let counting =
+        [chunk(empty, first), chunk(text, usage), chunk(tool, usage), chunk(stop, usage), chunk(empty, usage)];
+    assert_eq!(alone(&counting.each_ref().map(String::as_str)), ["part", "part", "part", "call", "call"]);
 
     let event = |kind: &str, usage: &str| {
         format!(

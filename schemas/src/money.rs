@@ -51,6 +51,16 @@ impl Amount {
         self.0
     }
 
+    /// For a sentence to a person: rounded half-even to six digits after the point, unless nothing would be left.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        const MILLIONTH: i128 = ONE / 1_000_000;
+        match div_half_even(self.0, MILLIONTH) {
+            0 => self,
+            millionths => Self(millionths * MILLIONTH),
+        }
+    }
+
     /// `numerator / denominator`, rounded half-even to 15 digits. `denominator` must be positive.
     ///
     /// # Errors
@@ -174,6 +184,11 @@ mod tests {
 
     #[test]
     fn refuses_what_does_not_fit() {
+        let brief = |text: &str| Amount::from_decimal(text.parse().unwrap()).unwrap().brief().to_string();
+        assert_eq!(
+            ["85.476376041666667", "0.0000005", "-1.0000005", "2"].map(brief),
+            ["85.476376", "0.0000005", "-1", "2"]
+        );
         assert!(Amount::from_decimal(Decimal::MAX).is_err());
         assert!(Amount::from_ratio(i128::MAX, 3).is_err());
     }

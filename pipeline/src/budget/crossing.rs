@@ -20,7 +20,7 @@ use spendstream_schemas::budget::{Budget, Period, Quarter, State, crossed, is_cr
 use spendstream_schemas::money::Amount;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::book::{BudgetCell, Entry};
+use super::book::{Book, BudgetCell, Entry};
 use super::notice::{self, Case};
 use super::standing::{Ground, Standing};
 use crate::aggregate::plan::WatchId;
@@ -84,6 +84,20 @@ impl Crossings {
         let mut alerts = Vec::new();
         self.each(sight, sum, &mut alerts, |_| Some(at));
         alerts
+    }
+
+    /// Remembers what was told before this process started, so that it can recover; what is remembered already stays.
+    pub fn recall(&mut self, book: &Book, alert: &Alert) {
+        let Some(told) = Told::of(alert) else { return };
+        let Some(entry) = book.entries().iter().find(|entry| Some(&entry.budget.id) == alert.budget_id.as_ref()) else {
+            return;
+        };
+        let values: Vec<Option<&str>> = book.keys(entry).keys().iter().map(|key| alert.scope.get(key)).collect();
+        let key = key(entry.cell(&values), told.occurrence, told.basis, told.threshold);
+        if self.raised.len() < self.max {
+            let raised = Raised { revision: told.revision, limit: told.limit, below_since: None };
+            self.raised.entry(key).or_insert(raised);
+        }
     }
 
     /// Forgets what was raised: the store is asked again.
@@ -168,6 +182,28 @@ impl Crossings {
         let is_changed = (raised.revision, raised.limit) != (revision, limit);
         let is_over = is_changed || now - *raised.below_since.get_or_insert(now) >= SETTLED;
         is_over && self.raised.remove(&key).is_some()
+    }
+}
+
+/// What the details of an alert about a budget say of it ([`notice`] writes them).
+struct Told {
+    occurrence: Quarter,
+    basis: Basis,
+    threshold: Decimal,
+    revision: i64,
+    limit: Amount,
+}
+
+impl Told {
+    fn of(alert: &Alert) -> Option<Self> {
+        let text = |name: &str| alert.details.get(name)?.as_str();
+        Some(Self {
+            occurrence: Quarter::of(text("occurrence")?.parse().ok()?),
+            basis: if text("basis")? == "forecast" { Basis::Forecast } else { Basis::Actual },
+            threshold: text("threshold_percent")?.parse().ok()?,
+            revision: alert.details.get("revision")?.as_i64()?,
+            limit: Amount::from_decimal(text("limit")?.parse().ok()?).ok()?,
+        })
     }
 }
 

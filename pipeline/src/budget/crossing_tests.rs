@@ -161,6 +161,30 @@ fn a_changed_budget_recovers_at_once_and_raises_anew() {
 }
 
 #[test]
+fn what_was_told_before_a_restart_recovers_after_it() {
+    let mut scene = Scene::new(r#", "thresholds": [50, 80]"#);
+    let told = scene.spend_at("90", scene.now);
+    let restart = |scene: &mut Scene| {
+        scene.crossings = Crossings::new(1000);
+        for alert in &told {
+            scene.crossings.recall(&scene.book, alert);
+        }
+    };
+    restart(&mut scene);
+    assert_eq!((scene.spend("0"), scene.spend("-20")), (vec![], vec![]));
+    scene.now += TimeDelta::minutes(1);
+    assert_eq!(scene.spend("0"), [(Kind::Recovery, Level::Info, "80".into())]);
+    // Changed while nobody watched: what the new rules say is new, and what no longer holds is over at once.
+    scene.add("20", scene.now);
+    let mut changed = (*scene.book.entries()[0].budget).clone();
+    (changed.amount, changed.revision) = ("150".parse().unwrap(), changed.revision + 1);
+    scene.book = book(&[std::sync::Arc::new(changed)]);
+    restart(&mut scene);
+    let kinds: Vec<Kind> = scene.look(None).iter().map(|alert| alert.kind).collect();
+    assert_eq!(kinds, [Kind::ThresholdWarning, Kind::Recovery]);
+}
+
+#[test]
 fn the_pace_is_compared_once_there_is_one() {
     let mut scene = Scene::new(r#", "thresholds": [100], "forecast_thresholds": [100, 150]"#);
     scene.now = at("2026-11-02T00:00:00Z");

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
+use spendstream_schemas::alert::Alert;
 use spendstream_schemas::budget::{ScopeKey, Span};
 use spendstream_schemas::config::DecideConfig;
 use spendstream_schemas::decision::{Answer, Request, RequestError, Strategy};
@@ -82,6 +83,8 @@ pub struct Live {
     look_again: AtomicBool,
     /// Every budget is to be looked at.
     look_soon: AtomicBool,
+    /// What was told before this process started, until who watches takes it.
+    told: Mutex<Vec<Alert>>,
 }
 
 impl Live {
@@ -110,6 +113,7 @@ impl Live {
             awaited,
             look_again: AtomicBool::new(false),
             look_soon: AtomicBool::new(false),
+            told: Mutex::default(),
             prices,
             config,
         }
@@ -190,6 +194,17 @@ impl Live {
     #[must_use]
     pub fn take_look_again(&self) -> bool {
         self.look_again.swap(false, Ordering::AcqRel)
+    }
+
+    /// Alerts about budgets that were told and not taken back before this process started; call it once the budgets are set.
+    pub fn recall(&self, told: Vec<Alert>) {
+        *self.told.lock() = told;
+    }
+
+    /// The same, once.
+    #[must_use]
+    pub fn take_told(&self) -> Vec<Alert> {
+        std::mem::take(&mut *self.told.lock())
     }
 
     /// Whether figures have changed since the last time by something else than spending.

@@ -1,7 +1,7 @@
 //! The words of a budget's alert. In: a threshold, the figures it was compared with; out: an [`Alert`] with its id, title and message.
 //! Pure.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 use serde_json::json;
 use spendstream_schemas::alert::{Alert, Basis, Kind, Level, budget_alert_id};
@@ -71,17 +71,21 @@ pub(super) fn recovered(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
 fn figures(case: &Case<'_>, ground: &Ground<'_>) -> String {
     let Case { standing, value, .. } = case;
     let scope = case.entry.resolve(ground.book.keys(case.entry), case.sum.values);
-    let (from, to) = (time(standing.span.start()), time(standing.span.end()));
+    // In the budget's own time zone.
+    let zone = case.entry.budget.period.timezone;
+    let local = |at: DateTime<Utc>| at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let (from, to) = (local(standing.span.start()), local(standing.span.end()));
+    let used = standing.used.brief();
     let currency = ground.rates.prices.currency();
     let (percent, limit) = (percent::text(*value, standing.limit), standing.limit);
     match case.basis {
         Basis::Actual => {
             let end = if case.entry.budget.period.is_rolling() { "the window ends" } else { "the period ends" };
-            format!("{scope} has used {value} of {limit} {currency} ({percent} %) since {from}; {end} at {to}.")
+            format!("{scope} has used {used} of {limit} {currency} ({percent} %) since {from}; {end} at {to}.")
         }
         Basis::Forecast => format!(
-            "{scope} has used {} of {limit} {currency} since {from}. At this pace it will be {value} ({percent} %) when the period ends at {to}.",
-            standing.used
+            "{scope} has used {used} of {limit} {currency} since {from}. At this pace it will be {} ({percent} %) when the period ends at {to}.",
+            value.brief()
         ),
     }
 }
@@ -100,6 +104,8 @@ fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), tit
         "used": standing.used.to_string(),
         "limit": standing.limit.to_string(),
         "occurrence": time(case.occurrence),
+        "revision": budget.revision,
+        "timezone": budget.period.timezone.name(),
         "contacts": budget.contacts,
     });
     Alert {

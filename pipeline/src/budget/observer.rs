@@ -132,6 +132,11 @@ impl Watchman {
     /// Every cell of a watch in the periods that are open: the one that runs, and those before it that are not closed yet. A part of them
     /// at once, the others at the next ticks.
     fn look_at(&mut self, totals: &Totals, watch: WatchId) {
+        self.queue(totals, watch);
+        self.look_at_cells(totals);
+    }
+
+    fn queue(&mut self, totals: &Totals, watch: WatchId) {
         let Some(known) = totals.plan().watch(watch) else { return };
         let now = Quarter::of(self.now);
         let spans: Vec<Span> = match &known.bucketing {
@@ -154,7 +159,6 @@ impl Watchman {
             let at = span.to.plus(-1).min(now);
             self.cells.extend(cells.into_iter().map(|cell| (watch, cell, at)));
         }
-        self.look_at_cells(totals);
     }
 
     /// The next cells that wait.
@@ -238,6 +242,9 @@ impl Observer for Watchman {
         } else if self.now >= self.next_round && self.waiting.is_empty() && self.cells.is_empty() {
             self.next_round = self.now + ROUND;
             self.waiting = self.book.moving_watches().collect();
+        }
+        for alert in self.live.take_told() {
+            self.crossings.recall(&self.book, &alert);
         }
         self.send_repaired();
         if !self.cells.is_empty() {

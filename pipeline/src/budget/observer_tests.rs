@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
-use spendstream_schemas::alert::Kind;
+use spendstream_schemas::alert::{Alert, Kind};
 use spendstream_schemas::budget::Quarter;
 use spendstream_schemas::config::DecideConfig;
 use tokio::sync::{mpsc, watch};
 
-use super::super::fixture::{FakeSpend, prices};
+use super::super::book::Book;
+use super::super::fixture::{FakeSpend, budget, prices};
 use super::{Live, Observer, Watchman, own_requests};
 use crate::aggregate::awaited::Awaited;
-use crate::aggregate::tests::rig::{NOW, Rig, event};
+use crate::aggregate::tests::rig::{HOUR, MINUTE, NOW, Rig, event};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_channel_delays_alerts_and_loses_none() {
@@ -58,4 +59,66 @@ async fn a_full_channel_delays_alerts_and_loses_none() {
     assert_eq!(alerts.try_recv().unwrap().kind, Kind::UnpricedUsage);
     watchman.tick(&totals, rig.now);
     assert!(alerts.try_recv().is_err());
+}
+
+/// One budget over real totals, and who watches it.
+async fn watched(json: &str, now: i64, fill: impl AsyncFnOnce(&mut Rig)) -> (Rig, Watchman, mpsc::Receiver<Alert>) {
+    let book = Book::new([budget(json)]);
+    let mut rig = Rig::new(&book.requests()).await;
+    rig.settle().await;
+    fill(&mut rig).await;
+    // The process starts anew, and reads what there is.
+    rig.now = now;
+    rig.assign().await;
+    rig.settle().await;
+    let (_, prices) = watch::channel(prices());
+    let live = Live::new(DecideConfig::default(), rig.live.view(), prices, Arc::new(Awaited::default()));
+    live.set_book(Arc::new(book.bound(&rig.live.plan())));
+    let (out, alerts) = mpsc::channel(100);
+    let started = DateTime::from_timestamp_micros(now).unwrap();
+    (rig, Watchman::new(Arc::new(live), out, 100, TimeDelta::hours(1), started), alerts)
+}
+
+/// A crossing just before the end of a period, and a crash before it was told: the period is not closed, so it is told after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_period_before_has_crossed_is_told_after_a_restart() {
+    let json = r#"{"name": "day", "scope": {"team": "search"}, "period": "daily", "amount": "0.000001", "thresholds": ["100"]}"#;
+    let midnight = (NOW.div_euclid(24 * HOUR) + 1) * 24 * HOUR;
+    let crossed = async |rig: &mut Rig| {
+        rig.now = midnight - MINUTE;
+        rig.read(0, &(0..9).map(|number| event(number, midnight - MINUTE)).collect::<Vec<_>>()).await;
+        rig.commit().await;
+    };
+    let (rig, mut watchman, mut alerts) = watched(json, midnight + 8_000_000, crossed).await;
+    let watch = rig.live.plan().watches()[0].id;
+    watchman.loaded(&rig.live.read(), watch);
+    let told = alerts.try_recv().unwrap();
+    assert_eq!((told.kind, told.period_end), (Kind::ThresholdExceeded, DateTime::from_timestamp_micros(midnight)));
+    assert!(alerts.try_recv().is_err(), "the new day has nothing yet");
+}
+
+/// A cell of a rolling window lies in as many buckets as it was active in; it is judged once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cell_is_judged_once_in_however_many_quarter_hours_it_was_active() {
+    let json =
+        r#"{"name": "rolling", "scope": {"team": "*"}, "period": "PT6H", "amount": "0.000001", "thresholds": ["100"]}"#;
+    let active = async |rig: &mut Rig| {
+        for partition in [0, 1] {
+            let events = (0..20).map(|quarter| {
+                event(
+                    3 * (quarter + 100 * u64::try_from(partition).unwrap()),
+                    NOW - i64::try_from(quarter).unwrap() * 15 * MINUTE,
+                )
+            });
+            rig.read(partition, &events.collect::<Vec<_>>()).await;
+        }
+        rig.commit().await;
+    };
+    let (rig, mut watchman, mut alerts) = watched(json, NOW, active).await;
+    let (totals, watch) = (rig.live.read(), rig.live.plan().watches()[0].id);
+    watchman.queue(&totals, watch);
+    // Of a team, and of no team.
+    assert_eq!(watchman.cells.len(), 2);
+    watchman.look_at_cells(&totals);
+    assert!(alerts.try_recv().is_ok() && alerts.try_recv().is_err());
 }

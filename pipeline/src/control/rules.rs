@@ -3,13 +3,16 @@
 //!
 //! Nothing is changed here but by a budget file at the start. A store that is away leaves the last known rules in force.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use spendstream_control::alerts::AlertFilter;
 use spendstream_control::blocks::BlockAction;
 use spendstream_control::budgets::BudgetFilter;
 use spendstream_control::{Act, Result, Store, budget_file};
+use spendstream_schemas::alert::{Alert, Kind};
 use spendstream_schemas::budget::{Budget, ScopeKey};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Filled, Precedence};
@@ -26,6 +29,8 @@ use crate::budget::stops::{Action, Stop, Stops};
 
 /// How often the store is asked whether something changed: a stop must be in force within a second.
 const LOOK: Duration = Duration::from_millis(500);
+/// Alerts that are looked through at a start for thresholds that were told and may recover.
+const RECALLED: u32 = 10_000;
 
 impl Attributes for Directory {
     fn attribute(&self, key: &ScopeKey, value: &str, attribute: &str, at: DateTime<Utc>) -> Option<&str> {
@@ -58,7 +63,7 @@ pub struct Rules {
 impl Rules {
     /// Follows until it is stopped.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let (mut seen, mut is_away) = (None, false);
+        let (mut seen, mut is_away, mut is_recalled) = (None, false, false);
         let mut prices = self.live.prices();
         loop {
             // Another book may know other names of a provider.
@@ -72,6 +77,15 @@ impl Rules {
                         tracing::info!("the control store answers again");
                     }
                     (seen, is_away) = (Some(version), false);
+                    if !is_recalled {
+                        match self.told().await {
+                            Ok(told) => {
+                                self.live.recall(told);
+                                is_recalled = true;
+                            }
+                            Err(error) => tracing::debug!(%error, "what was told before is asked for again"),
+                        }
+                    }
                 }
                 Err(error) if !is_away => {
                     tracing::warn!(%error, "the last known budgets, stops and owners stay in force");
@@ -83,6 +97,26 @@ impl Rules {
                 return;
             }
         }
+    }
+
+    /// The newest alerts about budgets that no recovery took back.
+    async fn told(&self) -> Result<Vec<Alert>> {
+        let page = self.store.alerts().list(&AlertFilter::default(), RECALLED).await?;
+        let about = |alert: &Alert| {
+            let detail = |name: &str| alert.details.get(name).map(ToString::to_string);
+            let parts = ["occurrence", "basis", "threshold_percent"].map(detail);
+            (alert.budget_id.clone(), alert.scope.to_string(), parts)
+        };
+        // Newest first: what comes after its recovery in this order was taken back.
+        let (mut over, mut told) = (HashSet::new(), Vec::new());
+        for alert in page.alerts.into_iter().map(|stored| stored.alert).filter(|alert| alert.budget_id.is_some()) {
+            if alert.kind == Kind::Recovery {
+                over.insert(about(&alert));
+            } else if !over.contains(&about(&alert)) {
+                told.push(alert);
+            }
+        }
+        Ok(told)
     }
 
     /// Takes what changed since a version of the store; gives the version that is in force now.

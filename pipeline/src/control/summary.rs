@@ -269,18 +269,24 @@ fn alert(
     now: DateTime<Utc>,
 ) -> Alert {
     let Spend { cost, calls, unpriced, before, teams, models } = spend;
-    let mut message = format!("{cost} {currency} in {calls} calls; {before} {currency} the day before.");
+    let mut message =
+        format!("{} {currency} in {calls} calls; {} {currency} the day before.", cost.brief(), before.brief());
     for (what, list) in [("team", teams), ("model", models)] {
         let named: Vec<String> = list
             .iter()
-            .map(|(name, cost)| format!("{} {cost} {currency}", name.as_deref().unwrap_or("(none)")))
+            .map(|(name, cost)| format!("{} {} {currency}", name.as_deref().unwrap_or("(none)"), cost.brief()))
             .collect();
         if !named.is_empty() {
             let _ = write!(message, " By {what}: {}.", named.join(", "));
         }
     }
     for (name, used, limit) in budgets {
-        let _ = write!(message, " Budget {name}: {used} of {limit} {currency} ({} %).", percent::text(*used, *limit));
+        let _ = write!(
+            message,
+            " Budget {name}: {} of {limit} {currency} ({} %).",
+            used.brief(),
+            percent::text(*used, *limit)
+        );
     }
     if *unpriced > 0 {
         let _ = write!(message, " {unpriced} calls have no price and are not in these sums.");
@@ -294,7 +300,7 @@ fn alert(
         level: Level::Info,
         budget_id: None,
         scope: ResolvedScope::default(),
-        title: format!("{}: {cost} {currency} spent ({zone})", day.date),
+        title: format!("{}: {} {currency} spent ({zone})", day.date, cost.brief()),
         message,
         value: cost.to_string(),
         threshold: String::new(),

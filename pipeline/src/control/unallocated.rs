@@ -147,9 +147,10 @@ fn alert(lacking: &Lacking, minimum: Amount, currency: &str, now: DateTime<Utc>)
         budget_id: None,
         title: format!("Spend of {who} without {dimension}"),
         message: format!(
-            "{cost} {currency} of {day} (UTC), in {calls} calls of {who}, have no {dimension}, which directory.required asks for. Nobody \
+            "{} {currency} of {day} (UTC), in {calls} calls of {who}, have no {dimension}, which directory.required asks for. Nobody \
              is charged for them. Have the events sent with it, or add lines to the directory (`spendstream directory import FILE`): it \
-             holds for events that are read from then on. GET /v1/coverage shows the shares."
+             holds for events that are read from then on. GET /v1/coverage shows the shares.",
+            cost.brief()
         ),
         value: cost.to_string(),
         threshold: minimum.to_string(),

@@ -67,10 +67,12 @@ fn goes_on(chunk: &Node<'_>) -> bool {
         Node::Array(items) => !items.is_empty(),
         _ => false,
     };
+    // The first one of such a server brings only the role, and has counted no answer yet.
+    let is_first = chunk.get("usage").and_then(|usage| usage.get("completion_tokens")) == Some(&Node::Number("0"));
     let choices = chunk.get("choices").map(Node::items).unwrap_or_default();
     choices.iter().any(|choice| {
         choice.get("finish_reason").is_none()
-            && choice.get("delta").is_some_and(|delta| delta.members().iter().any(brings))
+            && (is_first || choice.get("delta").is_some_and(|delta| delta.members().iter().any(brings)))
     })
 }
 

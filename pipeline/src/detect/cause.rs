@@ -108,9 +108,12 @@ impl Cause {
 
 impl Mover {
     fn words(&self, dimension: &str, currency: &str) -> String {
-        let Self { now, expected, change, percent, .. } = self;
-        let who = self.value.as_ref().map_or_else(|| format!("no {dimension}"), |value| format!("{dimension} {value}"));
-        let sign = if *change > Amount::ZERO { "+" } else { "" };
+        let [now, expected, change] = [self.now, self.expected, self.change].map(Amount::brief);
+        let percent = &self.percent;
+        // On one line, whatever an event says.
+        let value = self.value.as_ref().map(|value| value.replace(char::is_control, " "));
+        let who = value.map_or_else(|| format!("no {dimension}"), |value| format!("{dimension} {value}"));
+        let sign = if change > Amount::ZERO { "+" } else { "" };
         let before = if expected.is_zero() { ", new" } else { "" };
         format!(
             "{who}: {now} {currency} instead of {expected} {currency} ({sign}{change} {currency}, {percent} % of the change{before})"

@@ -151,6 +151,12 @@ fn a_part_of_a_stream_stays_one_without_its_content() {
     }
     assert_ne!(judge.decode(&part.payload, None).said, judge.decode(&end.payload, None).said);
     assert_eq!((part.fault, end.fault), (None, None));
+    // Servers that count in every chunk: such a part is known by its text alone.
+    let counting = r#"{"id":"c1","object":"chat.completion.chunk","created":1795370390,"model":"m","choices":[{"delta":{"content":"SECRET-COMPLETION"},"finish_reason":null}],
+        "usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}"#;
+    let item = judge.item("a".to_owned(), counting.into(), None);
+    assert_eq!(item.fault, None);
+    assert!(!plain(&item.payload).contains("SECRET"), "{}", plain(&item.payload));
 }
 
 #[test]
