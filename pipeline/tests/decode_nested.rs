@@ -59,6 +59,8 @@ fn a_request_of_a_batch_that_was_not_answered_costs_nothing() {
     ] {
         assert_eq!(decode(line).ignored, [(0, Ignored::NoUsage)], "{line}");
     }
+    let counted = r#"{"id":"b3","custom_id":"row-3","error":{},"object":"chat.completion","created":1795370390,"model":"m","usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    check(decode(counted).row(), "event_id=b3 input_tokens=1");
 }
 
 #[test]
@@ -108,7 +110,11 @@ fn a_faster_bedrock_answer_is_a_tier_of_its_own() {
 fn with_the_callers_own_key_the_upstream_bills() {
     let body = r#"{"id":"gen-1","provider":"Anthropic","object":"chat.completion","created":1795370390,"model":"anthropic/claude-sonnet-4.5","choices":[],
         "usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18,"cost":0.000005,"is_byok":true,"cost_details":{"upstream_inference_cost":0.000102}}}"#;
-    check(decode(body).row(), "provider_sent=Anthropic cost=0.000102 input_tokens=14");
+    check(decode(body).row(), "provider_sent=openrouter cost=0.000102 input_tokens=14 quality=estimated");
+    assert_eq!(
+        (&*decode(body).row().tags["upstream_provider"], &*decode(body).row().tags["billed_by"]),
+        ("Anthropic", "upstream_provider")
+    );
     check(decode(body.replace("true", "false")).row(), "provider_sent=openrouter cost=0.000005");
 }
 

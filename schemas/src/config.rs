@@ -196,6 +196,9 @@ impl Default for DecodeConfig {
     }
 }
 
+/// The largest `decode.max_tags`.
+pub const MOST_TAGS: usize = 1_000;
+
 /// One configured mapping from somebody's event to ours. Paths are dotted (`data.tokens.input`).
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]

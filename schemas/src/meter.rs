@@ -8,6 +8,7 @@
 pub const WEB_SEARCH: &str = "web_search";
 /// One call. Counted as 1 where an event with any usage does not say otherwise.
 pub const REQUEST: &str = "request";
+pub const GOOGLE_MAPS_GROUNDING: &str = "google_maps_grounding";
 pub const FILE_SEARCH: &str = "file_search";
 pub const CODE_INTERPRETER_SESSION: &str = "code_interpreter_session";
 /// Seconds of audio, whatever the direction.

@@ -96,7 +96,8 @@ impl Cli {
 
     /// What is logged when nobody says otherwise: the demo shows everything that matters itself.
     pub fn log_filter(&self) -> &'static str {
-        if matches!(self.command, Command::Demo(_)) { "error" } else { "warn,spendstream=info" }
+        // What a producer is told of its connections is told by whoever uses it, once.
+        if matches!(self.command, Command::Demo(_)) { "error" } else { "warn,spendstream=info,rdkafka::client=off" }
     }
 }
 

@@ -97,7 +97,7 @@ pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
     };
     // What was sent before a failure is sent: wait for it and say so, whatever went wrong.
     let delivered = sender.finish();
-    if read.is_ok() || count.sent > 0 {
+    if delivered.is_ok() && (read.is_ok() || count.sent > 0) {
         report(&args, &config, &count);
     }
     read?;

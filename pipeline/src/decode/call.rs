@@ -25,6 +25,9 @@ pub(super) struct Context<'c> {
     pub speaks_for_stream: bool,
 }
 
+/// Tags that are looked at; one more is read, so that they are too many.
+const MOST_TAGS: usize = spendstream_schemas::config::MOST_TAGS;
+
 /// A call under construction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Call<'n> {
@@ -32,6 +35,8 @@ pub(super) struct Call<'n> {
     pub time_micros: Option<i64>,
     pub parts: Parts<'n>,
     pub extra: Vec<Extra<'n>>,
+    /// The end of a stream: its own id is the call's, whatever is around it.
+    pub is_chunk: bool,
 }
 
 impl<'n> Call<'n> {
@@ -49,10 +54,21 @@ impl<'n> Call<'n> {
     }
 
     pub fn tag(&mut self, key: impl Into<Cow<'n, str>>, value: impl Into<Cow<'n, str>>) {
+        // More are too many whatever the limit is, and looking for each among all of them would take minutes.
+        if self.row.tags.len() > MOST_TAGS {
+            return;
+        }
         let (key, value) = (key.into(), value.into());
         match self.row.tags.iter_mut().find(|(name, _)| *name == key) {
             Some((_, old)) => *old = value,
             None => self.row.tags.push((key, value)),
+        }
+    }
+
+    /// Removes a tag.
+    pub fn untag(&mut self, key: &str) {
+        if self.row.tags.len() <= MOST_TAGS {
+            self.row.tags.retain(|(name, _)| name != key);
         }
     }
 
@@ -110,7 +126,7 @@ impl<'n> Call<'n> {
             cache_hit: extra.cache_hit,
         };
         let extra = self.extra.into_iter().map(extra).collect();
-        Call { row, time_micros: self.time_micros, parts: self.parts.into_owned(), extra }
+        Call { row, time_micros: self.time_micros, parts: self.parts.into_owned(), extra, is_chunk: self.is_chunk }
     }
 
     /// Checks everything and hands the rows over: the call itself, then what it charges beside.
@@ -249,8 +265,8 @@ fn bounded(row: &UsageRow<'_>, limits: &DecodeConfig) -> Result<(), Fault> {
         }
     }
     if row.tags.len() > limits.max_tags {
-        let count = row.tags.len();
-        let detail = format!("'tags' has {count} entries, more than decode.max_tags = {}", limits.max_tags);
+        let (count, more) = (row.tags.len(), if row.tags.len() > MOST_TAGS { " or more" } else { "" });
+        let detail = format!("'tags' has {count}{more} entries, more than decode.max_tags = {}", limits.max_tags);
         return Err(Fault::new(Reason::TooManyTags, detail));
     }
     for (key, value) in &row.tags {

@@ -7,7 +7,7 @@ use spendstream_schemas::config::DecodeConfig;
 
 use super::json::Node;
 use super::reject::Reason;
-use super::{mapping, otlp, strip};
+use super::{mapping, otlp, stream, strip};
 
 /// The spans of one trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,23 @@ pub(crate) fn traces(body: &[u8]) -> Option<Vec<Trace>> {
         return Some(otlp::traces_of_json(&node));
     }
     otlp::traces_of_protobuf(body)
+}
+
+/// Which of these items are chunks of streams that others of them go on with.
+pub(crate) fn chunks(items: &[&str]) -> Vec<bool> {
+    const SIGNS: [&str; 3] = ["chat.completion.chunk", "message_start", "candidates"];
+    if items.len() < 2 || !items.iter().any(|item| SIGNS.iter().any(|sign| item.contains(sign))) {
+        return vec![false; items.len()];
+    }
+    let nodes: Vec<Option<Node<'_>>> = items.iter().map(|item| Node::parse(item).ok()).collect();
+    let nodes: Vec<Option<&Node<'_>>> = nodes.iter().map(Option::as_ref).collect();
+    stream::roles(&nodes).iter().map(|role| !matches!(role, stream::Role::Whole)).collect()
+}
+
+/// One JSON item as it is built, without its texts; `None` when it is not JSON.
+pub(crate) fn shape(payload: &[u8]) -> Option<Vec<u8>> {
+    let node = Node::parse(std::str::from_utf8(payload).ok()?).ok()?;
+    Some(strip::shape(&node))
 }
 
 /// One JSON item with only what decoders read; `None` when it is not JSON.

@@ -105,12 +105,12 @@ fn tags<'n>(node: &'n Node<'_>, call: &mut Call<'n>) -> Result<(), Fault> {
     if !tags.is_object() {
         return Err(Fault::wrong_type("tags", tags.kind(), "an object of texts"));
     }
-    for (key, _) in tags.members() {
-        // Through `get`, so that the last of repeated keys counts.
-        match tags.get(key) {
-            None => {}
-            Some(Node::Text(value)) => call.tag(key.as_ref(), value.as_ref()),
-            Some(other) => {
+    // In order, so that the last of repeated keys counts.
+    for (key, value) in tags.members() {
+        match value {
+            Node::Null => call.untag(key),
+            Node::Text(value) => call.tag(key.as_ref(), value.as_ref()),
+            other => {
                 return Err(Fault::wrong_type(
                     "tags",
                     &format!("an object with {}", other.kind()),

@@ -1,12 +1,15 @@
 //! What a message holds — one item, an array, JSON lines, protobuf — and whose shape each item is.
 
 use spendstream_schemas::dimension::Text;
+use spendstream_schemas::meter::GOOGLE_MAPS_GROUNDING;
+use spendstream_schemas::note::CostQuality;
 use spendstream_schemas::usage_event::UsageRow;
 
 use super::body::{self, Hint};
 use super::call::{Call, Context};
 use super::field::cost_of;
 use super::json::Node;
+use super::parts::Parts;
 use super::reject::{Fault, Reason, Reject};
 use super::stream::{self, Role};
 use super::{Ignored, Sink, cloudevents, event, gateways, invocation_log, litellm, mapping, metering, otlp, strip};
@@ -200,7 +203,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
         return Ok(boxed(call));
     }
     if !context.speaks_for_stream && stream::is_part(node) {
-        return Ok(Item::Ignored(Ignored::StreamPart));
+        return searches(node, context).map(|searches| searches.map_or(Item::Ignored(Ignored::StreamPart), boxed));
     }
     if is_failed_batch_line(node) {
         return Ok(Item::Ignored(Ignored::NoUsage));
@@ -252,13 +255,29 @@ fn envelope<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     Ok(found)
 }
 
+/// What the part of a stream tells of searches, which the end does not repeat: a row of its own beside the call's.
+fn searches<'n>(node: &'n Node<'n>, context: Context<'n>) -> Result<Option<Call<'n>>, Fault> {
+    let Some(mut call) = response(node, context)? else { return Ok(None) };
+    let quantities = std::mem::take(&mut call.parts.quantities);
+    let maps = quantities.into_iter().filter(|(meter, _)| meter == GOOGLE_MAPS_GROUNDING).collect();
+    call.parts = Parts { web_searches: call.parts.web_searches, quantities: maps, ..Parts::default() };
+    if call.parts.web_searches == 0 && call.parts.quantities.is_empty() {
+        return Ok(None);
+    }
+    let id = call.row.texts.get(Text::EventId).map(|id| format!("{id}#search"));
+    call.row.texts.set_if_some(Text::EventId, id);
+    call.row.reported_cost = None;
+    call.extra.clear();
+    Ok(Some(call))
+}
+
 /// A line of OpenAI's batch files for a request that was refused or expired: nothing was answered, nothing is paid.
 fn is_failed_batch_line(node: &Node<'_>) -> bool {
     if node.text_of("custom_id").is_none() {
         return false;
     }
     match node.get("response") {
-        None => node.get("error").is_some(),
+        None => node.get("error").is_some() && node.get("usage").is_none(),
         Some(response) => {
             response.get("body").is_some_and(|body| body.get("usage").is_none() && body.has_object("error"))
         }
@@ -293,6 +312,7 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
     }
     let Some(mut reading) = body::read(node, Hint::default())? else { return Ok(None) };
     let mut call = Call::of_kind("response");
+    call.is_chunk = stream::is_chunk(node);
     let sent = node.text_of("provider");
     let batch_id = node.text_of("custom_id").and_then(|_| node.text_of("id"));
     call.row.texts.set_if_some(Text::EventId, batch_id.or(reading.response_id));
@@ -300,14 +320,13 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
     // OpenRouter names the upstream provider; the bill is its own.
     if sent.is_some() && reading.response_id.is_some_and(|id| id.starts_with("gen-")) {
         if matches!(node.path("usage.is_byok"), Some(Node::Bool(true))) {
-            // With the caller's own key the upstream bills it; what OpenRouter says it costs is its fee.
-            call.row.texts.set_if_some(Text::ProviderSent, sent);
-            let upstream = node.path("usage.cost_details.upstream_inference_cost").and_then(cost_of);
-            reading.reported_usd = upstream;
-        } else {
-            call.row.texts.set(Text::ProviderSent, "openrouter");
-            call.row.tags.extend(sent.map(|upstream| ("upstream_provider".into(), upstream.into())));
+            // With the caller's own key the upstream bills it, at prices that OpenRouter repeats; what it says the call costs is its fee.
+            reading.reported_usd = node.path("usage.cost_details.upstream_inference_cost").and_then(cost_of);
+            reading.quality = CostQuality::Estimated;
+            call.row.tags.push(("billed_by".into(), "upstream_provider".into()));
         }
+        call.row.texts.set(Text::ProviderSent, "openrouter");
+        call.row.tags.extend(sent.map(|upstream| ("upstream_provider".into(), upstream.into())));
     } else {
         call.row.texts.set_if_some(Text::ProviderSent, sent);
         if reading.provider == Some("openai") {

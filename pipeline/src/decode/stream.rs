@@ -53,6 +53,11 @@ pub(super) fn is_part(node: &Node<'_>) -> bool {
     event.is_some_and(|event| !ENDS.contains(&event)) && !node.get("response").is_some_and(counts) && !counts(node)
 }
 
+/// Whether a body is a chunk of a chat completion.
+pub(super) fn is_chunk(node: &Node<'_>) -> bool {
+    node.text_of("object") == Some(CHAT_CHUNK)
+}
+
 /// Gemini: "if empty, the model has not stopped generating tokens".
 fn finished(candidate: &Node<'_>) -> bool {
     let reason = candidate.text_of("finishReason").or_else(|| candidate.text_of("finish_reason"));
@@ -127,22 +132,24 @@ fn searched<'n, 'a>(node: &'n Node<'a>) -> Option<&'n Node<'a>> {
 /// Anthropic's events: `message_start` names the call and counts its input, each `message_delta` counts anew what it names.
 ///
 /// Deltas do not say whose they are. Where a stream without an end precedes, they may be its own: then nothing is joined.
-fn anthropic<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
-    let mut open: Option<(usize, Node<'a>, bool)> = None;
+fn anthropic<'n, 'a>(items: &[Option<&'n Node<'a>>], roles: &mut [Role<'a>]) {
+    let mut open: Option<Open<'n, 'a>> = None;
     for (at, node) in items.iter().enumerate() {
         let Some(node) = node else { continue };
         match (node.text_of("type"), &mut open) {
             (Some("message_start"), last) => {
-                if last.as_ref().is_some_and(|(_, _, ended)| !ended) {
-                    return;
+                if last.as_ref().is_some_and(|open| !open.ended) {
+                    break;
                 }
-                open = node.get("message").map(|message| (at, message.clone(), false));
+                if let Some(done) = last.take() {
+                    done.join(roles);
+                }
+                open = node.get("message").map(|message| Open::new(at, message));
             }
-            (Some("message_delta"), Some((last, message, ended))) => {
-                *message = counted_anew(message, node);
-                roles[*last] = Role::Chunk;
-                roles[at] = Role::Joined(Box::new(message.clone()));
-                (*last, *ended) = (at, true);
+            (Some("message_delta"), Some(open)) => {
+                open.count_anew(node);
+                roles[open.last] = Role::Chunk;
+                (open.last, open.ended) = (at, true);
             }
             (
                 Some("content_block_start" | "content_block_delta" | "content_block_stop" | "ping" | "message_stop"),
@@ -151,17 +158,38 @@ fn anthropic<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
             _ => {}
         }
     }
+    if let Some(done) = open.filter(|open| open.ended) {
+        done.join(roles);
+    }
 }
 
-/// The message with the counts that the delta names.
-fn counted_anew<'a>(message: &Node<'a>, delta: &Node<'a>) -> Node<'a> {
-    let mut usage = message.get("usage").cloned().unwrap_or(Node::Object(Vec::new()));
-    for (key, value) in delta.get("usage").map(Node::members).unwrap_or_default() {
-        if !matches!(value, Node::Null) {
-            usage = with(&usage, key, value.clone());
+/// A message that has begun, with its counts as the deltas so far tell them.
+struct Open<'n, 'a> {
+    last: usize,
+    message: &'n Node<'a>,
+    usage: Vec<(Cow<'a, str>, Node<'a>)>,
+    ended: bool,
+}
+
+impl<'n, 'a> Open<'n, 'a> {
+    fn new(at: usize, message: &'n Node<'a>) -> Self {
+        let usage = message.get("usage").map(|usage| usage.members().to_vec()).unwrap_or_default();
+        Self { last: at, message, usage, ended: false }
+    }
+
+    fn count_anew(&mut self, delta: &Node<'a>) {
+        for (key, value) in delta.get("usage").map(Node::members).unwrap_or_default() {
+            if !matches!(value, Node::Null) {
+                self.usage.retain(|(name, _)| name != key);
+                self.usage.push((key.clone(), value.clone()));
+            }
         }
     }
-    with(message, "usage", usage)
+
+    /// The last delta stands for the message; its content is copied once, however many deltas there are.
+    fn join(self, roles: &mut [Role<'a>]) {
+        roles[self.last] = Role::Joined(Box::new(with(self.message, "usage", Node::Object(self.usage))));
+    }
 }
 
 /// The object with this member instead of any of that name.

@@ -56,6 +56,51 @@ fn is_lago(node: &Node<'_>) -> bool {
     node.get("transaction_id").is_some() && node.get("properties").is_some()
 }
 
+/// The item as it is built, every text in it that does not name something gone: for what decodes by how many texts there are or whether they
+/// are empty.
+pub(super) fn shape(node: &Node<'_>) -> Vec<u8> {
+    let mut out = String::new();
+    write_shape(node, "", &mut out);
+    out.into_bytes()
+}
+
+fn write_shape(node: &Node<'_>, key: &str, out: &mut String) {
+    match node {
+        Node::Text(text) if !text.is_empty() && !names(key, text) => write_text(REMOVED, Under::Label, out),
+        Node::Array(items) => {
+            out.push('[');
+            let mut first = true;
+            for item in items {
+                separate(&mut first, out);
+                write_shape(item, key, out);
+            }
+            out.push(']');
+        }
+        Node::Object(members) => {
+            out.push('{');
+            let mut first = true;
+            for (name, value) in members {
+                separate(&mut first, out);
+                write_text(if is_short(name) { name } else { REMOVED }, Under::Label, out);
+                out.push(':');
+                write_shape(value, name, out);
+            }
+            out.push('}');
+        }
+        Node::Text(text) => write_text(text, Under::Name, out),
+        Node::Null => out.push_str("null"),
+        Node::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Node::Number(text) => out.push_str(text),
+    }
+}
+
+/// Whether a text under this key is one word that names something.
+fn names(key: &str, text: &str) -> bool {
+    const TYPES: [&str; 6] = ["type", "container_id", "finish_reason", "modality", "role", "arn"];
+    is_digits(text)
+        || ((is_name(key) || TYPES.contains(&key)) && text.len() <= MAX_TEXT && !text.contains(char::is_whitespace))
+}
+
 /// Joins stripped items again.
 pub(super) fn array(items: &[Vec<u8>]) -> Vec<u8> {
     let mut whole = b"[".to_vec();

@@ -37,11 +37,11 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Refusal> {
     let mut answer = Answer::default();
     let mut positions = Vec::with_capacity(items.len());
     let mut messages = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let readable = item.fault.is_none();
+    for item in items {
+        let (index, readable) = (item.index, item.fault.is_none());
         answer.rejected.extend(item.fault.map(|fault| (index, fault)));
         if readable || to_dead_letters {
-            positions.push((index, readable));
+            positions.push((index, readable, item.count));
             messages.push(Message { key: item.key, payload: item.payload, headers: headers.clone() });
         }
     }
@@ -87,18 +87,18 @@ struct Answer {
 }
 
 impl Answer {
-    /// `positions`: index in the body, and whether it is readable, of every message sent.
-    fn finish(&mut self, sent: Sent, positions: &[(usize, bool)]) -> Result<(), Refusal> {
+    /// `positions`: index in the body, whether it is readable, and how many things of the body it is, of every message sent.
+    fn finish(&mut self, sent: Sent, positions: &[(usize, bool, usize)]) -> Result<(), Refusal> {
         if let Some(mut refusal) = sent.failed {
             if sent.taken > 0 {
                 refusal.detail = format!("Kafka took {} and then no more: {}", sent.taken, refusal.detail);
             }
             return Err(refusal);
         }
-        for (position, (index, readable)) in positions.iter().enumerate() {
+        for (position, (index, readable, count)) in positions.iter().enumerate() {
             match (sent.too_large.contains(&position), readable) {
-                (false, true) => self.accepted += 1,
-                (false, false) => self.dead_lettered += 1,
+                (false, true) => self.accepted += count,
+                (false, false) => self.dead_lettered += count,
                 (true, true) => {
                     let detail = "the broker refuses a message of this size (its message.max.bytes)".to_owned();
                     self.rejected.push((*index, Fault { reason: Reason::TooLarge, detail }));

@@ -29,12 +29,13 @@ pub struct Fault {
     pub detail: String,
 }
 
-/// Part of a stream, without content.
-const A_PART: &[u8] = br#"{"object":"chat.completion.chunk"}"#;
-
 /// One posted event: what the topic would get, and whether it can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
+    /// Where it, or the first of its chunks, was in the body.
+    pub index: usize,
+    /// How many things of the body it is: chunks of streams go together.
+    pub count: usize,
     pub key: String,
     pub payload: Bytes,
     /// `None`: it can be read.
@@ -78,7 +79,20 @@ impl Judge {
             );
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        Ok(parts.into_iter().map(|part| self.item(key(part), body.slice_ref(part.as_bytes()), None)).collect())
+        let chunks = door::chunks(&parts);
+        let mut items: Vec<Item> = Vec::with_capacity(parts.len());
+        for (index, part) in parts.iter().enumerate().filter(|(index, _)| !chunks[*index]) {
+            items.push(Item { index, ..self.item(key(part), body.slice_ref(part.as_bytes()), None) });
+        }
+        let together: Vec<usize> = (0..parts.len()).filter(|index| chunks[*index]).collect();
+        if let Some(first) = together.first() {
+            // As one message they are what they are: the last that counts is the call, and what it was found out by is there.
+            let whole: Vec<&str> = together.iter().map(|index| parts[*index]).collect();
+            let item = self.item(key(parts[*first]), format!("[{}]", whole.join(",")).into(), None);
+            items.push(Item { index: *first, count: together.len(), ..item });
+            items.sort_by_key(|item| item.index);
+        }
+        Ok(items)
     }
 
     /// A `CloudEvent` in binary mode is one message, whatever its body holds: one envelope cannot name many.
@@ -96,7 +110,7 @@ impl Judge {
             fault.detail = format!("{} (and {more} more in this item)", fault.detail);
         }
         let payload = self.stripped(payload, headers, &found.said);
-        Item { key, payload, fault }
+        Item { index: 0, count: 1, key, payload, fault }
     }
 
     /// The payload without content, if nothing is lost with it.
@@ -105,8 +119,9 @@ impl Judge {
         if let Some(without) = door::item(&payload, &self.config).filter(|without| same(self, without)) {
             return without.into();
         }
-        // A part of a stream is known by the text that it brings, and is nobody's cost: any part says as much.
-        if same(self, A_PART) { Bytes::from_static(A_PART) } else { payload }
+        // Parts of streams are told by the text that they bring, searches by how many there were.
+        let shape = door::shape(&payload).filter(|shape| same(self, shape));
+        shape.map_or(payload, Bytes::from)
     }
 
     /// The spans of an OTLP request; none when it has none and says nothing else.

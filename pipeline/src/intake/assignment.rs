@@ -114,6 +114,12 @@ impl Intake {
         let mut assignment = TopicPartitionList::new();
         let mut failure = None;
         for (Position { source, committed, last_timestamp_ms, horizon }, range) in positions.into_iter().zip(ranges) {
+            if let Some(why) = self.recreated.get(&source.partition) {
+                tracing::error!(partition = source.partition, "{why}");
+                self.wires.metrics.stopped.with_label_values(&[&source.partition.to_string()]).set(1);
+                failure = Some(why.clone());
+                continue;
+            }
             let Beginning { from, before, first } =
                 match beginning(&self.config.kafka, &source, range, committed, last_timestamp_ms) {
                     Ok(beginning) => beginning,
@@ -161,13 +167,17 @@ impl Intake {
         self.wires.workers[self.worker(source.partition)].blocking_send(ToWorker::Batch(empty)).is_ok()
     }
 
-    pub(super) fn stop_recreated(&mut self, partition: i32, recreated: Recreated) {
+    pub(super) fn recreated_line(&self, partition: i32, recreated: Recreated) -> String {
         let Recreated { offset, known, found } = recreated;
-        let why = format!(
-            "partition {partition} of topic '{}' stops: its message at offset {offset} is not the one in the lake (timestamp {found:?} instead of \
+        format!(
+            "partition {partition} of topic '{}' stops: its message at offset {offset} is not the one that was read (timestamp {found:?} instead of \
              {known}), so the topic was re-created or replaced; start again with a new kafka.cluster (now '{}')",
             self.config.kafka.topic, self.config.kafka.cluster
-        );
+        )
+    }
+
+    pub(super) fn stop_recreated(&mut self, partition: i32, recreated: Recreated) {
+        let why = self.recreated_line(partition, recreated);
         tracing::error!(partition, "{why}");
         self.partitions.remove(&partition);
         self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(1);

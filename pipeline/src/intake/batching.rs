@@ -28,6 +28,8 @@ pub struct Batching {
     next: i64,
     /// The message before the start: its offset and its timestamp by the lake. Read once, to be compared.
     before: Option<(i64, i64)>,
+    /// Offset and timestamp of the newest message that was read.
+    newest: Option<(i64, i64)>,
     bytes: Vec<u8>,
     messages: Vec<RawMeta>,
     buffers: Buffers,
@@ -43,7 +45,23 @@ impl Batching {
         before: Option<(i64, i64)>,
         buffers: Buffers,
     ) -> Self {
-        Self { source, generation, from, next: from, before, bytes: Vec::new(), messages: Vec::new(), buffers }
+        Self {
+            source,
+            generation,
+            from,
+            next: from,
+            before,
+            newest: None,
+            bytes: Vec::new(),
+            messages: Vec::new(),
+            buffers,
+        }
+    }
+
+    /// Offset and timestamp of the newest message that was read.
+    #[must_use]
+    pub fn newest(&self) -> Option<(i64, i64)> {
+        self.newest
     }
 
     #[must_use]
@@ -76,6 +94,7 @@ impl Batching {
             return Ok(());
         }
         self.next = message.offset() + 1;
+        self.newest = message.timestamp().to_millis().map(|at| (message.offset(), at));
         let payload = message.payload().map(|payload| copy(&mut self.bytes, payload));
         let key = message.key().map(|key| copy(&mut self.bytes, key));
         self.messages.push(RawMeta {

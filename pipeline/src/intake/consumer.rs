@@ -14,6 +14,7 @@ use spendstream_schemas::config::Config;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::anchor::Anchors;
 use super::batching::Batching;
 use super::context::{IntakeContext, Rebalance};
 use crate::batch::Generation;
@@ -63,6 +64,9 @@ pub struct Intake {
     /// A batch that found its worker's queue full; while there is one, consumption is paused.
     pub(super) held: Option<(usize, ToWorker)>,
     pub(super) last_flush: Instant,
+    anchors: Option<Anchors>,
+    /// Partitions whose topic was re-created while it was read: they stay stopped, and why.
+    pub(super) recreated: BTreeMap<i32, String>,
 }
 
 /// The one clock here: the loop that does the waiting owns the clock.
@@ -73,6 +77,13 @@ pub(super) fn now() -> Instant {
 impl Intake {
     #[must_use]
     pub fn new(consumer: Arc<KafkaConsumer>, config: Config, wires: Wires) -> Self {
+        let anchors = match Anchors::start(&config.kafka, now()) {
+            Ok(anchors) => Some(anchors),
+            Err(error) => {
+                tracing::warn!(error = %format!("{error:#}"), "a topic that is re-created while it is read is not noticed");
+                None
+            }
+        };
         Self {
             consumer,
             config,
@@ -83,6 +94,8 @@ impl Intake {
             unstarted: None,
             held: None,
             last_flush: now(),
+            anchors,
+            recreated: BTreeMap::new(),
         }
     }
 
@@ -94,6 +107,7 @@ impl Intake {
             self.answers();
             self.retry_held();
             self.look_at_kafka();
+            self.look_at_anchors();
             self.read();
         }
         self.flush(self.config.pipeline.shutdown_timeout, "stop");
@@ -127,6 +141,27 @@ impl Intake {
             || batching.bytes() >= self.config.pipeline.batch_bytes
         {
             self.send_partition(id);
+        }
+    }
+
+    /// A topic that was re-created while it was read: nothing more of it is taken, and what is not committed is dropped.
+    fn look_at_anchors(&mut self) {
+        let Some(anchors) = &mut self.anchors else { return };
+        anchors.look(now(), || {
+            let newest = |(id, batching): (&i32, &Batching)| Some((*id, batching.newest()?));
+            self.partitions.iter().filter_map(newest).collect()
+        });
+        let mut is_news = false;
+        while let Some((partition, recreated)) = self.anchors.as_mut().and_then(Anchors::found) {
+            // A look that was under way while the partition was given back says nothing of who has it now.
+            if self.partitions.contains_key(&partition) {
+                let why = self.recreated_line(partition, recreated);
+                self.recreated.insert(partition, why);
+                is_news = true;
+            }
+        }
+        if is_news {
+            self.ask_positions();
         }
     }
 

@@ -1,7 +1,8 @@
 //! Reading from Kafka: [`context`] turns librdkafka's callbacks into events, [`batching`] copies messages into batches,
-//! [`consumer`] is the one loop that polls; [`assignment`] says where partitions start, [`handover`] passes batches on, pauses and
+//! [`consumer`] is the one loop that polls; [`assignment`] says where partitions start, [`anchor`] whether they still are what they were, [`handover`] passes batches on, pauses and
 //! flushes; [`client`] makes the configuration.
 
+mod anchor;
 mod assignment;
 pub mod batching;
 pub mod client;

@@ -12,8 +12,7 @@ use smallvec::SmallVec;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::Directory;
 use spendstream_schemas::ids::SourcePartition;
-use spendstream_schemas::money::Amount;
-use spendstream_schemas::note::{CostQuality, Notes};
+use spendstream_schemas::note::{CostQuality, Note, Notes};
 use spendstream_schemas::price_book::{Plan, PriceBook, Priced, Question, Unpriced, Usage};
 use spendstream_schemas::usage_event::Quantity;
 
@@ -272,11 +271,13 @@ impl Engine {
             Err(unpriced) => Err(unpriced.clone()),
         };
         drop(quantities);
-        let reported = columns.reported[row].and_then(|(amount, currency)| {
-            book.convert(amount, interner.text(currency)?, columns.times[row]).map(Amount::units)
-        });
-        out.money[8].push(reported);
-        let own = (columns.notes[row], columns.qualities[row]);
+        let reported = columns.reported[row]
+            .and_then(|(amount, currency)| book.convert_dated(amount, interner.text(currency)?, columns.times[row]));
+        out.money[8].push(reported.map(|(amount, _)| amount.units()));
+        let mut own = (columns.notes[row], columns.qualities[row]);
+        if reported.is_some_and(|(_, is_old)| is_old) {
+            own.0.insert(Note::ExchangeRateOld);
+        }
         match result {
             Ok(priced) => out.push_priced(&priced, own, (words, interner), summary),
             Err(unpriced) => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use spendstream_schemas::budget::{Budget, Quarter, ResolvedScope, ScopeKey, ScopeValue, Span};
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Spellings, normal};
 
 /// Values that a statement names at most; with more, all are read.
@@ -128,11 +129,15 @@ fn one_of(key: &ScopeKey, column: &str, values: &BTreeSet<String>, spellings: &S
     if known.is_empty() {
         return plain;
     }
-    format!("({plain} OR {} IN ({}))", normalized(column), literals(&known))
+    format!("({plain} OR {} IN ({}))", normalized(key, column), literals(&known))
 }
 
 /// [`normal`] of a name, as an expression.
-fn normalized(column: &str) -> String {
+fn normalized(key: &ScopeKey, column: &str) -> String {
+    // Users differ by what separates words.
+    if *key == ScopeKey::Text(Text::UserId) {
+        return format!("trim(lower({column}))");
+    }
     format!(r"trim(regexp_replace(lower({column}), '[\s_-]+', ' ', 'g'))")
 }
 
@@ -141,7 +146,7 @@ fn normalized(column: &str) -> String {
 pub fn cell_sql(scope: &ResolvedScope, from: DateTime<Utc>, until: DateTime<Utc>, spellings: &Spellings) -> String {
     let cell = scope.iter().map(|(key, value)| match value {
         Some(value) if spellings.of(key, value).is_some() => {
-            format!("{} = {}", normalized(&column(key)), literal(&normal(key, value)))
+            format!("{} = {}", normalized(key, &column(key)), literal(&normal(key, value)))
         }
         Some(value) => format!("{} = {}", column(key), literal(value)),
         None => format!("{} IS NULL", column(key)),

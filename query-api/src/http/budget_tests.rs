@@ -216,17 +216,20 @@ async fn a_name_counts_in_every_spelling_once_the_directory_knows_it() {
         spent("2026-11-02T00:00:00Z", "search", Some("ANN"), "1"),
         spent("2026-11-03T00:00:00Z", "Search", Some("ann"), "2"),
         spent("2026-11-04T00:00:00Z", "SEARCH-", Some("bob"), "4"),
+        spent("2026-11-04T00:00:00Z", "ads", Some("Ann-Lee"), "16"),
         spent("2026-11-05T00:00:00Z", "ads", Some("bob"), "8"),
     ];
     let site = Site::with(&rows).await;
     let (named, each) =
         (site.budget(json!({"team": "search"}), json!({})).await, site.budget(json!({"user": "*"}), json!({})).await);
     assert_eq!(site.used(&named).await, "{team:search}=1");
-    let csv = "kind,name,department\nteam,Search,Product\nuser,Ann,\n";
+    let csv = "kind,name,department\nteam,Search,Product\nuser,Ann,\nuser,ann-lee,\n";
     let act = Act { who: "test", now: time(NOON) };
     site.store().await.directory().import(csv, "d.csv", "hr", &act).await.unwrap();
     assert_eq!(site.used(&named).await, "{team:Search}=7");
-    assert_eq!(site.used(&each).await, "{user:Ann}=3 {user:bob}=12");
+    assert_eq!(site.used(&each).await, "{user:Ann}=3 {user:ann-lee}=16 {user:bob}=12");
+    let hyphen = site.budget(json!({"user": "ANN-LEE"}), json!({})).await;
+    assert_eq!(site.used(&hyphen).await, "{user:ann-lee}=16");
     // Named after an import, in a third spelling.
     let later = site.budget(json!({"team": " SEARCH_ "}), json!({})).await;
     assert_eq!(site.used(&later).await, "{team:Search}=7");

@@ -18,6 +18,8 @@ use datafusion::logical_expr::{
 
 /// Bytes of one element of a list, at least.
 const ELEMENT_BYTES: u128 = 8;
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8_192;
 /// Bytes of one letter, at most.
 const LETTER_BYTES: u128 = 4;
 
@@ -48,6 +50,10 @@ enum Growth {
     Pattern,
     /// `concat(a, b, …)`
     Sum,
+    /// `array_to_string(list, delimiter, null)`
+    Join,
+    /// `array_replace_all(list, from, to)`
+    Elementwise,
 }
 
 impl Growth {
@@ -60,13 +66,21 @@ impl Growth {
             "replace" => Self::Replace,
             "regexp_replace" => Self::Pattern,
             "concat" | "concat_ws" | "array_concat" => Self::Sum,
+            "array_to_string" => Self::Join,
+            "array_replace" | "array_replace_n" | "array_replace_all" => Self::Elementwise,
             _ => return None,
         })
     }
 
     /// Bytes that the answer for `rows` rows may have, at most. Too few arguments are the function's own affair.
     fn bytes(self, args: &[ColumnarValue], rows: usize) -> Result<u128, ArrowError> {
-        let rows = if args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { 1 } else { rows.max(1) };
+        let is_constant = args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        // A constant is made once, but a text is written out for every row that it is put beside.
+        let rows = match (is_constant, self) {
+            (true, Self::Times | Self::Letters | Self::Replace | Self::Pattern | Self::Join) => BATCH_ROWS,
+            (true, _) => 1,
+            (false, _) => rows.max(1),
+        };
         let sizes = args.iter().map(|arg| Size::of(arg, rows));
         Ok(match (self, args) {
             (Self::Times, [text, times]) => Size::of(text, rows)?.times(&Size::of_numbers(times, rows)?),
@@ -85,6 +99,16 @@ impl Growth {
             (Self::Pattern, [text, _, to, ..]) => {
                 let (text, to) = (Size::of(text, rows)?, Size::of(to, rows)?);
                 text.sum.saturating_add(rows as u128).saturating_mul(to.max.max(1))
+            }
+            (Self::Join, [list, rest @ ..]) => {
+                let more = rest.iter().map(|text| Size::of(text, rows)).collect::<Result<Vec<_>, _>>()?;
+                let each = more.iter().fold(1_u128, |sum, text| sum.saturating_add(text.max));
+                let list = Size::of(list, rows)?;
+                list.sum.saturating_add((list.sum / ELEMENT_BYTES).saturating_mul(each))
+            }
+            (Self::Elementwise, [list, _, to, ..]) => {
+                let (list, to) = (Size::of(list, rows)?, Size::of(to, rows)?);
+                list.sum.saturating_add((list.sum / ELEMENT_BYTES).saturating_mul(to.max))
             }
             (Self::Sum, _) => {
                 let sizes = sizes.collect::<Result<Vec<_>, _>>()?;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::mapping::meant;
 use super::notify_check;
-use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, PipelineConfig, QueryConfig};
+use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, MOST_TAGS, PipelineConfig, QueryConfig};
 
 /// A key whose value cannot work, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -149,6 +149,9 @@ fn decode(config: &DecodeConfig) -> Result<(), ConfigError> {
     at_least_one("decode.max_message_bytes", config.max_message_bytes)?;
     at_least_one("decode.max_text_bytes", config.max_text_bytes)?;
     at_least_one("decode.max_rows_per_message", config.max_rows_per_message)?;
+    if config.max_tags > MOST_TAGS {
+        return fault("decode.max_tags", format!("is {}; write at most {MOST_TAGS}", config.max_tags));
+    }
     if config.duplicate_horizon < 0 {
         return fault("decode.duplicate_horizon", "is negative; write a number of offsets, 0 to watch none");
     }
@@ -306,6 +309,7 @@ mod tests {
         check(|c| (c.lake.currency, c.prices.rates) = ("EUR".into(), "rates.csv".into()), "valid");
         check(|c| c.lake.commit_interval = Duration::ZERO, "lake.commit_interval must be more than zero");
         check(|c| c.lake.zstd_level = 23, "lake.zstd_level is 23; write 1 to 22");
+        check(|c| c.decode.max_tags = 1_001, "decode.max_tags is 1001; write at most 1000");
         check(|c| c.decode.duplicate_horizon = -1, "decode.duplicate_horizon is negative");
         check(|c| c.decode.duplicate_identities = 9_999, "decode.duplicate_identities is 9999; write at least");
         check(|c| c.pipeline.queue_batches = 0, "pipeline.queue_batches must be more than zero");

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::archive;
 use super::catalog::Catalog;
 use super::check::{self, Finding};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Rate};
 use super::index::{self, Models};
 use super::override_check;
 use super::overrides::{self, Override, Subject};
@@ -186,9 +186,15 @@ impl PriceBook {
     /// An amount in the lake's currency by the rate in force at `time_micros`; `None` when there is no rate or it does not fit.
     #[must_use]
     pub fn convert(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<Amount> {
-        let rate = self.exchange.rate(currency, &self.currency, time_micros)?.value;
+        self.convert_dated(amount, currency, time_micros).map(|(amount, _)| amount)
+    }
+
+    /// The same, and whether the rate is of more than a month before.
+    #[must_use]
+    pub fn convert_dated(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<(Amount, bool)> {
+        let Rate { value: rate, is_old } = self.exchange.rate(currency, &self.currency, time_micros)?;
         let exact = Ratio::of(amount, 1)?.times(Ratio::of(rate, 1)?)?;
-        ratio::amount(exact.numerator, exact.denominator).ok()
+        Some((ratio::amount(exact.numerator, exact.denominator).ok()?, is_old))
     }
 
     /// Finds the prices for a question. Does not depend on time or counts, so the answer can be kept per distinct question.

@@ -9,10 +9,11 @@ use super::question::{Plan, Priced, Unpriced, Usage};
 use super::rates::{Rates, SumError, Sums, Tally};
 use super::ratio::{self, Ratio};
 use super::tariff::{Band, Segment};
-use crate::count::Count;
+use crate::count::{Count, Counts};
 use crate::meter::{self, Token};
 use crate::money::{Amount, AmountError};
 use crate::note::{CostQuality, Note, Notes};
+use crate::usage_event::Quantity;
 
 /// What a [`Plan`] knows beyond what it shows.
 #[derive(Clone, Debug)]
@@ -40,6 +41,16 @@ impl Parts {
         self.input + self.output + self.cache_read + self.cache_write + self.other
     }
 }
+
+/// Meters of tools, which no capacity of tokens includes.
+const TOOLS: [&str; 6] = [
+    "web_search_low",
+    "web_search_high",
+    meter::WEB_SEARCH,
+    meter::FILE_SEARCH,
+    meter::CODE_INTERPRETER_SESSION,
+    meter::GOOGLE_MAPS_GROUNDING,
+];
 
 /// The counts that have a token meter of the same meaning.
 const COUNTED: [(Count, Token); 9] = [
@@ -92,7 +103,9 @@ impl Plan {
             let savings = if usage.committed { Amount::ZERO } else { own.total() };
             (Parts { savings, ..Parts::default() }, Amount::ZERO, "standard")
         } else if usage.committed {
-            (Parts::default(), list.total(), "committed")
+            // Capacity is of tokens; what tools cost is billed beside it.
+            let other = self.tools(rates, usage, time_micros)?;
+            (Parts { other, ..Parts::default() }, list.total(), "committed")
         } else {
             (own, list.total(), "standard")
         };
@@ -112,6 +125,23 @@ impl Plan {
             quality,
             category,
         })
+    }
+
+    /// What the tools of a call cost by themselves.
+    fn tools(&self, rates: &Rates, usage: &Usage<'_>, time_micros: i64) -> Result<Amount, Unpriced> {
+        let quantities: Vec<Quantity<'_>> =
+            usage.quantities.iter().filter(|(name, _)| TOOLS.contains(&&**name)).cloned().collect();
+        let searches = usage.counts.get(Count::WebSearches);
+        if quantities.is_empty() && searches == 0 {
+            return Ok(Amount::ZERO);
+        }
+        let mut counts = Counts::default();
+        counts.set(Count::WebSearches, searches);
+        let tally =
+            tally(&Usage { counts: &counts, quantities: &quantities, ..*usage }).ok_or(Unpriced::AmountTooLarge)?;
+        let tally = Tally { implied_request: 0, ..tally };
+        let sums = rates.sums(&tally).map_err(|error| self.unpriced(error))?;
+        Ok(self.parts(rates, tally.scale, &sums, time_micros)?.0.other)
     }
 
     fn is_assumed(&self) -> bool {

@@ -21,6 +21,8 @@ use super::verdict::Record;
 const DELIVERY: Duration = Duration::from_mins(2);
 /// How often progress is shown on a terminal.
 const SHOW: Duration = Duration::from_millis(500);
+/// How long the broker may be silent before that is said.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Counts acknowledgements, and keeps librdkafka quiet.
 #[derive(Clone, Default)]
@@ -128,8 +130,16 @@ impl Sender {
     pub fn finish(&mut self) -> anyhow::Result<()> {
         if let Some(producer) = &self.producer {
             // Nothing outlives `message.timeout.ms`, so this ends.
+            let (since, mut said) = (Instant::now(), false);
             while producer.in_flight_count() > 0 {
                 producer.poll(Duration::from_millis(100));
+                if !said && since.elapsed() >= PATIENCE {
+                    said = true;
+                    let waiting = producer.in_flight_count();
+                    eprintln!(
+                        "waiting for the broker to take {waiting} messages; it is given message.timeout.ms (2 minutes unless set)"
+                    );
+                }
             }
         }
         if std::io::stderr().is_terminal() && self.sent > 0 {

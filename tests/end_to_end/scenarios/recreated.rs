@@ -8,7 +8,7 @@ use crate::harness::instance::Setup;
 use crate::harness::lake::Lake;
 use crate::harness::ledger::Ledger;
 use crate::harness::producer::Producer;
-use crate::harness::topics;
+use crate::harness::{http, topics, wait};
 
 #[test]
 fn a_recreated_topic_stops_loudly_until_it_has_a_new_identity() {
@@ -20,6 +20,32 @@ fn a_recreated_topic_stops_loudly_until_it_has_a_new_identity() {
 fn a_recreated_topic_that_outgrew_the_old_one_is_told_by_its_last_message() {
     // The lake's offset exists again, with another message before it.
     recreated("outgrown", 400, &["outgrown", "104"]);
+}
+
+/// No rebalance, no restart: the consumer goes on at its offset in the new topic, and what lies before would be lost without a word.
+#[test]
+fn a_topic_that_is_recreated_while_it_is_read_stops_loudly() {
+    need!(Kafka);
+    let (broker, lake) = (broker::shared(), Lake::file());
+    let setup = Setup::new(broker, "recreated-live", 1, &lake);
+    let mut ledger = Ledger::default();
+    let producer = Producer::new(broker, &setup.topic, 1);
+    send(&producer, &mut ledger, "before", 0, 100);
+    producer.flush();
+    let mut instance = setup.start_ready();
+    ledger.wait_for(&lake, &mut instance);
+
+    topics::delete(broker, &setup.topic);
+    topics::create(broker, &setup.topic, 1);
+    let producer = Producer::new(broker, &setup.topic, 1);
+    send(&producer, &mut Ledger::default(), "after", 0, 4_000);
+    producer.flush();
+    wait::until("the instance says that the topic is another one", || {
+        instance.assert_alive();
+        let (status, why) = http::get(&instance.address(), "/readyz")?;
+        (status == 503 && why.contains("kafka.cluster")).then_some(())
+    });
+    instance.kill();
 }
 
 fn recreated(name: &str, events_after: u64, said_figures: &[&str]) {

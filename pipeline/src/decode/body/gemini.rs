@@ -1,6 +1,7 @@
 //! Gemini's `usageMetadata`: the prompt includes the cached part; thoughts and tool-use prompts come on top.
 
 use rust_decimal::Decimal;
+use spendstream_schemas::meter::GOOGLE_MAPS_GROUNDING;
 
 use super::super::field::{count, first_count};
 use super::super::json::Node;
@@ -72,6 +73,6 @@ pub(super) fn grounding<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
         chunks.iter().any(|chunk| chunk.get("maps").is_some())
     };
     if body.get("candidates").map(Node::items).unwrap_or_default().iter().any(from_maps) {
-        reading.parts.add_quantity("google_maps_grounding", Decimal::ONE);
+        reading.parts.add_quantity(GOOGLE_MAPS_GROUNDING, Decimal::ONE);
     }
 }

@@ -24,6 +24,9 @@ use super::time::{Unit, micros};
 pub(super) use bedrock::from_counts as bedrock_counts;
 pub(super) use plain::{Told, add as add_plain};
 
+/// Members that a usage object may have: each is compared with every name that is known.
+const MOST_MEMBERS: usize = 1_000;
+
 /// What is known of the call beside the body; some shapes need it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Hint<'n> {
@@ -189,6 +192,13 @@ fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>,
 }
 
 fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
+    if usage.members().len() > MOST_MEMBERS {
+        let count = usage.members().len();
+        return Err(Fault::new(
+            Reason::WrongType,
+            format!("'usage' has {count} members; no provider's has more than {MOST_MEMBERS}"),
+        ));
+    }
     misspelt::check(usage)?;
     let mut reading = match shape {
         Shape::Chat => openai::chat(usage, hint),

@@ -84,7 +84,10 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
     let members = usage.members();
     for (position, (key, value)) in members.iter().enumerate() {
         // The last of repeated keys counts, and null is absent.
-        if matches!(value, Node::Null) || members[position + 1..].iter().any(|(later, _)| later == key) {
+        if matches!(value, Node::Null) || !is_plain(key) {
+            continue;
+        }
+        if members[position + 1..].iter().any(|(later, _)| later == key) {
             continue;
         }
         if told.first(key, value)? {

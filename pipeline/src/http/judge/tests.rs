@@ -154,9 +154,38 @@ fn a_part_of_a_stream_stays_one_without_its_content() {
     // Servers that count in every chunk: such a part is known by its text alone.
     let counting = r#"{"id":"c1","object":"chat.completion.chunk","created":1795370390,"model":"m","choices":[{"delta":{"content":"SECRET-COMPLETION"},"finish_reason":null}],
         "usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}"#;
-    let item = judge.item("a".to_owned(), counting.into(), None);
-    assert_eq!(item.fault, None);
-    assert!(!plain(&item.payload).contains("SECRET"), "{}", plain(&item.payload));
+    // A whole answer, whose searches are counted by their number.
+    let grounded = r#"{"candidates":[{"content":{"parts":[{"text":"SECRET-ANSWER of some length"}],"role":"model"},"finishReason":"STOP","groundingMetadata":
+        {"webSearchQueries":["SECRETQUERY","SECRET b"],"groundingChunks":[{"maps":{"uri":"https://SECRET","title":"SECRETMAP"}}]}}],
+        "usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"totalTokenCount":15},"modelVersion":"gemini-3-pro","responseId":"r1"}"#;
+    for payload in [counting, grounded] {
+        let item = judge.item("a".to_owned(), payload.into(), None);
+        assert_eq!(item.fault, None);
+        assert!(!plain(&item.payload).contains("SECRET"), "{}", plain(&item.payload));
+    }
+}
+
+/// What a Kafka message of the same array would be: the last that counts is the call, also where the stream broke off.
+#[test]
+fn chunks_of_a_stream_that_are_posted_together_go_together() {
+    let gemini = |output: u32| {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"SECRET"}}]}}}}],"usageMetadata":{{"promptTokenCount":10,"candidatesTokenCount":{output},
+            "totalTokenCount":{}}},"modelVersion":"gemini-3-pro","responseId":"r1"}}"#,
+            10 + output
+        )
+    };
+    let event = r#"{"id":"e1","time":1795370399000,"provider":"openai","model":"m","usage":{"input_tokens":7}}"#;
+    let start = r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"usage":{"input_tokens":10,"output_tokens":1}}}"#;
+    let delta = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":40}}"#;
+    let mut judge = Judge::new(&DecodeConfig::default(), 10, NOW_MS);
+    let body = format!("[{},{event},{},{start},{delta}]", gemini(5), gemini(9));
+    let items = judge.events(&body.into()).unwrap();
+    let told: Vec<_> = items.iter().map(|item| (item.index, item.count, item.fault.is_none())).collect();
+    assert_eq!(told, [(0, 4, true), (1, 1, true)]);
+    assert!(!plain(&items[0].payload).contains("SECRET"));
+    let found = judge.decode(&items[0].payload, None);
+    assert_eq!((found.readable, found.faults.len()), (4, 0), "two calls, and two chunks that they repeat");
 }
 
 #[test]

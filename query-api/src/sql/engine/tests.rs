@@ -276,6 +276,10 @@ async fn what_makes_much_of_little_is_bounded() {
         "SELECT array_repeat(1, 2000000000)",
         "SELECT array_repeat(array_repeat(1, 10000), 10000)",
         "SELECT array_resize([1], 2000000000, 0)",
+        "SELECT length(array_to_string(range(0, 20000), repeat('x', 400)))",
+        "SELECT length(array_to_string(array_replace_all(array_repeat('a', 20000), 'a', repeat('x', 400)), ''))",
+        // A constant text is written out beside every row.
+        "SELECT max(length(repeat('x', 300000) || team)) FROM usage",
         "SELECT range(1, 1000000000000)",
         "SELECT generate_series(1000000000000)",
         "SELECT generate_series(TIMESTAMP '1970-01-01', TIMESTAMP '2026-01-01', INTERVAL '1 microsecond')",
