@@ -117,6 +117,11 @@ fn of_openai_chunks_in_messages_of_their_own_the_end_is_the_call() {
         [chunk(empty, first), chunk(text, usage), chunk(tool, usage), chunk(stop, usage), chunk(empty, usage)];
     assert_eq!(alone(&counting.each_ref().map(String::as_str)), ["part", "part", "part", "call", "call"]);
 
+    // As it is streamed: server-sent events in one message.
+    let events = format!("event: x\ndata: {}\n\ndata: {}\n\ndata: [DONE]\n\n", chunk(text, null), chunk("", usage));
+    let decoded = decode(&events);
+    assert_eq!((decoded.rows.len(), decoded.rejects.len()), (1, 0), "{decoded:?}");
+    check(decoded.row(), "event_id=chatcmpl-1 input_tokens=10 output_tokens=8");
     // Two chunks that count, in envelopes of their own: still one call.
     let cloud = |id: &str, data: &str| {
         decode(format!(r#"{{"specversion":"1.0","id":"{id}","source":"s","type":"t","data":{data}}}"#))

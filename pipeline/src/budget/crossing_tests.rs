@@ -102,7 +102,7 @@ fn who_looks_again_from_nothing_finds_the_same_ids() {
 fn an_alert_has_the_exact_figures_in_words() {
     let mut scene = Scene::new(r#", "hard_limit": true, "thresholds": [100], "owner": "ann@acme.example""#);
     let alert = scene.spend_at("100.25", at("2026-11-15T23:59:00Z")).pop().unwrap();
-    assert_eq!(alert.title, "b: limit reached, 100.25 % of its budget is used");
+    assert_eq!(alert.title, "b (team=search): limit reached, 100.25 % of its budget is used");
     assert_eq!(
         alert.message,
         "team=search has used 100.25 of 100 USD (100.25 %) since 2026-11-01T00:00:00Z; the period ends at \

@@ -30,7 +30,7 @@ pub(super) struct Case<'a> {
 /// The threshold is reached.
 pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
     let (kind, level) = told(case);
-    let name = &case.entry.budget.name;
+    let name = name(case, ground);
     let percent = percent::text(case.value, case.standing.limit);
     // Which threshold: a jump over several is an alert for each.
     let threshold = case.threshold.normalize();
@@ -48,6 +48,15 @@ pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
     alert(case, ground, (kind, level), title, format!("{figures}{after}"))
 }
 
+/// The budget, and which of its cells where it has one per value.
+fn name(case: &Case<'_>, ground: &Ground<'_>) -> String {
+    let budget = &case.entry.budget;
+    if !budget.scope.is_template() {
+        return budget.name.clone();
+    }
+    format!("{} ({})", budget.name, case.entry.resolve(ground.book.keys(case.entry), case.sum.values))
+}
+
 /// As what the crossing of a threshold is told.
 fn told(case: &Case<'_>) -> (Kind, Level) {
     match case.basis {
@@ -59,7 +68,7 @@ fn told(case: &Case<'_>) -> (Kind, Level) {
 /// It was reached before and is not any more.
 pub(super) fn recovered(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
     let what = if case.basis == Basis::Forecast { "is no longer heading for" } else { "is back below" };
-    let title = format!("{}: {what} {} % of its budget", case.entry.budget.name, case.threshold.normalize());
+    let title = format!("{}: {what} {} % of its budget", name(case, ground), case.threshold.normalize());
     let message = figures(case, ground);
     let (kind, level) = told(case);
     let mut alert = alert(case, ground, (Kind::Recovery, Level::Info), title, message);

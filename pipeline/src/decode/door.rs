@@ -27,6 +27,11 @@ pub(crate) fn traces(body: &[u8]) -> Option<Vec<Trace>> {
     otlp::traces_of_protobuf(body)
 }
 
+/// The data of server-sent events, as [`super::items::unframed`] has it.
+pub(crate) fn unframed(text: &str) -> Option<Vec<&str>> {
+    super::items::unframed(text)
+}
+
 /// Which of these items are chunks of streams that others of them go on with.
 pub(crate) fn chunks(items: &[&str]) -> Vec<bool> {
     const SIGNS: [&str; 3] = ["chat.completion.chunk", "message_start", "candidates"];

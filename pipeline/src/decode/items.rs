@@ -113,11 +113,22 @@ pub(super) fn too_many(count: usize, context: Context<'_>) -> Fault {
     Fault::new(Reason::TooManyRows, detail)
 }
 
-/// JSON lines; a line that is no JSON is rejected alone.
+/// The data of server-sent events as a provider streams them, without their frame; `None` when it is no such text.
+pub(super) fn unframed(text: &str) -> Option<Vec<&str>> {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_framed =
+        ["data:", "event:", ":"].iter().any(|sign| lines().next().is_some_and(|line| line.starts_with(sign)));
+    let data = lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).filter(|data| *data != "[DONE]");
+    is_framed.then(|| data.collect())
+}
+
+/// JSON lines, or server-sent events; a line that is no JSON is rejected alone.
 fn lines(text: &str, context: Context<'_>, out: &mut Out<'_>) {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let framed = unframed(text).filter(|lines| !lines.is_empty());
+    let least = if framed.is_some() { 1 } else { 2 };
+    let lines = framed.unwrap_or_else(|| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
     let first = lines.first().map(|line| Node::parse(line));
-    if lines.len() < 2 || !matches!(first, Some(Ok(Node::Object(_)))) {
+    if lines.len() < least || !matches!(first, Some(Ok(Node::Object(_)))) {
         return out.reject(not_json(text.as_bytes(), &syntax_error(text)));
     }
     if lines.len() > context.limits.max_rows_per_message {

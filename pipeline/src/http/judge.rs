@@ -235,9 +235,12 @@ fn parts(body: &[u8]) -> Result<Vec<&str>, String> {
     if all.is_empty() { Err("the body is empty; post one event, an array or NDJSON".to_owned()) } else { Ok(all) }
 }
 
-/// The lines of NDJSON of which some are broken; `None` when it does not look like NDJSON.
+/// The data of server-sent events, or the lines of NDJSON of which some are broken; `None` when it does not look like NDJSON.
 fn lines(body: &[u8]) -> Option<Vec<&str>> {
     let text = std::str::from_utf8(body).ok()?;
+    if let Some(data) = door::unframed(text).filter(|data| !data.is_empty()) {
+        return Some(data);
+    }
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let object = |line: &&&str| line.starts_with('{') && serde_json::from_str::<&RawValue>(line).is_ok();
     (lines.len() > 1 && lines.iter().any(|line| object(&line))).then_some(lines)

@@ -30,7 +30,7 @@ pub struct Limits {
     /// Files at a time, and how many there are.
     files: Arc<Semaphore>,
     concurrency: usize,
-    /// How long an answer waits for a file, and a file for a client that does not read.
+    /// How long a file waits for a client that does not read; an answer waits twice as long for a file.
     patience: Duration,
 }
 
@@ -114,9 +114,11 @@ impl Spool {
 
 impl Limits {
     async fn file(&self) -> Result<Kept, QueryError> {
-        let place = tokio::time::timeout(self.patience, Arc::clone(&self.files).acquire_owned()).await;
+        // Longer than a client may take nothing: the place of one that is gone comes free within that time.
+        let waited = self.patience * 2;
+        let place = tokio::time::timeout(waited, Arc::clone(&self.files).acquire_owned()).await;
         let Ok(Ok(place)) = place else {
-            return Err(QueryError::Busy { concurrency: self.concurrency, waited: self.patience });
+            return Err(QueryError::Busy { concurrency: self.concurrency, waited });
         };
         let file = unnamed().await.map_err(|error| no_room(&error))?;
         Ok(Kept { file: File::from_std(file), place })
