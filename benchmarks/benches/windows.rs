@@ -94,6 +94,7 @@ fn batch(plan: &Arc<WatchPlan>, from: u64, users: impl Iterator<Item = u64>) -> 
         newest_micros: Some(NOW),
         sets: vec![set],
         arrived: Vec::new(),
+        runs: Vec::new(),
     }))
 }
 

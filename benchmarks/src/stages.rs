@@ -43,7 +43,7 @@ pub fn batch(payload: impl Fn(u64) -> Vec<u8>) -> anyhow::Result<RawBatch> {
         });
     }
     let range = OffsetRange::new(0, BATCH.into()).context("an empty range")?;
-    Ok(RawBatch { source: Arc::new(source()), generation: Generation(1), range, bytes, messages })
+    Ok(RawBatch { source: Arc::new(source()), generation: Generation(1), range, bytes, messages, is_end: false })
 }
 
 /// The event of the load generator of that number.

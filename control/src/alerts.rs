@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spendstream_schemas::alert::{Alert, Kind, Level};
 use spendstream_schemas::budget::ScopeKey;
+use spendstream_schemas::directory::normal;
 
 use crate::audit::{self, Change};
 use crate::db::{Row, Tx, args, to_json};
@@ -51,7 +52,7 @@ pub struct AlertFilter {
     pub since: Option<DateTime<Utc>>,
     /// Raised before.
     pub until: Option<DateTime<Utc>>,
-    /// Dimensions and the values that the alert's scope has for them.
+    /// Dimensions and the values that the alert's scope has for them, in any spelling.
     pub scope: Vec<(ScopeKey, String)>,
     /// Where the page before ended.
     pub after: Option<Cursor>,
@@ -117,7 +118,9 @@ impl Alerts<'_> {
         let sql = "INSERT INTO alert_guards (guard, raised_at) VALUES ($1, $2) \
                    ON CONFLICT (guard) DO UPDATE SET raised_at = excluded.raised_at WHERE alert_guards.raised_at <= $3";
         let quiet_since = alert.raised_at - repeat_guard;
-        if tx.execute(sql, args![&guard, alert.raised_at, quiet_since]).await? == 0 {
+        // The end of something is told once, whenever it comes.
+        let is_guarded = alert.kind != Kind::Recovery;
+        if is_guarded && tx.execute(sql, args![&guard, alert.raised_at, quiet_since]).await? == 0 {
             // Rolled back with the row: it was not raised.
             return Ok(Raised::Guarded);
         }
@@ -148,7 +151,10 @@ impl Alerts<'_> {
             for row in &rows {
                 let found = stored(row)?;
                 page.next = Some(Cursor { raised_at: row.time(2)?, id: row.text(0)? });
-                let fits = filter.scope.iter().all(|(key, value)| found.alert.scope.get(key) == Some(value));
+                let is_same = |key: &ScopeKey, wanted: &str| {
+                    found.alert.scope.get(key).is_some_and(|value| normal(key, value) == normal(key, wanted))
+                };
+                let fits = filter.scope.iter().all(|(key, wanted)| is_same(key, wanted));
                 if fits {
                     page.alerts.push(found);
                 }
@@ -214,7 +220,16 @@ impl Alerts<'_> {
         let guard = guard.ok_or_else(|| Error::not_found(what, id))?;
         let sql = "INSERT INTO alert_snoozes (guard, until, snoozed_by) VALUES ($1, $2, $3) \
                    ON CONFLICT (guard) DO UPDATE SET until = excluded.until, snoozed_by = excluded.snoozed_by";
-        tx.execute(sql, args![guard, until, act.who]).await?;
+        tx.execute(sql, args![&guard, until, act.who]).await?;
+        if until > act.now {
+            // What still waits, as for the end of quiet hours, would be sent within the snooze, or after it as if it were news.
+            let budget = matches!(subject, Subject::Budget(_)).then_some(id.as_str());
+            let sql = "UPDATE notifications SET state = 'given_up', error = $1, updated_at = $2 \
+                       WHERE state IN ('pending', 'failed') AND lease_until <= $2 \
+                       AND alert_id IN (SELECT id FROM alerts WHERE guard = $3 OR budget_id = $4)";
+            let why = format!("snoozed by {} before it was sent", act.who);
+            tx.execute(sql, args![why, act.now, &guard, budget]).await?;
+        }
         audit::write(&mut tx, act, Change { action: "snooze", what, id }, None::<&()>, Some(&until)).await?;
         tx.commit().await
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use serde::Serialize;
 use spendstream_schemas::budget::{Budget, BudgetDraft, Context, Problem, ScopeKey, ScopeValue};
+use spendstream_schemas::directory::normal;
 use uuid::Uuid;
 
 use crate::audit::{self, Change};
@@ -19,7 +20,7 @@ const API: &str = "api";
 #[derive(Clone, Debug, Default)]
 pub struct BudgetFilter {
     pub active: Option<bool>,
-    /// Dimensions and the values that the scope must name for them (`"*"` for a template).
+    /// Dimensions and the values that the scope must name for them, in any spelling (`"*"` for a template).
     pub scope: Vec<(ScopeKey, ScopeValue)>,
 }
 
@@ -117,7 +118,9 @@ impl<'a> Budgets<'a> {
         let rows = self.0.pool.rows(sql, args![filter.active.map(i64::from)]).await?;
         let budgets = rows.iter().map(|row| row.json::<Budget>(0)).collect::<Result<Vec<_>>>()?;
         let names = |budget: &Budget| {
-            filter.scope.iter().all(|(key, value)| budget.scope.iter().any(|named| named == (key, value)))
+            filter.scope.iter().all(|(key, wanted)| {
+                budget.scope.iter().any(|(named, value)| named == key && is_same(key, value, wanted))
+            })
         };
         Ok(budgets.into_iter().filter(names).collect())
     }
@@ -268,4 +271,12 @@ async fn write(tx: &mut Tx, budget: &Budget, origin: &str, version: i64) -> Resu
 
 async fn log(tx: &mut Tx, act: &Act<'_>, action: &'static str, before: Option<&Budget>, after: &Budget) -> Result<()> {
     audit::write(tx, act, Change { action, what: "budget", id: &after.id }, before, Some(after)).await
+}
+
+/// Whether two values of a scope are the same, whatever their spelling.
+fn is_same(key: &ScopeKey, one: &ScopeValue, other: &ScopeValue) -> bool {
+    match (one, other) {
+        (ScopeValue::Is(one), ScopeValue::Is(other)) => normal(key, one) == normal(key, other),
+        (one, other) => one == other,
+    }
 }

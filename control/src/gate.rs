@@ -1,7 +1,7 @@
 //! Who asks. In: what a request carries in `Authorization`, and which roles may; out: its key, or why not.
 //!
 //! A key that was looked up is remembered for [`REMEMBERED`], so that ten thousand decisions a second do not ask the database as often; one
-//! that is revoked is refused after that time at the latest. While the database is away, what is remembered still holds.
+//! that is revoked is refused after that time, or once the database answers again: while it is away, what is remembered holds.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -119,10 +119,12 @@ impl Notifications<'_> {
         let sql = "UPDATE notifications SET lease_owner = $1, lease_until = $2, updated_at = $3 \
                    WHERE state IN ('pending', 'failed') AND next_attempt <= $3 AND lease_until <= $3 AND id IN ( \
                      SELECT id FROM notifications WHERE state IN ('pending', 'failed') AND next_attempt <= $3 \
-                     AND lease_until <= $3 AND channel = $5 ORDER BY next_attempt, id LIMIT $4) \
-                   RETURNING id, channel, target, attempts, alert_id, next_attempt";
+                     AND lease_until <= $3 AND channel = $5 ORDER BY next_attempt, created_at, id LIMIT $4) \
+                   RETURNING id, channel, target, attempts, alert_id, next_attempt, created_at";
         let mut claimed = tx.rows(sql, args![owner, now + lease, now, i64::from(limit), channel]).await?;
-        let order = |row: &Row| (row.number(5).unwrap_or_default(), row.text(0).unwrap_or_default());
+        let order = |row: &Row| {
+            (row.number(5).unwrap_or_default(), row.number(6).unwrap_or_default(), row.text(0).unwrap_or_default())
+        };
         claimed.sort_by_cached_key(order);
         let mut deliveries = Vec::with_capacity(claimed.len());
         for row in &claimed {

@@ -44,6 +44,10 @@ enum Way {
 }
 
 impl Routes {
+    fn is_mail(&self, channel: &str) -> bool {
+        matches!(self.channels.get(channel), Some(Way::Mail))
+    }
+
     #[must_use]
     pub fn new(config: &NotifyConfig) -> Self {
         let way = |channel: &ChannelConfig| match channel {
@@ -63,9 +67,7 @@ pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery>
     let told = Told::of(alert);
     let mut plan = Plan { routes, told, deliveries: BTreeMap::new() };
     let mut taken = false;
-    // Whom the budget names is told by the channel that tells owners, or else by mail.
-    let mail = || routes.channels.iter().find(|(_, way)| matches!(way, Way::Mail)).map(|(name, _)| name.as_str());
-    let contacts: Vec<String> = contacts(alert);
+    let mut first: Option<(Timing, &str)> = None;
     for route in routes.all.iter().filter(|route| takes(route, alert, told)) {
         taken = true;
         let timing = timing(route, told, now);
@@ -75,19 +77,23 @@ pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery>
         if !route.owner_by.is_empty() {
             plan.add(&route.owner_by, contact(alert), &timing);
         }
-        let by = Some(route.owner_by.as_str()).filter(|by| !by.is_empty()).or_else(mail);
-        for address in by.iter().flat_map(|_| &contacts) {
-            plan.add(by.unwrap_or_default(), Some(address.clone()), &timing);
+        let mail = route.channels.iter().find(|name| routes.is_mail(name)).map_or("", String::as_str);
+        let by = if route.owner_by.is_empty() { mail } else { &route.owner_by };
+        if first.as_ref().is_none_or(|(_, known)| known.is_empty()) {
+            first = Some((timing, by));
         }
     }
     if !taken {
-        let timing = Timing::at_once(now);
         for channel in &routes.defaults {
-            plan.add(channel, None, &timing);
+            plan.add(channel, None, &Timing::at_once(now));
         }
-        for (channel, address) in mail().into_iter().flat_map(|channel| contacts.iter().map(move |one| (channel, one)))
-        {
-            plan.add(channel, Some(address.clone()), &timing);
+    }
+    // Whom the budget names is told once: by the channel that tells owners, or the routes' mail, or else the first there is.
+    let (timing, by) = first.unwrap_or_else(|| (Timing::at_once(now), ""));
+    let mail = || routes.channels.keys().find(|name| routes.is_mail(name)).map(String::as_str);
+    if let Some(by) = Some(by).filter(|by| !by.is_empty()).or_else(mail) {
+        for address in contacts(alert) {
+            plan.add(by, Some(address), &timing);
         }
     }
     plan.deliveries.into_values().collect()

@@ -52,6 +52,8 @@ pub struct RawBatch {
     pub range: OffsetRange,
     pub bytes: Vec<u8>,
     pub messages: Vec<RawMeta>,
+    /// Says that the topic was re-created while the partition was read; such a batch is empty.
+    pub is_end: bool,
 }
 
 /// One message as a decoder sees it.
@@ -92,6 +94,14 @@ pub struct Tally {
     /// Kafka's timestamp of the last message, milliseconds: at the next start it tells a re-created topic from the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_timestamp_ms: Option<i64>,
+    /// The topic was re-created while the partition was read: what is committed is partly of another topic, and nothing may follow.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_ended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Tally {
@@ -102,6 +112,7 @@ impl Tally {
         self.duplicates += other.duplicates;
         self.ignored += other.ignored;
         self.last_timestamp_ms = other.last_timestamp_ms.or(self.last_timestamp_ms);
+        self.is_ended |= other.is_ended;
     }
 }
 

@@ -54,6 +54,7 @@ mod tests {
                 range: OffsetRange::new(from, from + 1).unwrap(),
                 bytes: vec![1; 1_000],
                 messages: Vec::new(),
+                is_end: false,
             });
         }
         for _ in 0..MOST {

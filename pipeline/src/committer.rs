@@ -18,7 +18,7 @@ use spendstream_storage::Lake;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::aggregate::thread::ToLive;
-use crate::batch::{DeadLetter, Generation, LakeCommit};
+use crate::batch::{DeadLetter, Generation, LakeCommit, Tally};
 use crate::dead_letter::DeadLetters;
 use crate::dedupe::fingerprint::Fingerprint;
 use crate::dedupe::horizon::Horizon;
@@ -55,6 +55,8 @@ pub struct Position {
     pub committed: Option<i64>,
     /// Kafka's timestamp of the message before that offset, when the lake knows it.
     pub last_timestamp_ms: Option<i64>,
+    /// The topic was found to be another one.
+    pub is_ended: bool,
     pub horizon: Box<Horizon>,
 }
 
@@ -283,8 +285,8 @@ impl CommitLoop {
             let committed = offsets.get(source.as_ref()).copied().flatten();
             self.wires.metrics.committed_to(source.partition, committed.unwrap_or_default());
             let horizon = Box::new(self.horizon(source, committed).await?);
-            let last_timestamp_ms = self.committer.tally(source).last_timestamp_ms;
-            positions.push(Position { source: Arc::clone(source), committed, last_timestamp_ms, horizon });
+            let Tally { last_timestamp_ms, is_ended, .. } = self.committer.tally(source);
+            positions.push(Position { source: Arc::clone(source), committed, last_timestamp_ms, is_ended, horizon });
         }
         Ok(positions)
     }

@@ -167,6 +167,7 @@ impl Worker {
             .with_label_values(&[&raw.source.partition.to_string()])
             .set(i64::try_from(horizon.len()).unwrap_or(i64::MAX));
         let mut tally = tally;
+        tally.is_ended = raw.is_end;
         tally.last_timestamp_ms = raw.messages.last().and_then(|message| message.timestamp_ms);
         let lineage = Lineage { source: &raw.source, ingest_micros: now_micros() };
         let plan = Arc::clone(&self.live.plan.borrow());
@@ -182,6 +183,7 @@ impl Worker {
             newest_micros: watched.newest_micros,
             sets: watched.sets,
             arrived: watched.arrived,
+            runs: watched.runs,
         };
         let priced = PricedBatch {
             source: Arc::clone(&raw.source),

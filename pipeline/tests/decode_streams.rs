@@ -68,12 +68,6 @@ fn alone(messages: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn of_gemini_chunks_in_messages_of_their_own_the_end_is_the_call() {
-    // Searches are told by one chunk only, which need not be the last: a row of its own.
-    let searching = gemini("r1", 50, r#""groundingMetadata":{"webSearchQueries":["SECRET a","SECRET b"]}"#);
-    check(
-        decode(&searching).row(),
-        "event_id=r1#search web_searches=2 input_tokens=0 output_tokens=0 model=gemini-3-pro",
-    );
     let end = gemini("r1", 900, r#""content":{"parts":[{"text":"SECRET"}]},"finishReason":"MAX_TOKENS""#);
     let going_on = gemini("r1", 50, r#""finishReason":"FINISH_REASON_UNSPECIFIED""#);
     let silent = r#"{"candidates":[{"content":{}}],"modelVersion":"gemini-3-pro","responseId":"r1"}"#;

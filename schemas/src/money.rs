@@ -45,6 +45,12 @@ impl Amount {
         if units.abs() < LIMIT { Ok(Self(units)) } else { Err(AmountError::TooLarge) }
     }
 
+    /// The same, and the nearest amount that there is where it has more digits: a sum of more is more than any limit, and must not lift one.
+    #[must_use]
+    pub fn saturating(units: i128) -> Self {
+        Self(units.clamp(1 - LIMIT, LIMIT - 1))
+    }
+
     /// The integer that a `Decimal128(28, 15)` column holds.
     #[must_use]
     pub fn units(self) -> i128 {

@@ -74,6 +74,10 @@ async fn the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold(place: 
     ] {
         assert_eq!(raise(&store, &alert(id, 3599, change)).await, Raised::New, "{id}");
     }
+    for id in ["over", "over again"] {
+        let recovery = alert(id, 3599, json!({"kind": "recovery"}));
+        assert_eq!(raise(&store, &recovery).await, Raised::New, "{id}");
+    }
     // Of no budget: each time zone's summary and each dimension that is lacking is something else.
     let of_none = |details: Value| json!({"budget_id": null, "details": details});
     for (id, details) in [
@@ -87,7 +91,7 @@ async fn the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold(place: 
     }
     assert_eq!(raise(&store, &alert("a2", 3600, json!({}))).await, Raised::New);
     assert_eq!(raise(&store, &alert("a3", 3601, json!({}))).await, Raised::Guarded);
-    assert_eq!(store.notifications().list(None, None, 100).await.unwrap().len(), 10);
+    assert_eq!(store.notifications().list(None, None, 100).await.unwrap().len(), 12);
     store.close().await;
 }
 
@@ -100,12 +104,25 @@ async fn what_is_snoozed_is_kept_and_not_sent(place: Place) {
     assert_eq!(raise_at("a2", 4000).await, Raised::Snoozed);
     assert!(store.alerts().get("a2").await.unwrap().snoozed);
     assert_eq!(raise_at("a3", 10_000).await, Raised::New);
-    assert_eq!(store.notifications().list(None, None, 10).await.unwrap().len(), 2);
+    let states = async || {
+        let all = store.notifications().list(None, None, 10).await.unwrap();
+        let mut states: Vec<_> = all.iter().map(|one| (one.alert_id.clone(), one.state)).collect();
+        states.sort_by(|(one, _), (other, _)| one.cmp(other));
+        states
+    };
+    // What waited when it was snoozed is not sent either; what came after the snooze is.
+    let [given_up, pending] = [DeliveryState::GivenUp, DeliveryState::Pending];
+    assert_eq!(states().await, [("a1".to_owned(), given_up), ("a3".to_owned(), pending)]);
+    // A time that is over ends a snooze, and keeps nothing back.
+    store.alerts().snooze(&like, at(10_001), &ann(10_002)).await.unwrap();
+    assert_eq!(states().await[1].1, pending);
+    store.alerts().snooze(&Subject::LikeAlert("a3".to_owned()), at(20_000), &ann(10_003)).await.unwrap();
+    assert_eq!(states().await[1].1, given_up);
     let nothing = Subject::Budget("none".to_owned());
     let error = store.alerts().snooze(&nothing, at(1), &ann(0)).await.unwrap_err();
     assert_eq!(error, Error::NotFound { what: "budget", id: "none".to_owned() });
     let audit = store.audit().list(Some("alert"), Some("a1"), None, 10).await.unwrap();
-    assert_eq!((audit[0].action.as_str(), audit[0].after.clone()), ("snooze", Some(json!(at(10_000)))));
+    assert_eq!((audit[1].action.as_str(), audit[1].after.clone()), ("snooze", Some(json!(at(10_000)))));
     store.close().await;
 }
 

@@ -104,6 +104,8 @@ fn links(section: &Section) -> Vec<serde_json::Value> {
 fn dedup_key(alert: &Alert) -> String {
     let detail = |key: &str| alert.details.get(key).and_then(serde_json::Value::as_str);
     let threshold = match (detail("occurrence"), detail("basis"), detail("threshold_percent")) {
+        // A rolling window has no periods: what goes on is one incident.
+        (Some(_), Some(basis), Some(threshold)) if alert.details["rolling"] == true => format!("/{basis}-{threshold}"),
         (Some(period), Some(basis), Some(threshold)) => format!("/{period}/{basis}-{threshold}"),
         _ => String::new(),
     };

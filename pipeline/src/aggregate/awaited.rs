@@ -5,11 +5,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::{Mutex, RwLock};
 
 use crate::columns::events::PlainColumn;
-use crate::columns::interner::text_hash;
+use crate::columns::interner::{Symbol, text_hash};
 
 /// The hash of an event's id, the same in every process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +68,31 @@ impl Awaited {
     pub fn came_lately(&self, key: EventKey) -> bool {
         let lately = self.lately.lock();
         lately.newer.contains(&key) || lately.older.contains(&key)
+    }
+
+    /// What events of runs that are waited for cost together, by run: names by row, each with its cost.
+    pub(crate) fn of_runs<'a>(
+        &self,
+        rows: impl Iterator<Item = (Symbol, Option<i128>)>,
+        name: impl Fn(Symbol) -> Option<&'a str>,
+    ) -> Vec<(EventKey, i128)> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let waiting = self.keys.read();
+        let mut runs: HashMap<Symbol, Option<(EventKey, i128)>> = HashMap::new();
+        for (symbol, cost) in rows.filter(|(symbol, _)| !symbol.is_none()) {
+            let run = runs.entry(symbol).or_insert_with(|| {
+                let key = EventKey::of(name(symbol)?);
+                waiting.contains(&key).then_some((key, 0))
+            });
+            if let (Some((_, sum)), Some(cost)) = (run, cost) {
+                *sum += cost;
+            }
+        }
+        let mut runs: Vec<_> = runs.into_values().flatten().filter(|(_, sum)| *sum > 0).collect();
+        runs.sort_unstable();
+        runs
     }
 
     /// Those of a batch's ids that are waited for.

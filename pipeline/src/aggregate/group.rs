@@ -37,6 +37,8 @@ pub struct Groups {
     pub sets: Vec<SetGroups>,
     /// Events of it that somebody waited for.
     pub arrived: Vec<EventKey>,
+    /// What events of runs that somebody waits for cost.
+    pub runs: Vec<(EventKey, i128)>,
 }
 
 impl Groups {

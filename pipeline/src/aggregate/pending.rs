@@ -266,6 +266,7 @@ mod tests {
             newest_micros: None,
             sets: sets.collect(),
             arrived: Vec::new(),
+            runs: Vec::new(),
         })
     }
 

@@ -82,6 +82,18 @@ pub struct Batch {
     sets: Vec<Set>,
     #[prost(fixed64, repeated, tag = "10")]
     arrived: Vec<u64>,
+    #[prost(message, repeated, tag = "11")]
+    runs: Vec<Run>,
+}
+
+/// What events of a run cost.
+#[derive(Clone, PartialEq, Message)]
+struct Run {
+    #[prost(fixed64, tag = "1")]
+    key: u64,
+    /// As of a group.
+    #[prost(bytes = "vec", tag = "2")]
+    cost: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -138,6 +150,7 @@ pub fn batch(groups: &Groups, committed: Option<i64>) -> Batch {
         newest: groups.newest_micros,
         sets: groups.sets.iter().filter_map(set).collect(),
         arrived: groups.arrived.iter().map(|key| key.0).collect(),
+        runs: groups.runs.iter().map(|(key, cost)| Run { key: key.0, cost: cost.to_le_bytes().to_vec() }).collect(),
     }
 }
 
@@ -168,7 +181,14 @@ impl Batch {
             newest_micros: self.newest,
             sets,
             arrived: self.arrived.iter().map(|key| EventKey(*key)).collect(),
+            runs: self.runs.iter().map(Run::read).collect::<Option<_>>()?,
         })
+    }
+}
+
+impl Run {
+    fn read(&self) -> Option<(EventKey, i128)> {
+        Some((EventKey(self.key), i128::from_le_bytes(self.cost.as_slice().try_into().ok()?)))
     }
 }
 
@@ -230,6 +250,7 @@ mod tests {
             newest_micros: Some(-1),
             sets,
             arrived: vec![EventKey(u64::MAX)],
+            runs: vec![(EventKey(3), 10_i128.pow(20))],
         };
         let sent = Shared { instance: 1, batch: Some(batch(&groups, Some(4))), ..Shared::default() }.encode_to_vec();
         let read = Shared::decode(&*sent).unwrap().batch.unwrap();
@@ -242,6 +263,7 @@ mod tests {
             (back.newest_micros, back.arrived.as_slice(), back.sets.len()),
             (Some(-1), &[EventKey(u64::MAX)][..], 1)
         );
+        assert_eq!(back.runs, groups.runs);
         let group = back.sets[0].iter().next().unwrap();
         assert_eq!((group.quarter, group.sums), (Quarter(7), sums));
     }

@@ -70,6 +70,8 @@ pub trait Observer: Send {
     fn loaded(&mut self, _totals: &Totals, _watch: WatchId) {}
     /// Events arrived that somebody waited for; their cost is in the totals. `here`: this instance read them.
     fn arrived(&mut self, _events: &[EventKey], _here: bool) {}
+    /// Events of runs that somebody waits for came, and cost so much (units of an amount); it is in the totals.
+    fn spent(&mut self, _runs: &[(EventKey, i128)]) {}
     /// Another instance read these, and sums before theirs are missing here: the lake is read soon.
     fn behind(&mut self, _events: &[EventKey]) {}
     /// A watch was compared with the lake; what differed is repaired.
@@ -284,6 +286,9 @@ impl LiveThread {
             let _ = share.try_send(ToPeers::Groups(Arc::clone(groups)));
         }
         self.sum(groups);
+        if !groups.runs.is_empty() {
+            self.observer.spent(&groups.runs);
+        }
         if !groups.arrived.is_empty() {
             self.observer.arrived(&groups.arrived, true);
         }
@@ -317,7 +322,12 @@ impl LiveThread {
         self.sum(&groups);
         if is_behind {
             self.observer.behind(&groups.arrived);
-        } else if !groups.arrived.is_empty() {
+            return;
+        }
+        if !groups.runs.is_empty() {
+            self.observer.spent(&groups.runs);
+        }
+        if !groups.arrived.is_empty() {
             self.observer.arrived(&groups.arrived, false);
         }
     }

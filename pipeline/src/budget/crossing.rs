@@ -82,7 +82,12 @@ impl Crossings {
     /// Time has passed or a budget has changed: the period of these values that `at` is in, its forecast included.
     pub fn tick(&mut self, sight: &Sight<'_>, sum: Sum<'_>, at: Quarter) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        self.each(sight, sum, &mut alerts, |_| Some(at));
+        self.each(sight, sum, &mut alerts, |entry| {
+            // A period that was over before the budget was what it is now is not judged by it afterwards.
+            let (budget, span) = (&entry.budget, entry.budget.period.span(at));
+            let since = budget.valid_from.map_or(budget.updated_at, |from| from.max(budget.updated_at));
+            (span.contains(Quarter::of(sight.now)) || since < span.end()).then_some(at)
+        });
         alerts
     }
 
@@ -100,9 +105,9 @@ impl Crossings {
         }
     }
 
-    /// Forgets what was raised: the store is asked again.
+    /// Forgets what was raised and is still reached: the store is asked again. What is about to recover stays.
     pub fn forget(&mut self) {
-        self.raised.clear();
+        self.raised.retain(|_, raised| raised.below_since.is_some());
     }
 
     fn each(

@@ -4,13 +4,15 @@
 //! In order: emergency stops, request rates, models without a price, budgets. Budgets are judged by used + held + the estimate. The
 //! caller keeps `Promises` for itself from the first look to the hold, so that two calls never share the same room.
 
+use chrono::{DateTime, Utc};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
-use spendstream_schemas::budget::{Quarter, is_crossed};
+use spendstream_schemas::budget::{Quarter, Span, is_crossed};
 use spendstream_schemas::config::{DecideConfig, UnknownPolicy, UnpricedPolicy};
 use spendstream_schemas::decision::{Priority, Strategy};
 use spendstream_schemas::money::Amount;
 
-use super::book::{BudgetCell, Values};
+use super::book::{BudgetCell, Entry, Values};
 use super::cost::Quote;
 use super::holds::{Full, HoldId, Holds};
 use super::models::Step;
@@ -49,6 +51,8 @@ pub struct Judged<'a> {
     pub held: Amount,
     /// Used + held + the estimate.
     pub total: Amount,
+    /// What is used is what was known last, and not less: its total is being read.
+    pub is_recalled: bool,
     /// What other instances may be granting at this moment: room that a hard limit leaves for them.
     pub left_for_others: Amount,
     pub grade: Grade,
@@ -119,6 +123,35 @@ pub struct Promises {
     pub is_told: bool,
     pub holds: Holds,
     pub limiter: Limiter,
+    pub last: LastKnown,
+}
+
+/// What hard budgets had used when they were judged last: where a total is being read anew (another instance came or went, the directory
+/// spells a value otherwise), a limit that was reached stays reached. Within a period nothing but a reset takes away.
+#[derive(Debug)]
+pub struct LastKnown {
+    by_cell: HashMap<BudgetCell, (Span, Option<DateTime<Utc>>, Amount)>,
+    max: usize,
+}
+
+impl LastKnown {
+    /// Of at most so many cells; when there are more it begins anew.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self { by_cell: HashMap::new(), max }
+    }
+
+    fn keep(&mut self, cell: BudgetCell, entry: &Entry, standing: &Standing) {
+        if self.by_cell.len() >= self.max && !self.by_cell.contains_key(&cell) {
+            self.by_cell.clear();
+        }
+        self.by_cell.insert(cell, (standing.span, entry.budget.reset_at, standing.used));
+    }
+
+    fn of(&self, cell: BudgetCell, entry: &Entry, span: Span) -> Option<Amount> {
+        let (known, reset_at, used) = self.by_cell.get(&cell)?;
+        (*known == span && *reset_at == entry.budget.reset_at).then_some(*used)
+    }
 }
 
 /// Decides, and holds the estimate of an allowed call that has an id.
@@ -159,7 +192,7 @@ fn judge<'a>(
     estimate: Amount,
     own: Option<HoldId>,
     world: &World<'_>,
-    promises: &Promises,
+    promises: &mut Promises,
 ) -> (SmallVec<[Judged<'a>; 8]>, SmallVec<[(usize, NoFigures); 4]>) {
     let mut judged: SmallVec<[Judged<'a>; 8]> = SmallVec::new();
     let mut unknown: SmallVec<[(usize, NoFigures); 4]> = SmallVec::new();
@@ -174,33 +207,45 @@ fn judge<'a>(
             } else {
                 Err(NoFigures::HeldElsewhere)
             };
-            match standing {
-                Err(why) => unknown.push((position, why)),
+            let cell = entry.cell(&values);
+            let is_recalled = standing.is_err();
+            let standing = match standing {
                 Ok(standing) => {
-                    let cell = entry.cell(&values);
-                    let held = promises.holds.held(cell, own);
-                    let total = standing.used + held + estimate;
-                    let left_for_others = share(promises, cell, estimate);
-                    let over = entry.budget.hard_limit
-                        && percent::exceeds(
-                            Amount::from_units(total.units().saturating_add(left_for_others.units()))
-                                .unwrap_or(Amount::MAX),
-                            standing.limit,
-                            entry.budget.hard_limit_percent,
-                        );
-                    let grade = grade(total, standing.limit, over, world.config);
-                    let values = values.clone();
-                    judged.push(Judged {
-                        entry: position,
-                        values,
-                        cell,
-                        standing,
-                        held,
-                        total,
-                        left_for_others,
-                        grade,
-                    });
+                    if entry.budget.hard_limit {
+                        promises.last.keep(cell, entry, &standing);
+                    }
+                    Some(standing)
                 }
+                Err(why) => {
+                    unknown.push((position, why));
+                    let span = entry.budget.period.span(at);
+                    let used = promises.last.of(cell, entry, span);
+                    used.and_then(|used| world.ground.recalled(entry, &values, span, used))
+                }
+            };
+            if let Some(standing) = standing {
+                let held = promises.holds.held(cell, own);
+                let total = standing.used + held + estimate;
+                let left_for_others = share(promises, cell, estimate);
+                let over = entry.budget.hard_limit
+                    && percent::exceeds(
+                        Amount::saturating(total.units().saturating_add(left_for_others.units())),
+                        standing.limit,
+                        entry.budget.hard_limit_percent,
+                    );
+                let grade = grade(total, standing.limit, over, world.config);
+                let values = values.clone();
+                judged.push(Judged {
+                    entry: position,
+                    values,
+                    cell,
+                    standing,
+                    held,
+                    total,
+                    is_recalled,
+                    left_for_others,
+                    grade,
+                });
             }
         }
     }
@@ -262,9 +307,12 @@ fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mu
         // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its
         // span ends.
         let blocking = || verdict.judged.iter().filter(|one| one.grade == Grade::Over);
+        // Of what is left for others, that for a call as large as this one stays.
         let only_for_others = blocking().all(|one| {
             let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-            !percent::exceeds(one.total, one.standing.limit, percent)
+            let lasting = quote.amount.units().saturating_mul(promises.others.into());
+            let lasting = Amount::saturating(one.total.units().saturating_add(lasting));
+            !percent::exceeds(lasting, one.standing.limit, percent)
         });
         let until = blocking().map(|one| one.standing.span.end().timestamp_micros()).max();
         verdict.retry_after_seconds = match until {

@@ -239,6 +239,21 @@ impl Holds {
         self.awaited.remove(event);
     }
 
+    /// A part of what is held for a run was spent: no more than the rest is held on, until the run's own event or the end of its time. Each
+    /// instance counts by itself; one that starts anew holds the whole again.
+    pub fn draw(&mut self, run: EventKey, spent: Amount) {
+        let all = HoldId { event: run, owner: 0 }..=HoldId { event: run, owner: u64::MAX };
+        for (hold, _) in self.by_id.range_mut(all).map(|(_, hold)| hold) {
+            let drawn = hold.amount.min(spent);
+            hold.amount = hold.amount - drawn;
+            for cell in &hold.cells {
+                if let Some(sum) = self.by_cell.get_mut(cell) {
+                    *sum = *sum - drawn;
+                }
+            }
+        }
+    }
+
     /// Forgets the hold of one call, as when its answer was withdrawn.
     pub fn withdraw(&mut self, id: HoldId) {
         self.take(id);

@@ -23,7 +23,7 @@ use spendstream_schemas::table::decisions::Row;
 
 use super::book::Book;
 use super::cost::{self, Found, Plans, Prices, Quote};
-use super::decide::{Promises, Verdict, World, decide};
+use super::decide::{LastKnown, Promises, Verdict, World, decide};
 use super::history::History;
 use super::holds::{Change, Holds};
 use super::journal::Journal;
@@ -107,6 +107,7 @@ impl Live {
                 is_told: true,
                 holds: Holds::new(config.max_holds, Arc::clone(&awaited)),
                 limiter: Limiter::new(&config.rate_limits, config.max_rate_scopes),
+                last: LastKnown::new(config.max_holds),
             }),
             journal: Mutex::new(Journal::new(config.log_rows, config.sample_allows)),
             ladders: Ladders::new(&config.models),
@@ -168,9 +169,8 @@ impl Live {
         self.rules.write().stops = stops;
     }
 
-    /// Takes what was spent before resets; thresholds that these end are seen then.
-    pub fn set_resets(&self, resets: Arc<Resets>) {
-        let is_news = !resets.is_empty();
+    /// Takes what was spent before resets. `is_news`: not only the figures are newer; thresholds that a reset ends are seen then.
+    pub fn set_resets(&self, resets: Arc<Resets>, is_news: bool) {
         self.rules.write().resets = resets;
         if is_news {
             self.look_soon.store(true, Ordering::Release);
@@ -218,6 +218,14 @@ impl Live {
     pub fn release(&self, events: impl IntoIterator<Item = EventKey>, here: bool) {
         let mut promises = self.promises.lock();
         events.into_iter().for_each(|event| promises.holds.release(event, here));
+    }
+
+    /// Events of runs that are held as a whole came and cost so much. Call it after their sums were applied.
+    pub fn draw(&self, runs: &[(EventKey, i128)]) {
+        let mut promises = self.promises.lock();
+        for (run, cost) in runs {
+            promises.holds.draw(*run, Amount::saturating(*cost));
+        }
     }
 
     /// Events were read by another instance, whose sums here do not reach them yet.
@@ -394,12 +402,15 @@ impl Live {
         let (step, plan) = (verdict.step?, plan.as_ref().ok()?);
         let asked = cost::question(subject.request);
         let task_type = subject.request.texts.get(Text::TaskType);
-        self.ladders.suggest(plan, quote.amount, task_type, step, |provider, model| {
+        let found = self.ladders.suggest(plan, quote.amount, task_type, step, |provider, model| {
             let question = Question { provider: Some(provider), model: Some(model), ..asked };
             let plan = self.plans.lock().find(&question).ok()?;
             let amount = prices.price(&plan, &quote.counts).ok()?;
             Some((plan, amount))
-        })
+        });
+        // A whole run is no call of that many tokens.
+        let is_run = subject.request.is_run();
+        found.map(|found| Suggestion { savings: found.savings.filter(|_| !is_run), ..found })
     }
 
     fn write_down(&self, telling: &Telling<'_, '_>) {

@@ -25,8 +25,8 @@ pub struct Suggestion {
     pub provider: String,
     /// The price book's id.
     pub model: String,
-    /// What the same call costs less.
-    pub savings: Amount,
+    /// What the same call costs less; `None` where nobody knows, as of a run that is estimated by its metrics.
+    pub savings: Option<Amount>,
 }
 
 /// The configured lists, found by the models in them.
@@ -75,7 +75,11 @@ impl Ladders {
             Step::Cheapest => cheaper.min_by_key(|(plan, amount)| (*amount, !same(plan)))?,
             Step::Cheaper => cheaper.max_by_key(|(plan, amount)| (same(plan), *amount))?,
         };
-        Some(Suggestion { provider: plan.provider_id.clone(), model: plan.model_id.clone(), savings: cost - amount })
+        Some(Suggestion {
+            provider: plan.provider_id.clone(),
+            model: plan.model_id.clone(),
+            savings: Some(cost - amount),
+        })
     }
 }
 
@@ -118,7 +122,8 @@ mod tests {
         ]);
         let (asked, cost) = price("a", asked).unwrap();
         let found = ladders.suggest(&asked, cost, task_type, step, price);
-        let found = found.map(|found| (format!("{}/{}", found.provider, found.model), found.savings.to_string()));
+        let found =
+            found.map(|found| (format!("{}/{}", found.provider, found.model), found.savings.unwrap().to_string()));
         assert_eq!(found.as_ref().map(|(model, savings)| (model.as_str(), savings.as_str())), expected);
     }
 

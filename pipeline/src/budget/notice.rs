@@ -83,17 +83,20 @@ fn figures(case: &Case<'_>, ground: &Ground<'_>) -> String {
     // In the budget's own time zone.
     let zone = case.entry.budget.period.timezone;
     let local = |at: DateTime<Utc>| at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let (from, to) = (local(standing.span.start()), local(standing.span.end()));
+    let (start, end) = (standing.span.start(), standing.span.end());
+    let reset = case.entry.budget.reset_at.filter(|reset| start < *reset && *reset < end);
+    let since = reset.map_or_else(|| local(start), |reset| format!("the reset at {}", local(reset)));
+    let to = local(end);
     let used = standing.used.brief();
     let currency = ground.rates.prices.currency();
     let (percent, limit) = (percent::text(*value, standing.limit), standing.limit);
     match case.basis {
         Basis::Actual => {
             let end = if case.entry.budget.period.is_rolling() { "the window ends" } else { "the period ends" };
-            format!("{scope} has used {used} of {limit} {currency} ({percent} %) since {from}; {end} at {to}.")
+            format!("{scope} has used {used} of {limit} {currency} ({percent} %) since {since}; {end} at {to}.")
         }
         Basis::Forecast => format!(
-            "{scope} has used {used} of {limit} {currency} since {from}. At this pace it will be {} ({percent} %) when the period ends at {to}.",
+            "{scope} has used {used} of {limit} {currency} since {since}. At this pace it will be {} ({percent} %) when the period ends at {to}.",
             value.brief()
         ),
     }
@@ -113,6 +116,7 @@ fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), tit
         "used": standing.used.to_string(),
         "limit": standing.limit.to_string(),
         "occurrence": time(case.occurrence),
+        "rolling": budget.period.is_rolling(),
         "revision": budget.revision,
         "timezone": budget.period.timezone.name(),
         "contacts": budget.contacts,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::budget::{Quarter, Span};
+use spendstream_schemas::config::AlertsConfig;
 use tokio::sync::mpsc;
 
 use super::book::Book;
@@ -60,20 +61,20 @@ pub struct Watchman {
 }
 
 impl Watchman {
-    /// `remembered`: thresholds that are remembered as raised; `lateness`: how long after the watermark a period stays open.
+    /// `lateness`: how long after the watermark a period stays open.
     #[must_use]
     pub fn new(
         live: Arc<Live>,
         out: mpsc::Sender<Alert>,
-        remembered: usize,
+        config: &AlertsConfig,
         lateness: TimeDelta,
         now: DateTime<Utc>,
     ) -> Self {
         let book = live.book();
         Self {
             live,
-            crossings: Crossings::new(remembered),
-            unpriced: Unpriced::new(remembered),
+            crossings: Crossings::new(config.remembered),
+            unpriced: Unpriced::new(config.remembered, config.unpriced_models),
             is_unpriced_due: false,
             unsent: VecDeque::new(),
             lateness,
@@ -221,6 +222,10 @@ impl Observer for Watchman {
 
     fn arrived(&mut self, events: &[EventKey], here: bool) {
         self.live.release(events.iter().copied(), here);
+    }
+
+    fn spent(&mut self, runs: &[(EventKey, i128)]) {
+        self.live.draw(runs);
     }
 
     fn behind(&mut self, events: &[EventKey]) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta};
 use spendstream_schemas::alert::{Alert, Kind};
 use spendstream_schemas::budget::Quarter;
-use spendstream_schemas::config::DecideConfig;
+use spendstream_schemas::config::{AlertsConfig, DecideConfig};
 use tokio::sync::{mpsc, watch};
 
 use super::super::book::Book;
@@ -23,7 +23,7 @@ async fn a_full_channel_delays_alerts_and_loses_none() {
     let live = Arc::new(Live::new(DecideConfig::default(), spend, book, Arc::new(Awaited::default())));
     let (out, mut alerts) = mpsc::channel(1);
     let now = DateTime::from_timestamp_micros(NOW).unwrap();
-    let mut watchman = Watchman::new(live, out, 100, TimeDelta::hours(1), now);
+    let mut watchman = Watchman::new(live, out, &AlertsConfig::default(), TimeDelta::hours(1), now);
 
     rig.read(0, &(0..9).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;
     rig.commit().await;
@@ -76,7 +76,7 @@ async fn watched(json: &str, now: i64, fill: impl AsyncFnOnce(&mut Rig)) -> (Rig
     live.set_book(Arc::new(book.bound(&rig.live.plan())));
     let (out, alerts) = mpsc::channel(100);
     let started = DateTime::from_timestamp_micros(now).unwrap();
-    (rig, Watchman::new(Arc::new(live), out, 100, TimeDelta::hours(1), started), alerts)
+    (rig, Watchman::new(Arc::new(live), out, &AlertsConfig::default(), TimeDelta::hours(1), started), alerts)
 }
 
 /// A crossing just before the end of a period, and a crash before it was told: the period is not closed, so it is told after it.

@@ -33,6 +33,12 @@ impl Resets {
         }
     }
 
+    /// How many resets were read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
@@ -105,6 +111,13 @@ pub struct Ground<'a> {
 }
 
 impl Ground<'_> {
+    /// The figures with what was known to be used last; `None` where there is no limit either.
+    #[must_use]
+    pub fn recalled(&self, entry: &Entry, values: &[Option<&str>], span: Span, used: Amount) -> Option<Standing> {
+        let limit = limit::limit(&entry.budget, self.book.keys(entry).keys(), values, span, self.rates)?;
+        Some(Standing { span, used, limit })
+    }
+
     /// The figures of a budget for these values in the period that contains `at`.
     ///
     /// # Errors

@@ -57,13 +57,14 @@ fn the_tightest_budget_and_the_priority_give_the_strategy() {
 }
 
 #[test]
-fn room_that_is_left_for_other_instances_is_said_and_soon_free() {
+fn room_that_is_left_for_other_instances_is_said() {
     let desk = Desk::new("", &[HARD]);
     desk.spend("hard", &[Some("search")], "0.979");
     desk.live.set_others(2);
     // 0.989 with the call; two others may be granting as much.
     let answer = desk.ask(TEAM);
-    assert_eq!((answer.allow, answer.retry_after_seconds), (false, Some(1)));
+    // It stays: a call as large as this one is all that each may grant.
+    assert_eq!((answer.allow, answer.retry_after_seconds), (false, Some(734_400)));
     let expected = "budget 'hard' (team=search): 0.979 used + 0 held + 0.01 for this call = 0.989 of 1 USD (98.9 %); \
                     0.02 are left for calls that other instances may be granting now";
     assert_eq!(answer.reasons[0], expected);
@@ -71,6 +72,17 @@ fn room_that_is_left_for_other_instances_is_said_and_soon_free() {
     assert!(desk.ask(TEAM).allow);
     desk.live.set_others(u32::MAX);
     assert!(!desk.ask(TEAM).allow);
+}
+
+#[test]
+fn room_for_what_others_were_just_told_is_soon_free() {
+    let desk = Desk::new("", &[HARD]);
+    desk.spend("hard", &[Some("search")], "0.95");
+    desk.live.set_others(2);
+    assert!(desk.ask(&format!(r#"{TEAM}, "id": "a""#)).held);
+    // 0.95 + 0.01 held + 0.01, and twice what was held just now and may be held again.
+    let answer = desk.ask(&format!(r#"{TEAM}, "id": "b""#));
+    assert_eq!((answer.allow, answer.retry_after_seconds), (false, Some(1)));
 }
 
 #[test]
@@ -196,6 +208,30 @@ fn an_estimate_is_held_until_its_event_or_its_time() {
     assert_eq!(desk.live.holds(), 1);
 }
 
+/// The events of a run have ids of their own; only what they leave of the estimate is held on.
+#[test]
+fn what_a_run_has_spent_is_no_longer_held() {
+    let desk = Desk::new("", &[HARD]);
+    let ask = |id: &str, input: u32| {
+        desk.ask_all(&format!(
+            r#"{{{TEAM}, "id": "{id}", "provider": "acme", "model": "big", "input_tokens": {input}, "output_tokens": 0}}"#
+        ))
+    };
+    assert!(ask("run-1", 60_000).held, "0.6");
+    assert!(!ask("b", 50_000).allow, "0.6 + 0.5");
+    desk.spend("hard", &[Some("search")], "0.4");
+    desk.live.draw(&[(EventKey::of("run-1"), amount("0.4").units())]);
+    let refused = ask("b", 50_000);
+    let body = refused.body.unwrap().error;
+    assert_eq!((body.used.as_deref(), body.held.as_deref()), (Some("0.4"), Some("0.2")));
+    // More than was held takes nothing from others.
+    desk.spend("hard", &[Some("search")], "0.3");
+    desk.live.draw(&[(EventKey::of("run-1"), amount("0.3").units())]);
+    assert!(ask("b", 30_000).held, "0.7 + 0.3");
+    desk.live.release([EventKey::of("run-1"), EventKey::of("b")], true);
+    assert!(ask("c", 30_000).allow);
+}
+
 #[test]
 fn a_request_may_ask_for_a_longer_hold_up_to_a_bound() {
     let mut desk = Desk::new("hold_ttl = \"60s\"\nmax_hold_ttl = \"2m\"", &[SOFT]);
@@ -279,6 +315,22 @@ fn a_model_without_a_price_follows_the_policy() {
     assert!(desk.ask_all(&gone.replace("\"team\": \"search\"", "\"priority\": \"critical\"")).allow);
     let like = Desk::new("unpriced = \"estimate\"\nunpriced_as = \"acme/mid\"", &[]).ask_all(gone);
     assert_eq!((like.allow, like.basis, like.estimated_cost.as_str()), (true, Basis::StandIn, "0.005"));
+}
+
+#[test]
+fn a_limit_that_was_reached_stays_reached_while_its_total_is_read_anew() {
+    let mut desk = Desk::new("", &[HARD]);
+    let watch = desk.book.entries()[0].watch.unwrap();
+    desk.spend.add(watch, &[Some("search")], desk.now, amount("100000"));
+    assert!(!desk.ask(TEAM).allow);
+    desk.spend.set_unknown(watch);
+    let answer = desk.ask(TEAM);
+    assert!(!answer.allow);
+    assert!(answer.reasons.iter().any(|line| line.contains("was judged by what was known last")), "{answer:?}");
+    assert!(desk.ask(&format!(r#"{TEAM}, "priority": "critical""#)).allow);
+    // Nothing is known of the next period.
+    desk.now += TimeDelta::days(40);
+    assert!(desk.ask(TEAM).allow);
 }
 
 #[test]

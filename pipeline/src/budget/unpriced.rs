@@ -3,7 +3,7 @@
 //!
 //! Days are those of UTC. Events that are older than what is held (the day before the one that runs) are counted in reports, not told here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -54,15 +54,19 @@ pub struct Moment {
 pub struct Unpriced {
     told: HashSet<String>,
     max: usize,
+    /// How many models were told of each day.
+    models: BTreeMap<Quarter, usize>,
+    most_models: usize,
     /// The watch, and of which plan.
     found: (u64, Option<WatchId>),
 }
 
 impl Unpriced {
-    /// Remembers up to `max` alerts, some 60 bytes each; at the limit the store is asked again which are news.
+    /// Remembers up to `max` alerts, some 60 bytes each; at the limit the store is asked again which are news. Of a day `most_models` are
+    /// told one by one; that there are more is one alert.
     #[must_use]
-    pub fn new(max: usize) -> Self {
-        Self { told: HashSet::new(), max, found: (0, None) }
+    pub fn new(max: usize, most_models: usize) -> Self {
+        Self { told: HashSet::new(), max, models: BTreeMap::new(), most_models, found: (0, None) }
     }
 
     /// The watch that answers, if anything does.
@@ -93,6 +97,7 @@ impl Unpriced {
     /// Forgets what was told: the store knows.
     pub fn forget(&mut self) {
         self.told.clear();
+        self.models.clear();
     }
 
     fn judge(
@@ -107,6 +112,11 @@ impl Unpriced {
         if sums.unpriced == 0 || quarter < oldest {
             return None;
         }
+        // Whoever sends a model of its own with every request must not hold up what budgets need.
+        let of_day = self.models.get(&day(quarter)).copied().unwrap_or_default();
+        if of_day > self.most_models {
+            return None;
+        }
         let keys = totals.plan().watch(watch)?.keys.keys().iter().cloned();
         let scope = ResolvedScope::new(keys.zip(totals.values(watch, cell)));
         let id = id(&scope, day(quarter));
@@ -117,6 +127,11 @@ impl Unpriced {
             self.told.clear();
         }
         self.told.insert(id);
+        self.models.retain(|day, _| *day >= oldest);
+        self.models.insert(day(quarter), of_day + 1);
+        if of_day == self.most_models {
+            return Some(many(day(quarter), self.most_models, at));
+        }
         Some(alert(&usage(totals, watch, cell, scope, quarter), at))
     }
 }
@@ -157,6 +172,35 @@ fn advice(provider: Option<&str>, model: Option<&str>) -> &'static str {
              that are read from then on."
         }
         _ => "Without a provider and a model there is no price: see who sends these events and have both named.",
+    }
+}
+
+/// That more models than are told one by one have no price on a day.
+fn many(day: Quarter, told: usize, at: Moment) -> Alert {
+    let scope = ResolvedScope::new([]);
+    Alert {
+        id: series_alert_id("unpriced usage of many models", day.start(), Kind::UnpricedUsage),
+        kind: Kind::UnpricedUsage,
+        level: Level::Critical,
+        budget_id: None,
+        scope,
+        title: format!("More than {told} models without a price"),
+        message: format!(
+            "Requests to more than {told} models have no price on {}, and no further ones are told today: their tokens are counted, their cost \
+             is missing in every total, budget and limit. `SELECT provider, model, count(*) FROM usage WHERE cost IS NULL GROUP BY 1, 2` \
+             lists all of them. See who sends such names: a model's name is no place for an id.",
+            day.start().format("%F")
+        ),
+        value: (told + 1).to_string(),
+        threshold: told.to_string(),
+        // Models are compared, no money.
+        currency: String::new(),
+        period_start: Some(day.start()),
+        period_end: Some(day.plus(Quarter::PER_DAY).start()),
+        event_time: at.event_time,
+        raised_at: at.now,
+        owner: None,
+        details: json!({"advice": "The next one is told tomorrow, if there still are as many."}),
     }
 }
 

@@ -66,7 +66,7 @@ fn another_model_or_day_is_another_alert_and_more_requests_are_not() {
 async fn each_model_is_told_once_a_day_and_priced_ones_never() {
     let mut rig = Rig::new(&[request()]).await;
     rig.settle().await;
-    let mut unpriced = Unpriced::new(100);
+    let mut unpriced = Unpriced::new(100, 100);
     // Of every nine events three are of the provider that no book knows.
     rig.read(0, &(0..9).map(|number| event(number, NOW - HOUR)).collect::<Vec<_>>()).await;
     rig.read(1, &(9..18).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;
@@ -87,14 +87,27 @@ async fn each_model_is_told_once_a_day_and_priced_ones_never() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_beyond_the_most_of_a_day_are_one_alert() {
+    let mut rig = Rig::new(&[request()]).await;
+    rig.settle().await;
+    let mut unpriced = Unpriced::new(100, 0);
+    rig.read(0, &(0..9).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;
+    let told = changed(&rig, &mut unpriced, NOW);
+    let said: Vec<_> = told.iter().map(|alert| (alert.title.as_str(), alert.level)).collect();
+    assert_eq!(said, [("More than 0 models without a price", Level::Critical)]);
+    rig.read(0, &(18..27).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;
+    assert_eq!(changed(&rig, &mut unpriced, NOW), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_the_lake_tells_the_same_alert_again() {
     let mut rig = Rig::new(&[request()]).await;
     rig.settle().await;
     rig.read(0, &(0..9).map(|number| event(number, NOW)).collect::<Vec<_>>()).await;
-    let first = changed(&rig, &mut Unpriced::new(100), NOW);
+    let first = changed(&rig, &mut Unpriced::new(100, 100), NOW);
     rig.commit().await;
     rig.assign().await;
-    let mut unpriced = Unpriced::new(100);
+    let mut unpriced = Unpriced::new(100, 100);
     assert_eq!(unpriced.look(&rig.live.read(), moment(NOW)), [], "nothing is known before the lake was read");
     rig.settle().await;
     assert_eq!(unpriced.look(&rig.live.read(), moment(NOW)), first);
@@ -110,7 +123,7 @@ async fn after_a_restart_the_lake_tells_the_same_alert_again() {
 async fn where_nothing_watches_it_nothing_is_told() {
     let mut rig = Rig::new(&[]).await;
     rig.settle().await;
-    let mut unpriced = Unpriced::new(1);
+    let mut unpriced = Unpriced::new(1, 100);
     assert_eq!(unpriced.watch(rig.live.read().plan()), None);
     assert_eq!(unpriced.look(&rig.live.read(), moment(NOW)), []);
 }

@@ -46,7 +46,7 @@ impl Telling<'_, '_> {
             warnings,
             suggested_model: self.suggestion.map(|found| found.model.clone()),
             suggested_provider: self.suggestion.map(|found| found.provider.clone()),
-            savings: self.suggestion.map(|found| found.savings.to_string()),
+            savings: self.suggestion.and_then(|found| found.savings).map(|savings| savings.to_string()),
             estimated_cost: quote.amount.to_string(),
             currency: self.currency.to_owned(),
             basis: quote.basis,
@@ -92,7 +92,10 @@ impl Telling<'_, '_> {
         let near = verdict.judged.iter().skip(told).filter(|one| one.grade > Grade::Fine || one.is_violated());
         reasons.extend(near.map(|one| self.budget(one)));
         reasons.extend(verdict.unknown.iter().map(|(position, why)| {
-            format!("budget '{}' was not looked at: {why}", self.world.ground.book.entries()[*position].budget.name)
+            let name = &self.world.ground.book.entries()[*position].budget.name;
+            let is_recalled = verdict.judged.iter().any(|one| one.entry == *position && one.is_recalled);
+            let how = if is_recalled { "was judged by what was known last" } else { "was not looked at" };
+            format!("budget '{name}' {how}: {why}")
         }));
         if let Some(why) = self.quote.unpriced.as_ref().filter(|_| verdict.refused != Some(Refused::Unpriced)) {
             reasons.push(format!("judged with an estimate of 0: {why}"));
@@ -215,7 +218,7 @@ impl Telling<'_, '_> {
             estimated_cost: quote.amount,
             basis: quote.basis,
             suggested_model: self.suggestion.map(|found| found.model.clone()),
-            savings: self.suggestion.map(|found| found.savings),
+            savings: self.suggestion.and_then(|found| found.savings),
             retry_after_seconds: verdict.retry_after_seconds,
             sampled,
         }

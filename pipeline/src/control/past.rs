@@ -2,6 +2,7 @@
 //! a budget's manual reset, and how long answers of a kind usually are. It never writes, and nobody waits for it: until a reset's sum is
 //! read, its budget has no figures; until the history is, estimates go by the rules of thumb.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use crate::lake::view::{LakeView, failed, texts};
 
 /// Sums by offsets, as live totals reach.
 type Covered = Vec<(Arc<SourcePartition>, i64)>;
+/// By budget and reset: how far live totals reached when the reset was seen first.
+type Seen = HashMap<(String, i64), Covered>;
 
 /// The pause while the lake does not have all that live totals have.
 const EARLY: Duration = Duration::from_secs(1);
@@ -49,7 +52,7 @@ impl Past {
     /// Reads after every change of the budgets and every so often, until who tells of changes is gone or it is stopped.
     pub async fn run(self, mut changed: watch::Receiver<i64>, mut stop: watch::Receiver<bool>) {
         let mut history_due = DateTime::<Utc>::MIN_UTC;
-        let mut known = Arc::new(Resets::default());
+        let (mut known, mut seen) = (Arc::new(Resets::default()), Seen::new());
         loop {
             let at = now();
             if at >= history_due {
@@ -62,13 +65,14 @@ impl Past {
                 }
             }
             let mut every = self.every;
-            match self.resets(at, &known).await {
+            match self.resets(at, &known, &mut seen).await {
                 Ok((resets, is_early)) => {
                     if is_early {
                         every = every.min(EARLY);
                     }
+                    let is_news = resets.len() != known.len();
                     known = Arc::new(resets);
-                    self.live.set_resets(Arc::clone(&known));
+                    self.live.set_resets(Arc::clone(&known), is_news);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "budgets that were reset have no figures until the lake can be read");
@@ -83,11 +87,16 @@ impl Past {
     }
 
     /// What was spent before each reset within a running period; and whether it is too early to say of some: a new reset is only known once
-    /// the lake has all that live totals have, or what was read and not committed would count as spent after it.
+    /// the lake has all that live totals had when it was `seen` first, or what was read and not committed would count as spent after it.
     ///
     /// # Errors
     /// When the lake cannot be read.
-    pub async fn resets(&self, at: DateTime<Utc>, known: &Resets) -> Result<(Resets, bool), LakeError> {
+    pub async fn resets(
+        &self,
+        at: DateTime<Utc>,
+        known: &Resets,
+        seen: &mut Seen,
+    ) -> Result<(Resets, bool), LakeError> {
         let book = self.live.book();
         let mut resets = Resets::default();
         let due: Vec<_> = book.entries().iter().filter_map(|entry| Some((entry, running_reset(entry, at)?))).collect();
@@ -95,18 +104,21 @@ impl Past {
             return Ok((resets, false));
         }
         let mut is_early = false;
-        let held: Vec<Option<Covered>> = {
+        {
             let totals = self.totals.read();
-            let covered = |(entry, _): &(&Entry, _)| {
-                let watch = entry.watch.filter(|watch| totals.is_known(*watch))?;
-                Some(totals.covered(watch))
-            };
-            due.iter().map(covered).collect()
-        };
+            let key = |entry: &Entry, to: DateTime<Utc>| (entry.budget.id.clone(), to.timestamp_micros());
+            seen.retain(|known, _| due.iter().any(|(entry, (_, to))| key(entry, *to) == *known));
+            for (entry, (_, to)) in &due {
+                if let Some(watch) = entry.watch.filter(|watch| totals.is_known(*watch)) {
+                    seen.entry(key(entry, *to)).or_insert_with(|| totals.covered(watch));
+                }
+            }
+        }
         let view = LakeView::open(&self.lake, self.memory).await?;
-        for ((entry, (from, to)), held) in due.into_iter().zip(held) {
+        for (entry, (from, to)) in due {
             let reset = to.timestamp_micros();
-            if !known.knows(&entry.budget.id, reset) && !held.is_some_and(|held| reaches(&view, &held)) {
+            let held = seen.get(&(entry.budget.id.clone(), reset));
+            if !known.knows(&entry.budget.id, reset) && !held.is_some_and(|held| reaches(&view, held)) {
                 is_early = true;
                 continue;
             }
@@ -124,8 +136,7 @@ impl Past {
                     let values: Vec<Option<&str>> =
                         values.map(|(key, column)| spelled(book.spellings(), key, column[row].as_deref())).collect();
                     if costs.is_valid(row) && named(&book, entry, &values) {
-                        let amount =
-                            Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?;
+                        let amount = Amount::saturating(costs.value(row));
                         let quarter = Quarter(i32::try_from(quarters[row]).unwrap_or(i32::MIN));
                         sums.push((entry.cell(&values), quarter, amount));
                     }
@@ -168,7 +179,7 @@ impl Past {
                     organization: organizations[row].clone(),
                     project: projects[row].clone(),
                     metric: names[row].clone().unwrap_or_default(),
-                    cost: Amount::from_units(costs.value(row)).map_err(|error| failed(&self.lake, &error))?,
+                    cost: Amount::saturating(costs.value(row)),
                     items: u64::try_from(items[row]).unwrap_or(0),
                 });
             }

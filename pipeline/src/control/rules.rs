@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use spendstream_control::alerts::AlertFilter;
 use spendstream_control::blocks::BlockAction;
 use spendstream_control::budgets::BudgetFilter;
@@ -139,6 +140,16 @@ impl Rules {
         let budgets =
             budgets.into_iter().map(|budget| Arc::new(Budget { scope: budget.scope.spelled(spell), ..budget }));
         let book = Book::new(budgets);
+        for entry in book.entries() {
+            let (name, currency) = (&entry.budget.name, &entry.budget.currency);
+            if prices.convert(Decimal::ONE, currency, now().timestamp_micros()).is_none() {
+                tracing::warn!(
+                    budget = name,
+                    "there is no exchange rate from {currency} to {}: the budget neither alerts nor blocks; add one to the file of prices.rates",
+                    prices.currency()
+                );
+            }
+        }
         let mut requests = book.requests();
         requests.extend(self.own.iter().cloned());
         let plan = self.totals.watch_spelled(&requests, directory.spellings());

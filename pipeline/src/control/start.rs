@@ -52,7 +52,7 @@ pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
     let (sender, alerts) = mpsc::channel(config.alerts.queue);
     let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
     let found = sender.clone();
-    let watchman = Watchman::new(Arc::clone(&live), sender, config.alerts.remembered, lateness, super::now());
+    let watchman = Watchman::new(Arc::clone(&live), sender, &config.alerts, lateness, super::now());
     let (opened, directory) = (watch::channel(None).0, watch::channel(Arc::default()).0);
     Ends { live, watchman, found, alerts, opened, directory }
 }

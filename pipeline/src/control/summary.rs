@@ -201,9 +201,7 @@ impl Summary {
     fn amounts(&self, batch: &arrow::record_batch::RecordBatch, column: usize) -> Result<Vec<Amount>, LakeError> {
         let costs = batch.column(column).as_primitive_opt::<Decimal128Type>();
         let costs = costs.ok_or_else(|| failed(&self.lake, &"a sum of cost is no decimal"))?;
-        let amount =
-            |units: Option<i128>| Amount::from_units(units.unwrap_or(0)).map_err(|error| failed(&self.lake, &error));
-        costs.iter().map(amount).collect()
+        Ok(costs.iter().map(|units| Amount::saturating(units.unwrap_or(0))).collect())
     }
 
     fn integer(&self, batch: &arrow::record_batch::RecordBatch, column: usize) -> Result<i64, LakeError> {

@@ -46,7 +46,8 @@ impl<'n> Envelope<'n> {
             if kind.is_empty() { Cow::Borrowed("cloudevents") } else { Cow::Owned(format!("cloudevents+{kind}")) };
         // A response's own id is not the envelope's: it stays as `response_id`. But chunks of one stream are one call, whatever their envelopes.
         let own_id = kind == "cloudevents+event.v1" && call.row.texts.get(Text::EventId).is_some();
-        if !own_id && !call.is_chunk {
+        let is_chunk = call.is_chunk && call.row.texts.get(Text::EventId).is_some_and(|id| !id.is_empty());
+        if !own_id && !is_chunk {
             call.row.texts.set_if_some(Text::EventId, self.id);
         }
         call.row.texts.set(Text::PayloadKind, kind);

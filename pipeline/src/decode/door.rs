@@ -32,21 +32,30 @@ pub(crate) fn unframed(text: &str) -> Option<Vec<&str>> {
     super::items::unframed(text)
 }
 
-/// Which of these items are chunks of streams that others of them go on with.
-pub(crate) fn chunks(items: &[&str]) -> Vec<bool> {
+/// The chunks of one stream among posted items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    /// The answer's own id; empty when no chunk says it.
+    pub id: String,
+    /// Where its chunks are, in order; at least two.
+    pub chunks: Vec<usize>,
+}
+
+/// The streams of which several chunks are among these items.
+pub(crate) fn streams(items: &[&str]) -> Vec<Stream> {
     const SIGNS: [&str; 3] = ["chat.completion.chunk", "message_start", "candidates"];
     if items.len() < 2 || !items.iter().any(|item| SIGNS.iter().any(|sign| item.contains(sign))) {
-        return vec![false; items.len()];
+        return Vec::new();
     }
     let nodes: Vec<Option<Node<'_>>> = items.iter().map(|item| Node::parse(item).ok()).collect();
     let nodes: Vec<Option<&Node<'_>>> = nodes.iter().map(Option::as_ref).collect();
-    stream::roles(&nodes).iter().map(|role| !matches!(role, stream::Role::Whole)).collect()
+    stream::together(&nodes).into_iter().map(|(id, chunks)| Stream { id: id.to_owned(), chunks }).collect()
 }
 
-/// One JSON item as it is built, without its texts; `None` when it is not JSON.
-pub(crate) fn shape(payload: &[u8]) -> Option<Vec<u8>> {
+/// One JSON item as it is built, without the texts that decoders do not read; `None` when it is not JSON.
+pub(crate) fn shape(payload: &[u8], config: &DecodeConfig) -> Option<Vec<u8>> {
     let node = Node::parse(std::str::from_utf8(payload).ok()?).ok()?;
-    Some(strip::shape(&node))
+    Some(strip::shape(&node, mapping::of(&node, config)))
 }
 
 /// One JSON item with only what decoders read; `None` when it is not JSON.

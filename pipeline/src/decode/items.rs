@@ -1,7 +1,6 @@
 //! What a message holds — one item, an array, JSON lines, protobuf — and whose shape each item is.
 
 use spendstream_schemas::dimension::Text;
-use spendstream_schemas::meter::GOOGLE_MAPS_GROUNDING;
 use spendstream_schemas::note::CostQuality;
 use spendstream_schemas::usage_event::UsageRow;
 
@@ -9,7 +8,6 @@ use super::body::{self, Hint};
 use super::call::{Call, Context};
 use super::field::cost_of;
 use super::json::Node;
-use super::parts::Parts;
 use super::reject::{Fault, Reason, Reject};
 use super::stream::{self, Role};
 use super::{Ignored, Sink, cloudevents, event, gateways, invocation_log, litellm, mapping, metering, otlp, strip};
@@ -214,7 +212,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Item<
         return Ok(boxed(call));
     }
     if !context.speaks_for_stream && stream::is_part(node) {
-        return searches(node, context).map(|searches| searches.map_or(Item::Ignored(Ignored::StreamPart), boxed));
+        return Ok(Item::Ignored(Ignored::StreamPart));
     }
     if is_failed_batch_line(node) {
         return Ok(Item::Ignored(Ignored::NoUsage));
@@ -264,22 +262,6 @@ fn envelope<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
         found = gateways::envoy(node)?;
     }
     Ok(found)
-}
-
-/// What the part of a stream tells of searches, which the end does not repeat: a row of its own beside the call's.
-fn searches<'n>(node: &'n Node<'n>, context: Context<'n>) -> Result<Option<Call<'n>>, Fault> {
-    let Some(mut call) = response(node, context)? else { return Ok(None) };
-    let quantities = std::mem::take(&mut call.parts.quantities);
-    let maps = quantities.into_iter().filter(|(meter, _)| meter == GOOGLE_MAPS_GROUNDING).collect();
-    call.parts = Parts { web_searches: call.parts.web_searches, quantities: maps, ..Parts::default() };
-    if call.parts.web_searches == 0 && call.parts.quantities.is_empty() {
-        return Ok(None);
-    }
-    let id = call.row.texts.get(Text::EventId).map(|id| format!("{id}#search"));
-    call.row.texts.set_if_some(Text::EventId, id);
-    call.row.reported_cost = None;
-    call.extra.clear();
-    Ok(Some(call))
 }
 
 /// A line of OpenAI's batch files for a request that was refused or expired: nothing was answered, nothing is paid.

@@ -38,6 +38,37 @@ pub(super) fn roles<'a>(items: &[Option<&Node<'a>>]) -> Vec<Role<'a>> {
     roles
 }
 
+/// Which of the items go together because [`roles`] made them one call: the answer's id (empty where none is told) and their positions.
+pub(super) fn together<'n>(items: &[Option<&'n Node<'_>>]) -> Vec<(&'n str, Vec<usize>)> {
+    let roles = roles(items);
+    let mut streams: Vec<(&str, Vec<usize>)> = Vec::new();
+    let mut by_response: HashMap<&str, usize> = HashMap::new();
+    // Anthropic's events do not say whose they are: of the message that began last.
+    let mut begun = None;
+    for (at, (node, role)) in items.iter().zip(&roles).enumerate() {
+        let Some(node) = node else { continue };
+        let stream = if node.text_of("type") == Some("message_start") {
+            streams
+                .push((node.get("message").and_then(|message| message.text_of("id")).unwrap_or_default(), Vec::new()));
+            *begun.insert(streams.len() - 1)
+        } else if matches!(role, Role::Whole) {
+            continue;
+        } else if let Some(response) = response_of(node) {
+            *by_response.entry(response).or_insert_with(|| {
+                streams.push((response, Vec::new()));
+                streams.len() - 1
+            })
+        } else if let Some(begun) = begun {
+            begun
+        } else {
+            continue;
+        };
+        streams[stream].1.push(at);
+    }
+    streams.retain(|(_, chunks)| chunks.len() > 1);
+    streams
+}
+
 /// True for a beginning or middle of a stream, whose end counts the call: by the providers' own words for "not finished yet". Who
 /// counts an answer that broke off sends it as an event of its own.
 pub(super) fn is_part(node: &Node<'_>) -> bool {
@@ -95,16 +126,16 @@ fn counts(node: &Node<'_>) -> bool {
 
 /// Of the chunks of one response the last one that counts is the call.
 fn repeated<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
-    let mut streams: HashMap<&str, (usize, Option<&Node<'a>>, bool)> = HashMap::new();
+    let mut streams: HashMap<&str, (usize, Vec<usize>, bool)> = HashMap::new();
     for (at, node) in items.iter().enumerate() {
         let Some((node, response)) = node.and_then(|node| Some((node, response_of(node)?))) else { continue };
-        let searched = searched(node);
-        let Some((last, search, several)) = streams.get_mut(response) else {
-            streams.insert(response, (at, searched, false));
+        let told = is_grounded(node).then_some(at);
+        let Some((last, grounded, several)) = streams.get_mut(response) else {
+            streams.insert(response, (at, told.into_iter().collect(), false));
             continue;
         };
         *several = true;
-        *search = searched.or(*search);
+        grounded.extend(told);
         if counts(node) || items[*last].is_none_or(|last| !counts(last)) {
             roles[*last] = Role::Chunk;
             *last = at;
@@ -112,21 +143,48 @@ fn repeated<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
             roles[at] = Role::Chunk;
         }
     }
-    for (last, search, _) in streams.into_values().filter(|(_, _, several)| *several) {
+    for (last, grounded, _) in streams.into_values().filter(|(_, _, several)| *several) {
         roles[last] = Role::Last;
-        // Searches are told by one chunk only, which need not be the last.
-        if let (Some(search), Some(node)) = (search, items[last])
-            && searched(node).is_none()
+        // What it was found by need not be told by the last.
+        if let Some(node) = items[last]
+            && grounded.iter().any(|at| *at != last)
         {
-            roles[last] = Role::Joined(Box::new(with(node, "candidates", search.clone())));
+            let told: Vec<&Node<'a>> = grounded.iter().filter_map(|at| items[*at]).collect();
+            roles[last] = Role::Joined(Box::new(with(node, "candidates", grounding(&told))));
         }
     }
 }
 
-/// The candidates of a Gemini chunk that tells what was searched for.
-fn searched<'n, 'a>(node: &'n Node<'a>) -> Option<&'n Node<'a>> {
-    let told = |candidate: &Node<'_>| candidate.path("groundingMetadata.webSearchQueries").is_some();
-    node.get("candidates").filter(|candidates| candidates.items().iter().any(told))
+/// Whether a Gemini chunk tells what was searched for, or places of a map.
+fn is_grounded(node: &Node<'_>) -> bool {
+    queries(node) > 0 || has_maps(node)
+}
+
+fn queries(node: &Node<'_>) -> usize {
+    let told =
+        |candidate: &Node<'_>| candidate.path("groundingMetadata.webSearchQueries").map_or(0, |all| all.items().len());
+    node.get("candidates").map(Node::items).unwrap_or_default().iter().map(told).sum()
+}
+
+fn has_maps(node: &Node<'_>) -> bool {
+    let is_map = |candidate: &Node<'_>| {
+        let chunks = candidate.path("groundingMetadata.groundingChunks").map(Node::items).unwrap_or_default();
+        chunks.iter().any(|chunk| chunk.get("maps").is_some())
+    };
+    node.get("candidates").map(Node::items).unwrap_or_default().iter().any(is_map)
+}
+
+/// Candidates for the whole of what the chunks tell. A list of queries grows from chunk to chunk: the longest counts.
+fn grounding<'a>(told: &[&Node<'a>]) -> Node<'a> {
+    let longest = told.iter().max_by_key(|chunk| queries(chunk));
+    let mut candidates =
+        longest.and_then(|chunk| chunk.get("candidates")).map(|all| all.items().to_vec()).unwrap_or_default();
+    if told.iter().any(|chunk| has_maps(chunk)) && !longest.is_some_and(|chunk| has_maps(chunk)) {
+        let object = |key: &'static str, value: Node<'a>| Node::Object(vec![(Cow::Borrowed(key), value)]);
+        let map = Node::Array(vec![object("maps", Node::Object(Vec::new()))]);
+        candidates.push(object("groundingMetadata", object("groundingChunks", map)));
+    }
+    Node::Array(candidates)
 }
 
 /// Anthropic's events: `message_start` names the call and counts its input, each `message_delta` counts anew what it names.
@@ -168,19 +226,27 @@ struct Open<'n, 'a> {
     last: usize,
     message: &'n Node<'a>,
     usage: Vec<(Cow<'a, str>, Node<'a>)>,
+    /// Where each name is: a hostile message has very many.
+    places: HashMap<Cow<'a, str>, usize>,
     ended: bool,
 }
 
 impl<'n, 'a> Open<'n, 'a> {
     fn new(at: usize, message: &'n Node<'a>) -> Self {
-        let usage = message.get("usage").map(|usage| usage.members().to_vec()).unwrap_or_default();
-        Self { last: at, message, usage, ended: false }
+        let mut open = Self { last: at, message, usage: Vec::new(), places: HashMap::new(), ended: false };
+        open.count_anew(message);
+        open
     }
 
     fn count_anew(&mut self, delta: &Node<'a>) {
         for (key, value) in delta.get("usage").map(Node::members).unwrap_or_default() {
-            if !matches!(value, Node::Null) {
-                self.usage.retain(|(name, _)| name != key);
+            if matches!(value, Node::Null) {
+                continue;
+            }
+            if let Some(place) = self.places.get(key) {
+                self.usage[*place].1 = value.clone();
+            } else {
+                self.places.insert(key.clone(), self.usage.len());
                 self.usage.push((key.clone(), value.clone()));
             }
         }

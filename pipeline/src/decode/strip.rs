@@ -45,8 +45,7 @@ pub(super) fn kept(node: &Node<'_>, reason: Reason, mapping: Option<&MappingConf
         _ if is_lago(node) => Under::Lago,
         _ => Under::Top,
     };
-    let named = mapping.map(|mapping| named::nodes(mapping, node)).unwrap_or_default();
-    let mut writer = Writer { out: String::new(), left_out: Vec::new(), named };
+    let mut writer = Writer::new(node, mapping);
     writer.write(node, under);
     Kept { json: writer.out.into_bytes(), left_out: writer.left_out }
 }
@@ -56,17 +55,19 @@ fn is_lago(node: &Node<'_>) -> bool {
     node.get("transaction_id").is_some() && node.get("properties").is_some()
 }
 
-/// The item as it is built, every text in it that does not name something gone: for what decodes by how many texts there are or whether they
-/// are empty.
-pub(super) fn shape(node: &Node<'_>) -> Vec<u8> {
-    let mut out = String::new();
-    write_shape(node, "", &mut out);
-    out.into_bytes()
+/// The item as it is built, every text and figure in it that would not be kept gone: for what decodes by how many texts there are or whether
+/// they are empty.
+pub(super) fn shape(node: &Node<'_>, mapping: Option<&MappingConfig>) -> Vec<u8> {
+    let mut writer = Writer::new(node, mapping);
+    writer.is_shape = true;
+    writer.write(node, Under::Top);
+    writer.out.into_bytes()
 }
 
+/// What would not be kept, as it is built.
 fn write_shape(node: &Node<'_>, key: &str, out: &mut String) {
     match node {
-        Node::Text(text) if !text.is_empty() && !names(key, text) => write_text(REMOVED, Under::Label, out),
+        Node::Text(text) if !text.is_empty() && !tells_kind(key, text) => write_text(REMOVED, Under::Label, out),
         Node::Array(items) => {
             out.push('[');
             let mut first = true;
@@ -81,8 +82,7 @@ fn write_shape(node: &Node<'_>, key: &str, out: &mut String) {
             let mut first = true;
             for (name, value) in members {
                 separate(&mut first, out);
-                write_text(if is_short(name) { name } else { REMOVED }, Under::Label, out);
-                out.push(':');
+                write_shape_key(name, out);
                 write_shape(value, name, out);
             }
             out.push('}');
@@ -90,15 +90,19 @@ fn write_shape(node: &Node<'_>, key: &str, out: &mut String) {
         Node::Text(text) => write_text(text, Under::Name, out),
         Node::Null => out.push_str("null"),
         Node::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Node::Number(text) => out.push_str(text),
+        Node::Number(_) => out.push('0'),
     }
 }
 
-/// Whether a text under this key is one word that names something.
-fn names(key: &str, text: &str) -> bool {
-    const TYPES: [&str; 6] = ["type", "container_id", "finish_reason", "modality", "role", "arn"];
-    is_digits(text)
-        || ((is_name(key) || TYPES.contains(&key)) && text.len() <= MAX_TEXT && !text.contains(char::is_whitespace))
+fn write_shape_key(key: &str, out: &mut String) {
+    write_text(if is_short(key) { key } else { REMOVED }, Under::Label, out);
+    out.push(':');
+}
+
+/// Whether a text under this key is one word that says what kind of thing something is.
+fn tells_kind(key: &str, text: &str) -> bool {
+    const KINDS: [&str; 7] = ["type", "object", "container_id", "finish_reason", "finishReason", "modality", "role"];
+    KINDS.contains(&key) && text.len() <= MAX_TEXT && !text.contains(char::is_whitespace)
 }
 
 /// Joins stripped items again.
@@ -149,9 +153,16 @@ struct Writer<'n> {
     left_out: Vec<String>,
     /// What a mapping reads, and what each is there.
     named: Vec<(&'n Node<'n>, Under)>,
+    /// What is not kept leaves its shape.
+    is_shape: bool,
 }
 
-impl Writer<'_> {
+impl<'n> Writer<'n> {
+    fn new(node: &'n Node<'n>, mapping: Option<&MappingConfig>) -> Self {
+        let named = mapping.map(|mapping| named::nodes(mapping, node)).unwrap_or_default();
+        Self { out: String::new(), left_out: Vec::new(), named, is_shape: false }
+    }
+
     fn write(&mut self, node: &Node<'_>, under: Under) {
         match node {
             Node::Null => self.out.push_str("null"),
@@ -162,9 +173,14 @@ impl Writer<'_> {
                 self.out.push('[');
                 let mut first = true;
                 let below = if under == Under::Labels { Under::Label } else { under };
-                for item in items.iter().filter(|item| keeps(item, below)) {
-                    separate(&mut first, &mut self.out);
-                    self.write(item, below);
+                for item in items {
+                    if keeps(item, below) {
+                        separate(&mut first, &mut self.out);
+                        self.write(item, below);
+                    } else if self.is_shape {
+                        separate(&mut first, &mut self.out);
+                        write_shape(item, "", &mut self.out);
+                    }
                 }
                 self.out.push(']');
             }
@@ -177,6 +193,10 @@ impl Writer<'_> {
                         write_text(key, Under::Label, &mut self.out);
                         self.out.push(':');
                         self.write(value, below);
+                    } else if self.is_shape {
+                        separate(&mut first, &mut self.out);
+                        write_shape_key(key, &mut self.out);
+                        write_shape(value, key, &mut self.out);
                     }
                 }
                 self.out.push('}');

@@ -38,10 +38,12 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Refusal> {
     let mut positions = Vec::with_capacity(items.len());
     let mut messages = Vec::with_capacity(items.len());
     for item in items {
-        let (index, readable) = (item.index, item.fault.is_none());
-        answer.rejected.extend(item.fault.map(|fault| (index, fault)));
+        let readable = item.fault.is_none();
+        if let Some(fault) = item.fault {
+            answer.rejected.extend(item.indexes.iter().map(|index| (*index, fault.clone())));
+        }
         if readable || to_dead_letters {
-            positions.push((index, readable, item.count));
+            positions.push((item.indexes, readable));
             messages.push(Message { key: item.key, payload: item.payload, headers: headers.clone() });
         }
     }
@@ -87,21 +89,22 @@ struct Answer {
 }
 
 impl Answer {
-    /// `positions`: index in the body, whether it is readable, and how many things of the body it is, of every message sent.
-    fn finish(&mut self, sent: Sent, positions: &[(usize, bool, usize)]) -> Result<(), Refusal> {
+    /// `positions`: the indexes in the body, and whether it is readable, of every message sent.
+    fn finish(&mut self, sent: Sent, positions: &[(Vec<usize>, bool)]) -> Result<(), Refusal> {
         if let Some(mut refusal) = sent.failed {
             if sent.taken > 0 {
                 refusal.detail = format!("Kafka took {} and then no more: {}", sent.taken, refusal.detail);
             }
             return Err(refusal);
         }
-        for (position, (index, readable, count)) in positions.iter().enumerate() {
+        for (position, (indexes, readable)) in positions.iter().enumerate() {
             match (sent.too_large.contains(&position), readable) {
-                (false, true) => self.accepted += count,
-                (false, false) => self.dead_lettered += count,
+                (false, true) => self.accepted += indexes.len(),
+                (false, false) => self.dead_lettered += indexes.len(),
                 (true, true) => {
                     let detail = "the broker refuses a message of this size (its message.max.bytes)".to_owned();
-                    self.rejected.push((*index, Fault { reason: Reason::TooLarge, detail }));
+                    let fault = Fault { reason: Reason::TooLarge, detail };
+                    self.rejected.extend(indexes.iter().map(|index| (*index, fault.clone())));
                 }
                 (true, false) => {}
             }

@@ -32,10 +32,8 @@ pub struct Fault {
 /// One posted event: what the topic would get, and whether it can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Where it, or the first of its chunks, was in the body.
-    pub index: usize,
-    /// How many things of the body it is: chunks of streams go together.
-    pub count: usize,
+    /// Where it was in the body; where its chunks were, as those of one stream go together.
+    pub indexes: Vec<usize>,
     pub key: String,
     pub payload: Bytes,
     /// `None`: it can be read.
@@ -79,19 +77,23 @@ impl Judge {
             );
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        let chunks = door::chunks(&parts);
+        let streams = door::streams(&parts);
+        let mut is_alone = vec![true; parts.len()];
         let mut items: Vec<Item> = Vec::with_capacity(parts.len());
-        for (index, part) in parts.iter().enumerate().filter(|(index, _)| !chunks[*index]) {
-            items.push(Item { index, ..self.item(key(part), body.slice_ref(part.as_bytes()), None) });
-        }
-        let together: Vec<usize> = (0..parts.len()).filter(|index| chunks[*index]).collect();
-        if let Some(first) = together.first() {
+        for door::Stream { id, chunks } in streams {
             // As one message they are what they are: the last that counts is the call, and what it was found out by is there.
-            let whole: Vec<&str> = together.iter().map(|index| parts[*index]).collect();
-            let item = self.item(key(parts[*first]), format!("[{}]", whole.join(",")).into(), None);
-            items.push(Item { index: *first, count: together.len(), ..item });
-            items.sort_by_key(|item| item.index);
+            let whole: Vec<&str> = chunks.iter().map(|index| parts[*index]).collect();
+            let key = if id.is_empty() { key(whole[0]) } else { id };
+            let item = self.item(key, format!("[{}]", whole.join(",")).into(), None);
+            for index in &chunks {
+                is_alone[*index] = false;
+            }
+            items.push(Item { indexes: chunks, ..item });
         }
+        for (index, part) in parts.iter().enumerate().filter(|(index, _)| is_alone[*index]) {
+            items.push(Item { indexes: vec![index], ..self.item(key(part), body.slice_ref(part.as_bytes()), None) });
+        }
+        items.sort_by_key(|item| item.indexes[0]);
         Ok(items)
     }
 
@@ -110,7 +112,7 @@ impl Judge {
             fault.detail = format!("{} (and {more} more in this item)", fault.detail);
         }
         let payload = self.stripped(payload, headers, &found.said);
-        Item { index: 0, count: 1, key, payload, fault }
+        Item { indexes: vec![0], key, payload, fault }
     }
 
     /// The payload without content, if nothing is lost with it.
@@ -120,7 +122,7 @@ impl Judge {
             return without.into();
         }
         // Parts of streams are told by the text that they bring, searches by how many there were.
-        let shape = door::shape(&payload).filter(|shape| same(self, shape));
+        let shape = door::shape(&payload, &self.config).filter(|shape| same(self, shape));
         shape.map_or(payload, Bytes::from)
     }
 

@@ -18,7 +18,7 @@ use super::batching::Recreated;
 use super::client;
 
 /// How often partitions are looked at.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(1);
 /// How long one message may take to come; no answer is no verdict.
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -55,6 +55,15 @@ fn beginning(
     Ok(Beginning { from, before, first })
 }
 
+/// Why a partition stays stopped.
+fn ended(kafka: &KafkaConfig, partition: i32) -> String {
+    format!(
+        "partition {partition} of topic '{}' stops: the topic was re-created or replaced while it was read, and what came before that was \
+         noticed is unknown; start again with a new kafka.cluster (now '{}')",
+        kafka.topic, kafka.cluster
+    )
+}
+
 impl Intake {
     pub(super) fn ask_positions(&mut self) {
         let generation = self.next_generation();
@@ -113,30 +122,40 @@ impl Intake {
         let generation = *self.wires.generation.borrow();
         let mut assignment = TopicPartitionList::new();
         let mut failure = None;
-        for (Position { source, committed, last_timestamp_ms, horizon }, range) in positions.into_iter().zip(ranges) {
-            if let Some(why) = self.recreated.get(&source.partition) {
-                tracing::error!(partition = source.partition, "{why}");
-                self.wires.metrics.stopped.with_label_values(&[&source.partition.to_string()]).set(1);
-                failure = Some(why.clone());
-                continue;
-            }
-            let Beginning { from, before, first } =
-                match beginning(&self.config.kafka, &source, range, committed, last_timestamp_ms) {
-                    Ok(beginning) => beginning,
-                    Err(why) => {
-                        tracing::error!(partition = source.partition, "{why}");
-                        self.wires.metrics.stopped.with_label_values(&[&source.partition.to_string()]).set(1);
-                        failure = Some(why);
-                        continue;
-                    }
-                };
+        for (position, range) in positions.into_iter().zip(ranges) {
+            let Position { source, committed, last_timestamp_ms, is_ended, horizon } = position;
             let partition = source.partition;
+            let found = self.recreated.get(&partition).cloned();
+            let is_news = found.is_some() && !is_ended;
+            let ended = found.or_else(|| is_ended.then(|| ended(&self.config.kafka, partition)));
+            let began =
+                ended.map_or_else(|| beginning(&self.config.kafka, &source, range, committed, last_timestamp_ms), Err);
+            let Beginning { from, before, first } = match began {
+                Ok(beginning) => beginning,
+                Err(why) => {
+                    // Of a whole topic that was re-created one line is enough.
+                    if failure.as_ref() != Some(&why) {
+                        tracing::error!(partition, "{why}");
+                    }
+                    self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(1);
+                    failure = Some(why);
+                    let told = ToWorker::Assign { partition, generation, horizon };
+                    if let Some(next) = committed.filter(|_| is_news)
+                        && (self.wires.workers[self.worker(partition)].blocking_send(told).is_err()
+                            || !self.mark(&source, next, true))
+                    {
+                        return;
+                    }
+                    continue;
+                }
+            };
             self.wires.metrics.stopped.with_label_values(&[&partition.to_string()]).set(0);
             let told = ToWorker::Assign { partition, generation, horizon };
             if self.wires.workers[self.worker(partition)].blocking_send(told).is_err() {
                 return;
             }
-            if committed.is_none() && self.config.kafka.start == KafkaStart::Latest && !self.mark_start(&source, from) {
+            if committed.is_none() && self.config.kafka.start == KafkaStart::Latest && !self.mark(&source, from, false)
+            {
                 return;
             }
             if assignment.add_partition_offset(&source.topic, partition, Offset::Offset(first)).is_ok() {
@@ -159,11 +178,13 @@ impl Intake {
         tracing::info!(partitions = self.partitions.len(), "reading");
     }
 
-    /// Where "latest" was is written down at once: what comes while nobody reads is not skipped at the next start.
-    fn mark_start(&self, source: &Arc<SourcePartition>, from: i64) -> bool {
-        let Ok(range) = OffsetRange::new(from, from) else { return false };
+    /// Where "latest" was is written down at once: what comes while nobody reads is not skipped at the next start. So is that a topic
+    /// was re-created, which nobody could tell any more by what is committed.
+    fn mark(&self, source: &Arc<SourcePartition>, next: i64, is_end: bool) -> bool {
+        let Ok(range) = OffsetRange::new(next, next) else { return false };
         let generation = *self.wires.generation.borrow();
-        let empty = RawBatch { source: Arc::clone(source), generation, range, bytes: Vec::new(), messages: Vec::new() };
+        let (bytes, messages) = (Vec::new(), Vec::new());
+        let empty = RawBatch { source: Arc::clone(source), generation, range, bytes, messages, is_end };
         self.wires.workers[self.worker(source.partition)].blocking_send(ToWorker::Batch(empty)).is_ok()
     }
 

@@ -122,6 +122,7 @@ impl Batching {
             range,
             bytes: std::mem::replace(&mut self.bytes, bytes),
             messages: std::mem::replace(&mut self.messages, messages),
+            is_end: false,
         })
     }
 }

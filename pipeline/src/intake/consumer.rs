@@ -154,9 +154,10 @@ impl Intake {
         let mut is_news = false;
         while let Some((partition, recreated)) = self.anchors.as_mut().and_then(Anchors::found) {
             // A look that was under way while the partition was given back says nothing of who has it now.
-            if self.partitions.contains_key(&partition) {
+            if self.partitions.contains_key(&partition) && !is_news {
+                // The others of the topic are no longer what they were either.
                 let why = self.recreated_line(partition, recreated);
-                self.recreated.insert(partition, why);
+                self.recreated.extend(self.owned.iter().map(|id| (*id, why.clone())));
                 is_news = true;
             }
         }

@@ -101,6 +101,8 @@ pub struct Watching<'a> {
 pub struct Watched {
     pub sets: Vec<SetGroups>,
     pub arrived: Vec<EventKey>,
+    /// What events of runs that somebody waits for cost.
+    pub runs: Vec<(EventKey, i128)>,
     /// The newest event time, microseconds since the epoch.
     pub newest_micros: Option<i64>,
 }
@@ -240,6 +242,11 @@ impl Engine {
         Watched {
             sets: self.grouper.group(watching.plan, columns, view, &mut self.interner),
             arrived: watching.awaited.among(&columns.plain[Text::EventId as usize]),
+            runs: {
+                let names = &columns.symbols[Text::RunId as usize];
+                let rows = names.iter().copied().zip(money[0].iter().copied());
+                watching.awaited.of_runs(rows, |symbol| self.interner.text(symbol))
+            },
             newest_micros: columns.times.iter().copied().max(),
         }
     }

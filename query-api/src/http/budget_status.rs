@@ -63,11 +63,18 @@ async fn stand(
     explain: bool,
     page: Page,
 ) -> Result<Report, Problem> {
+    let (directory, book) = (directory(store, &app.directory.precedence).await?, app.book().await?);
+    let spelled = |(key, value): (ScopeKey, String)| {
+        let known =
+            if key.column() == "provider" { book.provider_id(&value) } else { directory.spellings().of(&key, &value) };
+        let value = known.map(ToOwned::to_owned).unwrap_or(value);
+        (key, value)
+    };
     let inputs = Inputs {
-        directory: directory(store, &app.directory.precedence).await?,
-        within,
+        within: within.into_iter().map(spelled).collect(),
+        directory,
         others: active(store).await?,
-        book: app.book().await?,
+        book,
         now: app.now(),
         subjects,
         explain,

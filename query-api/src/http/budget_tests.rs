@@ -173,7 +173,11 @@ async fn amounts_follow_rates_and_plans() {
     let state = site.states(&euros).await.remove(0);
     assert_eq!((&state["amount"], &state["percent"]), (&"125".into(), &"40".into()));
     assert_eq!((&state["currency"], &state["budget_currency"]), (&"USD".into(), &"EUR".into()));
-    let unknown = site.budget(json!({}), json!({"currency": "XAU"})).await;
+    // What was made elsewhere, before its rate went away.
+    let elsewhere = json!({"name": "gold", "scope": {}, "period": "monthly", "amount": "1", "currency": "XAU"});
+    let draft = serde_json::from_value(elsewhere).unwrap();
+    let act = Act { who: "test", now: time(NOON) };
+    let unknown = site.store().await.budgets().create(&draft, "USD", &act).await.unwrap().id;
     let state = site.states(&unknown).await.remove(0);
     assert!(state["unavailable"].as_str().unwrap().contains("no exchange rate from XAU to USD"), "{state}");
 

@@ -10,6 +10,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use spendstream_control::Act;
 use spendstream_control::budgets::BudgetFilter;
@@ -55,6 +56,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, EXAMPLE)?;
+    has_rate(&app, &draft).await?;
     let budget = app.control.get().await?.budgets().create(&draft, &app.currency, &act).await?;
     let location = format!("/v1/budgets/{}", budget.id);
     let mut response = (StatusCode::CREATED, show(&budget)).into_response();
@@ -77,6 +79,7 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, "{\"amount\": \"200.00\"}")?;
+    has_rate(&app, &draft).await?;
     let store = app.control.get().await?;
     let expected = |budget: &Budget| is_expected(&headers, budget);
     Ok(show(&store.budgets().expecting(&expected).update(&id, &draft, &app.currency, &act).await?))
@@ -102,6 +105,22 @@ pub(super) async fn reset(
     let store = app.control.get().await?;
     let expected = |budget: &Budget| is_expected(&headers, budget);
     Ok(show(&store.budgets().expecting(&expected).reset(&id, &act).await?))
+}
+
+/// A budget whose amount nobody can compare would neither alert nor block.
+async fn has_rate(app: &Arc<App>, draft: &BudgetDraft) -> Result<(), Problem> {
+    let Some(currency) = draft.0.get("currency").and_then(Value::as_str).map(str::trim) else { return Ok(()) };
+    // Whatever is no currency is refused by the check of the draft.
+    let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+    let now = app.now().timestamp_micros();
+    if !is_code || currency == app.currency || app.book().await?.convert(Decimal::ONE, currency, now).is_some() {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "currency: there is no exchange rate from {currency} to {} in the price book, so nothing can be compared with the amount; add one \
+         to the file of prices.rates, or write the budget in {}",
+        app.currency, app.currency
+    )))
 }
 
 /// Whether the budget is what `If-Match` says, if it says something.

@@ -24,6 +24,8 @@ pub struct AlertsConfig {
     pub summary_timezone: String,
     /// Crossed thresholds that are remembered, so that the store is not asked again; at the limit the oldest are asked again.
     pub remembered: usize,
+    /// Models without a price that are told one by one on a day; that there are more is one alert.
+    pub unpriced_models: usize,
 }
 
 impl Default for AlertsConfig {
@@ -34,6 +36,7 @@ impl Default for AlertsConfig {
             summary_at: String::new(),
             summary_timezone: "UTC".to_owned(),
             remembered: 200_000,
+            unpriced_models: 100,
         }
     }
 }
@@ -59,5 +62,6 @@ pub(super) fn validate(config: &AlertsConfig) -> Result<(), ConfigError> {
         return fault("alerts.summary_timezone", problem);
     }
     at_least_one("alerts.queue", config.queue)?;
+    at_least_one("alerts.unpriced_models", config.unpriced_models)?;
     at_least_one("alerts.remembered", config.remembered)
 }

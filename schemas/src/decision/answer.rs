@@ -19,7 +19,7 @@ pub struct Answer {
     /// The price book's id of a cheaper model that may stand in.
     pub suggested_model: Option<String>,
     pub suggested_provider: Option<String>,
-    /// What the suggested model costs less, for this call.
+    /// What the suggested model costs less, for this call; null for an evaluation run.
     pub savings: Option<String>,
     pub estimated_cost: String,
     /// The lake's; of every amount in the answer.

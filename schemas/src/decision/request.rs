@@ -17,6 +17,8 @@ use crate::usage_event::Texts;
 const MAX_ITEMS: i64 = 1_000_000_000;
 /// Misspelt fields that are told.
 const MAX_MISSPELT: usize = 3;
+/// How many unread fields are compared at all: a caller may send very many.
+const MAX_COMPARED: usize = 64;
 /// Metrics of one evaluation run.
 const MAX_METRICS: usize = 1_000;
 
@@ -48,6 +50,8 @@ pub struct Request<'a> {
     pub misspelt: Vec<(String, &'static str)>,
     /// How long to hold the estimate; the configured time when absent.
     pub hold_seconds: Option<i64>,
+    /// How many unread fields were compared with those that are.
+    compared: usize,
 }
 
 impl<'a> Request<'a> {
@@ -184,7 +188,9 @@ impl<'a> Request<'a> {
                 } else {
                     map.next_value::<IgnoredAny>()?;
                     // Not an error: callers send fields of their own. But a budget that is not found for a letter must not go unsaid.
+                    self.compared += 1;
                     if self.misspelt.len() < MAX_MISSPELT
+                        && self.compared <= MAX_COMPARED
                         && let Some(meant) = meant(name)
                     {
                         self.misspelt.push((name.to_owned(), meant));
@@ -198,7 +204,9 @@ impl<'a> Request<'a> {
 
 /// The field that differs by one letter, if there is one.
 fn meant(name: &str) -> Option<&'static str> {
-    let near = |known: &&'static str| known.len() > 3 && strsim::damerau_levenshtein(name, known) == 1;
+    let near = |known: &&'static str| {
+        known.len() > 3 && known.len().abs_diff(name.len()) <= 1 && strsim::damerau_levenshtein(name, known) == 1
+    };
     Text::ALL
         .into_iter()
         .map(Text::event_name)

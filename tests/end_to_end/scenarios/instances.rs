@@ -50,6 +50,17 @@ fn members(broker: &Broker, setup: &Setup, count: usize) {
     wait::until(&format!("{count} members"), || (topics::members(broker, &setup.group) == count).then_some(()));
 }
 
+/// Two instances that share the partitions and know the budget, with their addresses.
+fn two_that_know(broker: &Broker, setup: &Setup) -> ([Instance; 2], [String; 2]) {
+    let mut both = [setup.start_ready(), setup.start_ready()];
+    members(broker, setup, 2);
+    let addresses = both.each_mut().map(Instance::address);
+    for address in &addresses {
+        decide_known(address, &question(None, "search", "normal"));
+    }
+    (both, addresses)
+}
+
 /// Calls that were allowed, by instance and when the answer came.
 #[derive(Default)]
 struct Granted {
@@ -110,12 +121,7 @@ fn a_burst_on_two_instances_stays_within_a_hard_limit_also_when_one_dies() {
     need!(Kafka);
     let (broker, receiver, lake) = (broker::shared(), Receiver::start(), Lake::file());
     let setup = shared_setup(broker, "instances-burst", &lake, &receiver);
-    let (mut first, mut second) = (setup.start_ready(), setup.start_ready());
-    members(broker, &setup, 2);
-    let addresses = [first.address(), second.address()];
-    for address in &addresses {
-        decide_known(address, &question(None, "search", "normal"));
-    }
+    let ([mut first, second], addresses) = two_that_know(broker, &setup);
 
     // Two at once; one of them dies in the middle of it.
     let granted = Granted::default();
@@ -169,12 +175,7 @@ fn two_instances_grant_to_the_last_cent_and_none_twice() {
     need!(Kafka);
     let (broker, receiver, lake) = (broker::shared(), Receiver::start(), Lake::file());
     let setup = shared_setup(broker, "instances-share", &lake, &receiver);
-    let (mut first, mut second) = (setup.start_ready(), setup.start_ready());
-    members(broker, &setup, 2);
-    let addresses = [first.address(), second.address()];
-    for address in &addresses {
-        decide_known(address, &question(None, "search", "normal"));
-    }
+    let ([first, second], addresses) = two_that_know(broker, &setup);
     let granted = Granted::default();
     granted.burst("both", &[(1, &addresses[0]), (2, &addresses[1])], 60, |_| {});
     let allowed = granted.count();

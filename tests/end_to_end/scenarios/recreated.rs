@@ -1,10 +1,10 @@
 //! A topic that was deleted and created again has other messages at the same offsets: the partition stops and says what
 //! to do; a new `kafka.cluster` identity starts it afresh in the same lake.
 
-use crate::harness::broker;
+use crate::harness::broker::{self, Broker};
 use crate::harness::components::need;
 use crate::harness::feed::send;
-use crate::harness::instance::Setup;
+use crate::harness::instance::{Instance, Setup};
 use crate::harness::lake::Lake;
 use crate::harness::ledger::Ledger;
 use crate::harness::producer::Producer;
@@ -22,18 +22,24 @@ fn a_recreated_topic_that_outgrew_the_old_one_is_told_by_its_last_message() {
     recreated("outgrown", 400, &["outgrown", "104"]);
 }
 
+/// A hundred events in the topic, all of them read and committed.
+fn read_once(broker: &Broker, setup: &Setup, lake: &Lake) -> (Ledger, Instance) {
+    let mut ledger = Ledger::default();
+    let producer = Producer::new(broker, &setup.topic, 1);
+    send(&producer, &mut ledger, "before", 0, 100);
+    producer.flush();
+    let mut instance = setup.start_ready();
+    ledger.wait_for(lake, &mut instance);
+    (ledger, instance)
+}
+
 /// No rebalance, no restart: the consumer goes on at its offset in the new topic, and what lies before would be lost without a word.
 #[test]
 fn a_topic_that_is_recreated_while_it_is_read_stops_loudly() {
     need!(Kafka);
     let (broker, lake) = (broker::shared(), Lake::file());
     let setup = Setup::new(broker, "recreated-live", 1, &lake);
-    let mut ledger = Ledger::default();
-    let producer = Producer::new(broker, &setup.topic, 1);
-    send(&producer, &mut ledger, "before", 0, 100);
-    producer.flush();
-    let mut instance = setup.start_ready();
-    ledger.wait_for(&lake, &mut instance);
+    let (_, mut instance) = read_once(broker, &setup, &lake);
 
     topics::delete(broker, &setup.topic);
     topics::create(broker, &setup.topic, 1);
@@ -45,19 +51,20 @@ fn a_topic_that_is_recreated_while_it_is_read_stops_loudly() {
         let (status, why) = http::get(&instance.address(), "/readyz")?;
         (status == 503 && why.contains("kafka.cluster")).then_some(())
     });
-    instance.kill();
+    // Nor is it forgotten, once that is written down beside the rows that came too early.
+    instance.stop();
+    let mut again = setup.start();
+    again.process.wait_for("that the topic was another one", |output| {
+        output.lines().find(|line| line.contains("re-created or replaced while it was read")).map(str::to_owned)
+    });
+    again.kill();
 }
 
 fn recreated(name: &str, events_after: u64, said_figures: &[&str]) {
     need!(Kafka);
     let (broker, lake) = (broker::shared(), Lake::file());
     let mut setup = Setup::new(broker, name, 1, &lake);
-    let mut ledger = Ledger::default();
-    let producer = Producer::new(broker, &setup.topic, 1);
-    send(&producer, &mut ledger, "before", 0, 100);
-    producer.flush();
-    let mut instance = setup.start_ready();
-    ledger.wait_for(&lake, &mut instance);
+    let (mut ledger, instance) = read_once(broker, &setup, &lake);
     instance.stop();
     // 100 events and the 5 repeats that `send` mixes in.
     assert_eq!(topics::ends(broker, &setup.topic)[&0], 105);

@@ -31,6 +31,7 @@ fn a_million_cells_cost_what_is_documented() {
         newest_micros: Some(NOW),
         sets: vec![groups],
         arrived: Vec::new(),
+        runs: Vec::new(),
     });
     totals.accept(&batch, NOW);
     totals.add(&batch, 0, 0, usize::MAX, &mut Vec::new());

@@ -44,6 +44,7 @@ fn batch(plan: &Arc<WatchPlan>, partition: i32, from: i64, rows: &[Row], generat
         newest_micros: Some(NOW),
         sets: sets.collect(),
         arrived: Vec::new(),
+        runs: Vec::new(),
     })
 }
 

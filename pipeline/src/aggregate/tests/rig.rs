@@ -229,7 +229,7 @@ impl Rig {
         self.offsets.insert(partition, to);
         let range = OffsetRange::new(from, to).unwrap();
         let generation = *self.generation.borrow();
-        let raw = RawBatch { source: Arc::new(source(partition)), generation, range, bytes, messages };
+        let raw = RawBatch { source: Arc::new(source(partition)), generation, range, bytes, messages, is_end: false };
         self.to_worker.send(ToWorker::Batch(raw)).await.unwrap();
         let Some(ToLive::Groups(groups)) = self.groups.recv().await else { panic!("no sums came") };
         let Some(ToWriter::Batch(batch)) = self.priced.recv().await else { panic!("no rows came") };

@@ -7,6 +7,7 @@ mod bedrock;
 mod cohere;
 mod gemini;
 mod misspelt;
+mod mixed;
 mod openai;
 mod plain;
 
@@ -200,6 +201,7 @@ fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Rea
         ));
     }
     misspelt::check(usage)?;
+    mixed::check(shape, usage)?;
     let mut reading = match shape {
         Shape::Chat => openai::chat(usage, hint),
         Shape::Responses => openai::responses(usage),

@@ -8,14 +8,14 @@ mod value;
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::ReportedCost;
 
 use super::Sink;
 use super::call::{Call, Context};
 use super::event::KIND;
-use value::{Count, Flag, Key, Tags, Time, Word};
+use value::{Count, Flag, Key, Skip, Tags, Time, Word};
 
 /// Decodes one message into one row; `false`: not understood, nothing was emitted.
 pub(super) fn decode(payload: &[u8], context: Context<'_>, sink: &mut dyn Sink) -> bool {
@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for Event<'_, 'de> {
                 }
                 Field::Foreign => return Err(A::Error::custom("another envelope")),
                 Field::Unknown => {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value_seed(Skip::ANY)?;
                 }
             }
         }

@@ -47,6 +47,21 @@ fn agrees(payload: &str) -> bool {
 const HEAD: &str = r#""id":"e1","time":"2026-11-22T17:59:58.250Z","provider":"openai","model":"gpt-4o""#;
 
 #[test]
+fn what_is_nested_too_deeply_is_left_alone_without_recursion() {
+    let event = |depth: usize| {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{{HEAD},"x":{deep},"usage":{{"input_tokens":1,"output_tokens":1}}}}"#)
+    };
+    assert!(agrees(&event(20)));
+    assert!(!agrees(&event(40)));
+    // Half a megabyte of brackets is a valid event otherwise.
+    assert!(!agrees(&event(250_000)));
+    let objects =
+        format!(r#"{{{HEAD},"usage":{{"input_tokens":1,"x":{}1{}}}}}"#, r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    assert!(!agrees(&objects));
+}
+
+#[test]
 fn takes_the_common_events() {
     for rest in [
         r#""usage":{"input_tokens":10,"output_tokens":5,"cache_read_tokens":4,"reasoning_tokens":2,"web_searches":1}"#,

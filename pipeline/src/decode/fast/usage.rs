@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::Note;
 
 use super::super::call::Call;
 use super::super::parts::{Parts, default_writes};
-use super::value::{Count, Key, Word};
+use super::value::{Count, Key, Skip, Word};
 
 /// Counts by name, flat; the order groups them by shape.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -225,7 +225,9 @@ impl<'a> Usage<'a> {
         let gemini = self.any(Slot::GeminiPrompt, Slot::GeminiTotal);
         let others = self.any(Slot::CacheRead, Slot::Thinking) || self.nested.contains(&true) || self.tier.is_some();
         let parts = match (chat, anthropic, detailed) {
-            _ if gemini && !others && self.any(Slot::GeminiPrompt, Slot::GeminiPrompt) => self.gemini(),
+            _ if gemini && !others && !shared && !chat && self.any(Slot::GeminiPrompt, Slot::GeminiPrompt) => {
+                self.gemini()
+            }
             _ if gemini => return false,
             (true, false, _) if !plain && !shared && !responses_details && !thinking => self.chat(),
             (false, true, _)
@@ -359,7 +361,7 @@ impl<'de> Visitor<'de> for Details<'_> {
             match field {
                 Some(Field::Count(slot)) => super::put(&mut self.counts[slot as usize], map.next_value::<Count>()?.0)?,
                 None => {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value_seed(Skip::ANY)?;
                 }
                 Some(_) => return Err(A::Error::custom("another detail")),
             }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use rust_decimal::Decimal;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
 
 use super::super::field::decimal;
@@ -12,6 +12,75 @@ use super::super::time::rfc3339;
 
 /// More tags than this are left to the slow path, which counts them.
 const MAX_TAGS: usize = 32;
+
+/// Deeper values are left to the slow path, which says so: `sonic_rs` skips what is ignored by recursion without an end.
+const MAX_DEPTH: u8 = 32;
+
+/// Skips a value, whatever it is.
+#[derive(Clone, Copy)]
+pub(super) struct Skip(u8);
+
+impl Skip {
+    pub const ANY: Self = Self(0);
+
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        if self.0 < MAX_DEPTH { Ok(Self(self.0 + 1)) } else { Err(E::custom("nested too deeply")) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let inner = self.inner()?;
+        while items.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let inner = self.inner()?;
+        while members.next_key_seed(Key(|_: &str| ()))?.is_some() {
+            members.next_value_seed(inner)?;
+        }
+        Ok(())
+    }
+}
 
 /// Turns a key into what a function says it means, without keeping it.
 pub(super) struct Key<F>(pub F);

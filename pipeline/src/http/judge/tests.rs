@@ -158,8 +158,12 @@ fn a_part_of_a_stream_stays_one_without_its_content() {
     let grounded = r#"{"candidates":[{"content":{"parts":[{"text":"SECRET-ANSWER of some length"}],"role":"model"},"finishReason":"STOP","groundingMetadata":
         {"webSearchQueries":["SECRETQUERY","SECRET b"],"groundingChunks":[{"maps":{"uri":"https://SECRET","title":"SECRETMAP"}}]}}],
         "usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"totalTokenCount":15},"modelVersion":"gemini-3-pro","responseId":"r1"}"#;
-    for payload in [counting, grounded] {
-        let item = judge.item("a".to_owned(), payload.into(), None);
+    // The same in an event whose names and labels are several words, which are no content.
+    let named = format!(
+        r#"{{"id":"e1","time":1795370399000,"provider":"google","team":"search team","tags":{{"cost_center":"my label"}},"prompt":"SECRET c","usage":{grounded}}}"#
+    );
+    for payload in [counting, grounded, &named] {
+        let item = judge.item("a".to_owned(), payload.to_owned().into(), None);
         assert_eq!(item.fault, None);
         assert!(!plain(&item.payload).contains("SECRET"), "{}", plain(&item.payload));
     }
@@ -181,11 +185,27 @@ fn chunks_of_a_stream_that_are_posted_together_go_together() {
     let mut judge = Judge::new(&DecodeConfig::default(), 10, NOW_MS);
     let body = format!("[{},{event},{},{start},{delta}]", gemini(5), gemini(9));
     let items = judge.events(&body.into()).unwrap();
-    let told: Vec<_> = items.iter().map(|item| (item.index, item.count, item.fault.is_none())).collect();
-    assert_eq!(told, [(0, 4, true), (1, 1, true)]);
-    assert!(!plain(&items[0].payload).contains("SECRET"));
-    let found = judge.decode(&items[0].payload, None);
-    assert_eq!((found.readable, found.faults.len()), (4, 0), "two calls, and two chunks that they repeat");
+    let told = |items: &[Item]| -> Vec<_> {
+        items.iter().map(|item| (item.key.clone(), item.indexes.clone(), item.fault.is_none())).collect()
+    };
+    let entry = |key: &str, indexes: &[usize], fine| (key.to_owned(), indexes.to_vec(), fine);
+    let expected = [entry("r1", &[0, 2], true), entry("e1", &[1], true), entry("msg_1", &[3, 4], true)];
+    assert_eq!(told(&items), expected);
+    for at in [0, 2] {
+        assert!(!plain(&items[at].payload).contains("SECRET"));
+        let found = judge.decode(&items[at].payload, None);
+        assert_eq!((found.readable, found.faults.len()), (2, 0), "a call, and the chunk that it repeats");
+    }
+    // A bad stream is refused whole, and alone.
+    let chat = |id: &str, output: i32| {
+        format!(
+            r#"{{"id":"{id}","object":"chat.completion.chunk","created":1795370390,"model":"m","choices":[],
+            "usage":{{"prompt_tokens":10,"completion_tokens":{output}}}}}"#
+        )
+    };
+    let body = format!("[{},{},{},{}]", chat("c1", 5), chat("c2", 1), chat("c2", 6), chat("c1", -7));
+    let items = judge.events(&body.into()).unwrap();
+    assert_eq!(told(&items), [entry("c1", &[0, 3], false), entry("c2", &[1, 2], true)]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl Finding {
 #[must_use]
 pub fn judge(figures: &Figures) -> Vec<Finding> {
     let mut findings = vec![files(figures.files), unique(figures), below(figures), balanced(figures)];
+    findings.extend(replaced(figures));
     findings.extend(repeats(figures));
     findings.extend(RULES.iter().zip(&figures.broken).map(|(rule, &broken)| {
         let detail =
@@ -127,6 +128,20 @@ fn balanced(figures: &Figures) -> Finding {
         }
         Some(_) => None,
     })
+}
+
+/// Partitions whose topic was re-created while it was read.
+fn replaced(figures: &Figures) -> Option<Finding> {
+    let is_ended = |partition: &&PartitionFigures| partition.book.is_some_and(|book| book.tally.is_ended);
+    let ended: Vec<_> =
+        figures.partitions.iter().filter(is_ended).map(|partition| partition.source.to_string()).collect();
+    let detail = || {
+        format!(
+            "re-created while it was read, until which its last messages may be of the new topic and some of that were never read: {}",
+            list(ended.clone())
+        )
+    };
+    (!ended.is_empty()).then(|| Finding { check: "topic_replaced", verdict: Verdict::Info, detail: detail() })
 }
 
 fn repeats(figures: &Figures) -> Vec<Finding> {
@@ -235,6 +250,17 @@ mod tests {
             |figures| figures.repricing.missing.push(("price book 7 is not in the lake".into(), 4)),
             &[("prices_reproducible", "price book 7 is not in the lake (4 rows)")],
         );
+    }
+
+    #[test]
+    fn a_topic_that_was_re_created_is_told() {
+        let mut figures = clean();
+        assert!(judge(&figures).iter().all(|finding| finding.check != "topic_replaced"));
+        if let Some(book) = &mut figures.partitions[0].book {
+            book.tally.is_ended = true;
+        }
+        let told = judge(&figures).into_iter().find(|finding| finding.check == "topic_replaced").unwrap();
+        assert!(told.verdict == Verdict::Info && told.detail.ends_with(": spendstream/c/t/0"), "{}", told.detail);
     }
 
     #[test]
