@@ -175,15 +175,34 @@ fn advice(provider: Option<&str>, model: Option<&str>) -> &'static str {
     }
 }
 
-/// That more models than are told one by one have no price on a day.
-fn many(day: Quarter, told: usize, at: Moment) -> Alert {
-    let scope = ResolvedScope::new([]);
+/// An alert about a day, without what it says.
+fn of_day(id: String, scope: ResolvedScope, day: Quarter, at: Moment) -> Alert {
     Alert {
-        id: series_alert_id("unpriced usage of many models", day.start(), Kind::UnpricedUsage),
+        id,
         kind: Kind::UnpricedUsage,
-        level: Level::Critical,
+        level: Level::Warning,
         budget_id: None,
         scope,
+        title: String::new(),
+        message: String::new(),
+        value: String::new(),
+        threshold: "0".to_owned(),
+        // Requests and models are compared, no money.
+        currency: String::new(),
+        period_start: Some(day.start()),
+        period_end: Some(day.plus(Quarter::PER_DAY).start()),
+        event_time: at.event_time,
+        raised_at: at.now,
+        owner: None,
+        details: json!({}),
+    }
+}
+
+/// That more models than are told one by one have no price on a day.
+fn many(day: Quarter, told: usize, at: Moment) -> Alert {
+    let id = series_alert_id("unpriced usage of many models", day.start(), Kind::UnpricedUsage);
+    Alert {
+        level: Level::Critical,
         title: format!("More than {told} models without a price"),
         message: format!(
             "Requests to more than {told} models have no price on {}, and no further ones are told today: their tokens are counted, their cost \
@@ -193,14 +212,8 @@ fn many(day: Quarter, told: usize, at: Moment) -> Alert {
         ),
         value: (told + 1).to_string(),
         threshold: told.to_string(),
-        // Models are compared, no money.
-        currency: String::new(),
-        period_start: Some(day.start()),
-        period_end: Some(day.plus(Quarter::PER_DAY).start()),
-        event_time: at.event_time,
-        raised_at: at.now,
-        owner: None,
         details: json!({"advice": "The next one is told tomorrow, if there still are as many."}),
+        ..of_day(id, ResolvedScope::new([]), day, at)
     }
 }
 
@@ -219,22 +232,9 @@ pub fn alert(usage: &Usage, at: Moment) -> Alert {
         time(since.start()),
     );
     Alert {
-        id: id(scope, *day),
-        kind: Kind::UnpricedUsage,
-        level: Level::Warning,
-        budget_id: None,
-        scope: scope.clone(),
         title: format!("{name}: usage without a price"),
         message,
         value: sums.unpriced.to_string(),
-        threshold: "0".to_owned(),
-        // Requests are compared, no money.
-        currency: String::new(),
-        period_start: Some(day.start()),
-        period_end: Some(day.plus(Quarter::PER_DAY).start()),
-        event_time: at.event_time,
-        raised_at: at.now,
-        owner: None,
         details: json!({
             "unpriced": sums.unpriced,
             "requests": sums.requests,
@@ -242,6 +242,7 @@ pub fn alert(usage: &Usage, at: Moment) -> Alert {
             // In the place of a message's general advice.
             "advice": "The next one is told tomorrow, if there still is no price.",
         }),
+        ..of_day(id(scope, *day), scope.clone(), *day, at)
     }
 }
 

@@ -75,7 +75,8 @@ impl Intake {
 
     /// Commits what was read, within a bound; what does not make it is dropped and read again.
     pub(super) fn flush(&mut self, bound: Duration, why: &str) {
-        if self.partitions.is_empty() {
+        // That a topic was re-created is written down, too.
+        if self.partitions.is_empty() && self.recreated.is_empty() {
             return;
         }
         self.pause(true);

@@ -53,6 +53,19 @@ mod tests {
         }
     }
 
+    /// Written down by a commit of nothing, and read back by whoever starts next.
+    #[test]
+    fn that_a_topic_was_re_created_stays_in_the_books() {
+        let mut mark = progress(20, 20, 0);
+        mark.tally.is_ended = true;
+        let book = Book::after(Some(Book::after(None, &progress(10, 20, 7))), &mark);
+        let text = serde_json::to_string(&book).unwrap();
+        let read: Book = serde_json::from_str(&text).unwrap();
+        assert!(read.tally.is_ended && read.tally.rows == 7, "{text}");
+        let plain = serde_json::to_string(&Book::after(None, &progress(10, 20, 7))).unwrap();
+        assert!(!plain.contains("is_ended"), "{plain}");
+    }
+
     #[test]
     fn counts_add_up_and_restart_after_a_gap() {
         let first = Book::after(None, &progress(10, 20, 7));

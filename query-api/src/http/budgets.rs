@@ -116,11 +116,12 @@ async fn has_rate(app: &Arc<App>, draft: &BudgetDraft) -> Result<(), Problem> {
     if !is_code || currency == app.currency || app.book().await?.convert(Decimal::ONE, currency, now).is_some() {
         return Ok(());
     }
-    Err(invalid(format!(
+    let problem = format!(
         "currency: there is no exchange rate from {currency} to {} in the price book, so nothing can be compared with the amount; add one \
          to the file of prices.rates, or write the budget in {}",
         app.currency, app.currency
-    )))
+    );
+    Err(spendstream_control::Error::Invalid(vec![problem]).into())
 }
 
 /// Whether the budget is what `If-Match` says, if it says something.

@@ -48,6 +48,13 @@ async fn budgets_are_made_changed_and_kept() {
     assert_eq!(names("").await, ("each everything search".into(), Value::Null));
     assert_eq!(names("?active=true").await.0, "each everything");
     assert_eq!(names("?team=search").await.0, "search");
+    assert_eq!(names("?team=SEARCH").await.0, "search");
+    // Nobody could compare an amount in a currency without a rate.
+    for (method, path) in [("POST", "/v1/budgets"), ("PATCH", &location)] {
+        let draft = json!({"name": "gold", "scope": {}, "period": "monthly", "amount": "1", "currency": "XAU"});
+        let problem = site.send(method, path, "", &draft).await.problem(422, "rejected");
+        assert!(problem["detail"].as_str().unwrap().contains("no exchange rate from XAU to USD"), "{problem}");
+    }
     assert_eq!(names("?team=*").await.0, "each");
     assert_eq!(names("?limit=1").await, ("each".into(), second.as_str().into()));
     assert_eq!(names(&format!("?limit=2&after={second}")).await, ("everything search".into(), Value::Null));

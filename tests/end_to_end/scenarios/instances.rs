@@ -171,7 +171,7 @@ fn a_burst_on_two_instances_stays_within_a_hard_limit_also_when_one_dies() {
 
 /// Where nobody dies there is no tolerance: what one instance grants the other has not heard of yet is never granted twice.
 #[test]
-fn two_instances_grant_to_the_last_cent_and_none_twice() {
+fn two_instances_grant_all_but_what_one_leaves_for_the_other_and_none_twice() {
     need!(Kafka);
     let (broker, receiver, lake) = (broker::shared(), Receiver::start(), Lake::file());
     let setup = shared_setup(broker, "instances-share", &lake, &receiver);
@@ -180,15 +180,16 @@ fn two_instances_grant_to_the_last_cent_and_none_twice() {
     granted.burst("both", &[(1, &addresses[0]), (2, &addresses[1])], 60, |_| {});
     let allowed = granted.count();
     assert!((ROOM / 2..=ROOM).contains(&allowed), "{allowed} calls of one cent in a dollar");
-    // What was left for the other is free again once both have told what they granted.
+    // What was left for the other is free again once both have told what they granted, but for a call as large as this one, which the other
+    // may always be granting: it is the last that neither gets alone, though both may at once.
     let number = AtomicUsize::new(0);
-    wait::until("the last cent is granted", || {
+    wait::until("the last cent but one is granted", || {
         let name = format!("rest-{}", number.fetch_add(1, Ordering::SeqCst));
         granted.ask((1, &addresses[0]), &name, 1, &AtomicBool::new(false));
-        (granted.count() == ROOM).then_some(())
+        (granted.count() >= ROOM - 1).then_some(())
     });
     granted.burst("over", &[(1, &addresses[0]), (2, &addresses[1])], 5, |_| {});
-    assert_eq!(granted.count(), ROOM);
+    assert!((ROOM - 1..=ROOM).contains(&granted.count()), "{} of {ROOM}", granted.count());
     first.stop();
     second.stop();
 }

@@ -51,11 +51,11 @@ fn a_topic_that_is_recreated_while_it_is_read_stops_loudly() {
         let (status, why) = http::get(&instance.address(), "/readyz")?;
         (status == 503 && why.contains("kafka.cluster")).then_some(())
     });
-    // Nor is it forgotten, once that is written down beside the rows that came too early.
+    // Nor is it forgotten: by the messages where nothing of the new topic is committed, else by what is written down beside it.
     instance.stop();
     let mut again = setup.start();
     again.process.wait_for("that the topic was another one", |output| {
-        output.lines().find(|line| line.contains("re-created or replaced while it was read")).map(str::to_owned)
+        output.lines().find(|line| line.contains("start again with a new kafka.cluster")).map(str::to_owned)
     });
     again.kill();
 }
