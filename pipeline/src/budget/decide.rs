@@ -260,7 +260,7 @@ fn judge<'a>(
 /// remains, and together they never take more.
 fn share(promises: &Promises, cell: BudgetCell, estimate: Amount) -> Amount {
     let granting = promises.holds.recent(cell).units().saturating_add(estimate.units());
-    Amount::from_units(granting.saturating_mul(promises.others.into())).unwrap_or(Amount::MAX)
+    Amount::saturating(granting.saturating_mul(promises.others.into()))
 }
 
 fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Grade {

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::body::{has_maps, queries};
 use super::json::Node;
 
 const CHAT_CHUNK: &str = "chat.completion.chunk";
@@ -158,20 +159,6 @@ fn repeated<'a>(items: &[Option<&Node<'a>>], roles: &mut [Role<'a>]) {
 /// Whether a Gemini chunk tells what was searched for, or places of a map.
 fn is_grounded(node: &Node<'_>) -> bool {
     queries(node) > 0 || has_maps(node)
-}
-
-fn queries(node: &Node<'_>) -> usize {
-    let told =
-        |candidate: &Node<'_>| candidate.path("groundingMetadata.webSearchQueries").map_or(0, |all| all.items().len());
-    node.get("candidates").map(Node::items).unwrap_or_default().iter().map(told).sum()
-}
-
-fn has_maps(node: &Node<'_>) -> bool {
-    let is_map = |candidate: &Node<'_>| {
-        let chunks = candidate.path("groundingMetadata.groundingChunks").map(Node::items).unwrap_or_default();
-        chunks.iter().any(|chunk| chunk.get("maps").is_some())
-    };
-    node.get("candidates").map(Node::items).unwrap_or_default().iter().any(is_map)
 }
 
 /// Candidates for the whole of what the chunks tell. A list of queries grows from chunk to chunk: the longest counts.

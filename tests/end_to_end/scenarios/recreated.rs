@@ -33,7 +33,8 @@ fn read_once(broker: &Broker, setup: &Setup, lake: &Lake) -> (Ledger, Instance) 
     (ledger, instance)
 }
 
-/// No rebalance, no restart: the consumer goes on at its offset in the new topic, and what lies before would be lost without a word.
+/// Without a restart: the consumer is told by a rebalance, or goes on at its offset in the new topic, where what lies before would be lost
+/// without a word.
 #[test]
 fn a_topic_that_is_recreated_while_it_is_read_stops_loudly() {
     need!(Kafka);

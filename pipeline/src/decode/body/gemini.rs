@@ -57,22 +57,28 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
 /// Grounding with Google Search: from Gemini 3 on each query is charged, before that each grounded request. With Google Maps each request
 /// that was answered from it.
 pub(super) fn grounding<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
-    let queries: usize = body
-        .get("candidates")
-        .map(Node::items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|candidate| candidate.get("groundingMetadata")?.get("webSearchQueries"))
-        .map(|queries| queries.items().len())
-        .sum();
+    let queries = queries(body);
     let per_request = reading.model.is_some_and(|model| model.contains("gemini-1") || model.contains("gemini-2"));
     let searches = if per_request { queries.min(1) } else { queries };
     reading.parts.web_searches = i64::try_from(searches).unwrap_or(i64::MAX);
+    if has_maps(body) {
+        reading.parts.add_quantity(GOOGLE_MAPS_GROUNDING, Decimal::ONE);
+    }
+}
+
+/// How many queries its candidates tell.
+pub(in super::super) fn queries(body: &Node<'_>) -> usize {
+    let told = |candidate: &Node<'_>| {
+        candidate.path("groundingMetadata.webSearchQueries").map_or(0, |queries| queries.items().len())
+    };
+    body.get("candidates").map(Node::items).unwrap_or_default().iter().map(told).sum()
+}
+
+/// Whether one of its candidates was found on a map.
+pub(in super::super) fn has_maps(body: &Node<'_>) -> bool {
     let from_maps = |candidate: &Node<'_>| {
         let chunks = candidate.path("groundingMetadata.groundingChunks").map(Node::items).unwrap_or_default();
         chunks.iter().any(|chunk| chunk.get("maps").is_some())
     };
-    if body.get("candidates").map(Node::items).unwrap_or_default().iter().any(from_maps) {
-        reading.parts.add_quantity(GOOGLE_MAPS_GROUNDING, Decimal::ONE);
-    }
+    body.get("candidates").map(Node::items).unwrap_or_default().iter().any(from_maps)
 }

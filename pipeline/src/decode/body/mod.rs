@@ -23,6 +23,7 @@ use super::reject::{Fault, Reason};
 use super::time::{Unit, micros};
 
 pub(super) use bedrock::from_counts as bedrock_counts;
+pub(super) use gemini::{has_maps, queries};
 pub(super) use plain::{Told, add as add_plain};
 
 /// Members that a usage object may have: each is compared with every name that is known.
