@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use prost::Message as _;
 use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Message as _, Offset};
 use spendstream_schemas::config::{Config, KafkaConfig};
@@ -50,6 +51,11 @@ const TOPICS: Duration = Duration::from_secs(5);
 const READING: Duration = Duration::from_secs(5);
 /// What is read again of the past beyond two commits.
 const SLACK: Duration = Duration::from_secs(30);
+
+/// Tells the end of a claim, which the topic must not keep for ever, from that of a hold.
+fn unclaimed() -> OwnedHeaders {
+    OwnedHeaders::new().insert(Header { key: "unclaimed", value: Some("") })
+}
 
 /// What connects this instance with the others.
 pub struct Peers {
@@ -128,7 +134,8 @@ impl Peers {
                     let committed = self.committed.lock().get(&*groups.source).copied();
                     let batch = Some(batch(&groups, committed));
                     let shared = Shared { instance: self.instance, batch, ..Shared::default() };
-                    self.send(&self.kafka.totals_topic, &groups.source.to_string(), Some(&shared.encode_to_vec()));
+                    let (key, payload) = (groups.source.to_string(), shared.encode_to_vec());
+                    self.send(FutureRecord::to(&self.kafka.totals_topic).key(&key).payload(&payload));
                 }
                 ToPeers::Groups(_) => {}
             }
@@ -139,11 +146,13 @@ impl Peers {
         loop {
             let is_last = pause(HOLDS, &mut stop).await;
             for change in self.live.take_changes() {
-                let (key, payload) = match change {
-                    Change::Placed(id, hold) => (key(id), Some(Held::new(&hold, self.instance).encode_to_vec())),
-                    Change::Gone(id) => (key(id), None),
+                let (key, payload, headers) = match change {
+                    Change::Placed(id, hold) => (key(id), Some(Held::new(&hold, self.instance).encode_to_vec()), None),
+                    Change::Gone(id) => (key(id), None, None),
+                    Change::Unclaimed(id) => (key(id), None, Some(unclaimed())),
                 };
-                self.send(&self.kafka.holds_topic, &key, payload.as_deref());
+                let record = FutureRecord::to(&self.kafka.holds_topic).key(&key);
+                self.send(FutureRecord { payload: payload.as_ref(), headers, ..record });
             }
             if is_last {
                 return;
@@ -157,7 +166,7 @@ impl Peers {
             let leaves = *stop.borrow();
             let committed = self.committed.lock().iter().map(|(source, to)| Position::new(source, *to)).collect();
             let shared = Shared { instance: self.instance, batch: None, leaves, committed };
-            self.send(&self.kafka.totals_topic, &key, Some(&shared.encode_to_vec()));
+            self.send(FutureRecord::to(&self.kafka.totals_topic).key(&key).payload(&shared.encode_to_vec()));
             if leaves {
                 return;
             }
@@ -166,8 +175,7 @@ impl Peers {
     }
 
     /// Hands a message to librdkafka. What finds no room or no broker is left out: the lake has it.
-    fn send(&self, topic: &str, key: &str, payload: Option<&[u8]>) {
-        let record = FutureRecord::<str, [u8]> { payload, ..FutureRecord::to(topic).key(key) };
+    fn send(&self, record: FutureRecord<'_, String, Vec<u8>>) {
         drop(self.producer.send_result(record));
     }
 
@@ -227,7 +235,7 @@ impl Peers {
             let Ok(message) = message else { continue };
             if message.topic() == self.kafka.holds_topic {
                 behind.retain(|partition, end| *partition != message.partition() || message.offset() + 1 < *end);
-                self.hear_hold(message.key(), message.payload());
+                self.hear_hold(message.key(), message.payload(), message.headers().is_some());
             } else if !self.hear_sums(message.payload(), &mut seen).await {
                 return Ok(());
             }
@@ -260,17 +268,20 @@ impl Peers {
         self.live.set_others(u32::try_from(seen.len()).unwrap_or(u32::MAX));
     }
 
-    fn hear_hold(&self, key: Option<&[u8]>, payload: Option<&[u8]>) {
+    /// `is_marked`: with the headers of [`unclaimed`].
+    fn hear_hold(&self, key: Option<&[u8]>, payload: Option<&[u8]>, is_marked: bool) {
         let Some(id) = key.and_then(|key| std::str::from_utf8(key).ok()).and_then(hold_id) else { return };
+        let now = now();
         let change = match payload.map(Held::decode) {
+            None if is_marked => Change::Unclaimed(id),
             None => Change::Gone(id),
             Some(Ok(held)) if held.instance == self.instance => return,
-            Some(Ok(held)) => match hold(&held) {
+            Some(Ok(held)) => match hold(&held, now.timestamp_micros()) {
                 Some(hold) => Change::Placed(id, hold),
                 None => return,
             },
             Some(Err(_)) => return,
         };
-        self.live.hear(change, now());
+        self.live.hear(change, now);
     }
 }

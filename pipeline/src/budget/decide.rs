@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use hashbrown::HashMap;
+use rust_decimal::Decimal;
 use smallvec::SmallVec;
 use spendstream_schemas::budget::{Quarter, Span, is_crossed};
 use spendstream_schemas::config::{DecideConfig, UnknownPolicy, UnpricedPolicy};
@@ -13,6 +14,7 @@ use spendstream_schemas::decision::{Priority, Strategy};
 use spendstream_schemas::money::Amount;
 
 use super::book::{BudgetCell, Entry, Values};
+use super::claims::{Claim, RIPE_MICROS};
 use super::cost::Quote;
 use super::holds::{Full, HoldId, Holds};
 use super::models::Step;
@@ -55,6 +57,8 @@ pub struct Judged<'a> {
     pub is_recalled: bool,
     /// What other instances may be granting at this moment: room that a hard limit leaves for them.
     pub left_for_others: Amount,
+    /// Of an earlier refusal of the same call.
+    claim: Claim,
     pub grade: Grade,
 }
 
@@ -93,6 +97,8 @@ pub struct Verdict<'a> {
     pub judged: SmallVec<[Judged<'a>; 8]>,
     pub unknown: SmallVec<[(usize, NoFigures); 4]>,
     pub retry_after_seconds: Option<i64>,
+    /// Refused for now, its room is claimed: asked again by its id after the time to retry, it runs.
+    pub claimed: bool,
     /// The estimate is held.
     pub held: bool,
     /// It would be, but there is no room.
@@ -168,6 +174,7 @@ pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promi
         judged,
         unknown,
         retry_after_seconds: None,
+        claimed: false,
         held: false,
         holds_full: false,
     };
@@ -224,15 +231,17 @@ fn judge<'a>(
                 }
             };
             if let Some(standing) = standing {
-                let held = promises.holds.held(cell, own);
+                let claim = own.map_or(Claim::None, |id| {
+                    promises.holds.claim_of(id, cell, estimate, subject.now.timestamp_micros())
+                });
+                let (held, left_for_others) = match own {
+                    // All know of it and leave it its room.
+                    Some(id) if claim == Claim::Ripe => (promises.holds.held_before(cell, id), Amount::default()),
+                    own => (promises.holds.held(cell, own), share(promises, cell, estimate)),
+                };
                 let total = standing.used + held + estimate;
-                let left_for_others = share(promises, cell, estimate);
                 let over = entry.budget.hard_limit
-                    && percent::exceeds(
-                        Amount::saturating(total.units().saturating_add(left_for_others.units())),
-                        standing.limit,
-                        entry.budget.hard_limit_percent,
-                    );
+                    && exceeds(total, left_for_others, standing.limit, entry.budget.hard_limit_percent);
                 let grade = grade(total, standing.limit, over, world.config);
                 let values = values.clone();
                 judged.push(Judged {
@@ -244,6 +253,7 @@ fn judge<'a>(
                     total,
                     is_recalled,
                     left_for_others,
+                    claim,
                     grade,
                 });
             }
@@ -259,8 +269,17 @@ fn judge<'a>(
 /// What other instances may be granting at the same moment: as much as this one does, each. So an instance takes at most its share of what
 /// remains, and together they never take more.
 fn share(promises: &Promises, cell: BudgetCell, estimate: Amount) -> Amount {
-    let granting = promises.holds.recent(cell).units().saturating_add(estimate.units());
-    Amount::saturating(granting.saturating_mul(promises.others.into()))
+    let granting = Amount::saturating(promises.holds.recent(cell).units().saturating_add(estimate.units()));
+    times(granting, promises.others)
+}
+
+fn times(amount: Amount, others: u32) -> Amount {
+    Amount::saturating(amount.units().saturating_mul(others.into()))
+}
+
+/// Whether a total and what is left beside it go beyond a percentage of the limit.
+fn exceeds(total: Amount, left: Amount, limit: Amount, percent: Decimal) -> bool {
+    percent::exceeds(Amount::saturating(total.units().saturating_add(left.units())), limit, percent)
 }
 
 fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Grade {
@@ -304,22 +323,7 @@ fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mu
         return;
     }
     if verdict.judged.first().is_some_and(|tightest| tightest.grade == Grade::Over) {
-        // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its
-        // span ends.
-        let blocking = || verdict.judged.iter().filter(|one| one.grade == Grade::Over);
-        // Of what is left for others, that for a call as large as this one stays.
-        let only_for_others = blocking().all(|one| {
-            let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-            let lasting = quote.amount.units().saturating_mul(promises.others.into());
-            let lasting = Amount::saturating(one.total.units().saturating_add(lasting));
-            !percent::exceeds(lasting, one.standing.limit, percent)
-        });
-        let until = blocking().map(|one| one.standing.span.end().timestamp_micros()).max();
-        verdict.retry_after_seconds = match until {
-            // What is left for others is free again as soon as they have told what they granted.
-            Some(_) if only_for_others => Some(OTHERS_RETRY),
-            until => until.map(|until| seconds(subject, until)),
-        };
+        verdict.retry_after_seconds = over_budget(subject, quote, world, promises, verdict);
         verdict.refused = Some(Refused::OverBudget(0));
         return;
     }
@@ -332,9 +336,55 @@ fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mu
     }
 }
 
+/// When a call that hard budgets block is worth asking for again, in seconds. Where it would fit if nothing were left for others, its room
+/// is claimed.
+fn over_budget(
+    subject: &Subject<'_>,
+    quote: &Quote,
+    world: &World<'_>,
+    promises: &mut Promises,
+    verdict: &mut Verdict<'_>,
+) -> Option<i64> {
+    // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its span ends.
+    let blocking = || verdict.judged.iter().filter(|one| one.grade == Grade::Over);
+    let fits_beside = |left: Amount| {
+        blocking().all(|one| {
+            let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
+            !exceeds(one.total, left, one.standing.limit, percent)
+        })
+    };
+    // What others were just told is free again as soon as they have told what they granted; that for a call as large as this one stays.
+    if fits_beside(times(quote.amount, promises.others)) {
+        return Some(OTHERS_RETRY);
+    }
+    let now = subject.now.timestamp_micros();
+    let id = subject.hold_id().filter(|id| !promises.holds.is_granted(*id) && !world.config.shadow);
+    if let Some(id) = id.filter(|_| fits_beside(Amount::default())) {
+        let young = blocking().map(|one| match one.claim {
+            Claim::Young(left) => Some(left),
+            Claim::None | Claim::Ripe => None,
+        });
+        let left = match young.collect::<Option<SmallVec<[i64; 4]>>>() {
+            Some(left) => left.into_iter().max(),
+            None => {
+                let cells = verdict.judged.iter().map(|one| one.cell).collect();
+                promises.holds.claim(id, quote.amount, cells, now).ok().map(|()| RIPE_MICROS)
+            }
+        };
+        if let Some(left) = left {
+            verdict.claimed = true;
+            return Some(whole_seconds(left));
+        }
+    }
+    blocking().map(|one| one.standing.span.end().timestamp_micros()).max().map(|until| whole_seconds(until - now))
+}
+
 /// Whole seconds until a moment, at least one.
 fn seconds(subject: &Subject<'_>, until_micros: i64) -> i64 {
-    let micros = until_micros.saturating_sub(subject.now.timestamp_micros());
+    whole_seconds(until_micros.saturating_sub(subject.now.timestamp_micros()))
+}
+
+fn whole_seconds(micros: i64) -> i64 {
     (micros.saturating_add(999_999) / 1_000_000).max(1)
 }
 
@@ -370,10 +420,13 @@ fn hold(
     if cells.is_empty() || amount.is_zero() {
         return;
     }
-    match promises.holds.place(id, amount, cells.clone(), expires) {
+    // What was claimed the others count already.
+    let unheard: SmallVec<[BudgetCell; 4]> =
+        verdict.judged.iter().filter(|one| one.claim != Claim::Ripe).map(|one| one.cell).collect();
+    match promises.holds.place(id, amount, cells, expires) {
         Ok(()) => {
             verdict.held = true;
-            promises.holds.note_recent(subject.now.timestamp_micros(), amount, cells);
+            promises.holds.note_recent(subject.now.timestamp_micros(), amount, unheard);
         }
         Err(Full) => verdict.holds_full = true,
     }

@@ -15,6 +15,7 @@ use spendstream_schemas::money::Amount;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::book::BudgetCell;
+use super::claims::{Claim, Claims, LASTS_MICROS};
 use crate::aggregate::awaited::{Awaited, EventKey};
 
 /// Whose call a hold is for: the event's id, told apart by organisation and source.
@@ -61,6 +62,8 @@ pub struct Hold {
     /// Microseconds since the epoch.
     pub expires: i64,
     pub cells: SmallVec<[BudgetCell; 4]>,
+    /// It is a claim only, no call runs for it: since when (microseconds since the epoch) it is known here.
+    pub claimed_at: Option<i64>,
 }
 
 /// What others have to know.
@@ -69,10 +72,12 @@ pub enum Change {
     Placed(HoldId, Hold),
     /// Its event has arrived, or its time is up.
     Gone(HoldId),
+    /// Nobody asked again for what was claimed. Others know when it ends; what one of them granted meanwhile goes on.
+    Unclaimed(HoldId),
 }
 
 /// How long it takes, at most, until others count what was held here: what was held more recently is counted once for each of them.
-const PROPAGATION_MICROS: i64 = 1_000_000;
+pub(super) const PROPAGATION_MICROS: i64 = 1_000_000;
 /// Changes that wait to be told; beyond, the oldest are not.
 const MOST_CHANGES: usize = 100_000;
 
@@ -86,6 +91,7 @@ pub struct Holds {
     by_id: BTreeMap<HoldId, (Hold, bool)>,
     by_cell: HashMap<BudgetCell, Amount>,
     by_expiry: BTreeSet<(i64, HoldId)>,
+    claims: Claims,
     max: usize,
     awaited: Arc<Awaited>,
     /// Held here lately: when, how much, where.
@@ -106,6 +112,7 @@ impl Holds {
             by_id: BTreeMap::new(),
             by_cell: HashMap::new(),
             by_expiry: BTreeSet::new(),
+            claims: Claims::default(),
             max,
             awaited,
             recent: VecDeque::new(),
@@ -152,6 +159,38 @@ impl Holds {
         }
     }
 
+    /// What is held in a cell, without the ripe claim of `own` and those that go after it.
+    pub(super) fn held_before(&self, cell: BudgetCell, own: HoldId) -> Amount {
+        let after = self.claims.after(cell, own).filter_map(|id| self.by_id.get(id));
+        self.held(cell, Some(own)) - after.map(|(hold, _)| hold.amount).sum()
+    }
+
+    /// A call of this id is allowed already.
+    pub(super) fn is_granted(&self, id: HoldId) -> bool {
+        self.by_id.get(&id).is_some_and(|(hold, _)| hold.claimed_at.is_none())
+    }
+
+    /// What a call that is asked again has of its earlier claim in a cell.
+    pub(super) fn claim_of(&self, id: HoldId, cell: BudgetCell, amount: Amount, now: i64) -> Claim {
+        let hold = self.by_id.get(&id).map(|(hold, _)| hold).filter(|hold| hold.cells.contains(&cell));
+        Claim::of(hold, amount, now)
+    }
+
+    /// Claims room for a call that is not allowed yet, in place of what the same id claims. What is granted already stays.
+    ///
+    /// # Errors
+    /// When there is no room; nothing has changed then.
+    pub(super) fn claim(
+        &mut self,
+        id: HoldId,
+        amount: Amount,
+        cells: SmallVec<[BudgetCell; 4]>,
+        now: i64,
+    ) -> Result<(), Full> {
+        let expires = now.saturating_add(LASTS_MICROS);
+        self.put(id, Hold { amount, expires, cells, claimed_at: Some(now) }, true)
+    }
+
     /// Holds an amount until `expires` (microseconds since the epoch), in place of what the same id holds.
     ///
     /// # Errors
@@ -163,7 +202,7 @@ impl Holds {
         cells: SmallVec<[BudgetCell; 4]>,
         expires: i64,
     ) -> Result<(), Full> {
-        self.put(id, Hold { amount, expires, cells }, true)
+        self.put(id, Hold { amount, expires, cells, claimed_at: None }, true)
     }
 
     /// Counts what another instance holds, or this one before it started anew.
@@ -208,8 +247,11 @@ impl Holds {
     }
 
     fn put(&mut self, id: HoldId, hold: Hold, here: bool) -> Result<(), Full> {
-        if !self.by_id.contains_key(&id) && self.by_id.len() >= self.max {
-            return Err(Full);
+        match self.by_id.get(&id) {
+            // What was granted is never less for a claim that comes by another way, or later.
+            Some((held, _)) if held.claimed_at.is_none() && hold.claimed_at.is_some() => return Ok(()),
+            None if self.by_id.len() >= self.max => return Err(Full),
+            _ => {}
         }
         self.take(id);
         for cell in &hold.cells {
@@ -217,6 +259,7 @@ impl Holds {
             *sum = *sum + hold.amount;
         }
         self.by_expiry.insert((hold.expires, id));
+        self.claims.add(id, &hold);
         if here {
             self.changed(Change::Placed(id, hold.clone()));
         }
@@ -254,18 +297,13 @@ impl Holds {
         }
     }
 
-    /// Forgets the hold of one call, as when its answer was withdrawn.
-    pub fn withdraw(&mut self, id: HoldId) {
-        self.take(id);
-        self.forget(id.event);
-    }
-
     /// Forgets what was held until `now` or before (microseconds since the epoch).
     pub fn expire(&mut self, now: i64) {
         while let Some((expires, id)) = self.by_expiry.first().copied().filter(|(expires, _)| *expires <= now) {
             self.by_expiry.remove(&(expires, id));
+            let is_claim = !self.is_granted(id);
             if self.take(id) {
-                self.changed(Change::Gone(id));
+                self.changed(if is_claim { Change::Unclaimed(id) } else { Change::Gone(id) });
             }
             self.forget(id.event);
         }
@@ -295,6 +333,7 @@ impl Holds {
     fn take(&mut self, id: HoldId) -> bool {
         let Some((hold, here)) = self.by_id.remove(&id) else { return false };
         self.by_expiry.remove(&(hold.expires, id));
+        self.claims.remove(id, &hold);
         for cell in hold.cells {
             if let Entry::Occupied(mut sum) = self.by_cell.entry(cell) {
                 *sum.get_mut() = *sum.get() - hold.amount;

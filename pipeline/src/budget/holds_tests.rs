@@ -69,7 +69,7 @@ fn what_others_hold_counts_and_only_what_is_held_here_is_told() {
     holds.share(Duration::from_secs(10));
     let cell = BudgetCell(1);
     holds.place(id("a"), amount(5), smallvec![cell], 100).unwrap();
-    let elsewhere = Hold { amount: amount(7), expires: 200, cells: smallvec![cell] };
+    let elsewhere = Hold { amount: amount(7), expires: 200, cells: smallvec![cell], claimed_at: None };
     holds.place_foreign(id("b"), elsewhere.clone()).unwrap();
     assert_eq!(holds.held(cell, None), amount(12));
     let placed = Change::Placed(id("a"), Hold { amount: amount(5), ..elsewhere.clone() });
@@ -86,7 +86,7 @@ fn what_others_hold_counts_and_only_what_is_held_here_is_told() {
 fn hold_of(change: Change) -> Hold {
     match change {
         Change::Placed(_, hold) => hold,
-        Change::Gone(_) => panic!("it is gone"),
+        Change::Gone(_) | Change::Unclaimed(_) => panic!("it is gone"),
     }
 }
 
@@ -96,7 +96,7 @@ fn what_others_say_is_over_counts_until_its_sums_surely_came() {
     holds.share(Duration::from_secs(10));
     let cell = BudgetCell(1);
     holds.place(id("a"), amount(5), smallvec![cell], 100_000_000).unwrap();
-    let elsewhere = Hold { amount: amount(7), expires: 100_000_000, cells: smallvec![cell] };
+    let elsewhere = Hold { amount: amount(7), expires: 100_000_000, cells: smallvec![cell], claimed_at: None };
     holds.place_foreign(id("b"), elsewhere.clone()).unwrap();
     holds.take_changes();
     holds.end_soon(id("a"), 0, false);
@@ -114,7 +114,7 @@ fn a_hold_whose_event_came_first_ends_soon_and_is_told() {
     let mut holds = holds(10);
     holds.share(Duration::from_secs(10));
     let cell = BudgetCell(1);
-    let hold = Hold { amount: amount(7), expires: 100_000_000, cells: smallvec![cell] };
+    let hold = Hold { amount: amount(7), expires: 100_000_000, cells: smallvec![cell], claimed_at: None };
     holds.place_foreign(id("b"), hold).unwrap();
     holds.end_soon(id("b"), 0, true);
     assert_eq!(holds.held(cell, None), amount(7));
@@ -172,7 +172,8 @@ fn a_hold_whose_cost_is_not_here_yet_counts_on() {
     let mut holds = Holds::new(10, Arc::default());
     holds.share(Duration::from_secs(10));
     let (id, cell) = (HoldId::of(None, None, "e1"), BudgetCell(1));
-    let hold = Hold { amount: Amount::from_units(5).unwrap(), expires: 600_000_000, cells: smallvec![cell] };
+    let hold =
+        Hold { amount: Amount::from_units(5).unwrap(), expires: 600_000_000, cells: smallvec![cell], claimed_at: None };
     holds.place_foreign(id, hold).unwrap();
     holds.release_behind(&[id.event()], 1_000_000);
     holds.end_soon(id, 1_000_000, false);

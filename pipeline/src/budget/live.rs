@@ -270,6 +270,8 @@ impl Live {
             }
             Change::Placed(..) => {}
             Change::Gone(id) => promises.holds.end_soon(id, now.timestamp_micros(), false),
+            // It ends here by itself.
+            Change::Unclaimed(_) => {}
         }
     }
 

@@ -17,6 +17,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod book;
+mod claims;
 pub mod cost;
 pub mod crossing;
 pub mod decide;
@@ -37,6 +38,8 @@ pub mod subject;
 pub mod unpriced;
 mod words;
 
+#[cfg(test)]
+mod claims_tests;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]

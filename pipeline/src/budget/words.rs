@@ -138,7 +138,13 @@ impl Telling<'_, '_> {
         let scope = entry.resolve(book.keys(entry), &judged.values);
         let left = match judged.left_for_others {
             left if judged.grade == Grade::Over && !left.is_zero() => {
-                format!("; {left} are left for calls that other instances may be granting now")
+                let then = match self.verdict.retry_after_seconds.filter(|_| self.verdict.claimed) {
+                    Some(seconds) => format!(
+                        "; its room is claimed: asked again with the same id after {seconds} s, it runs if it still fits"
+                    ),
+                    None => String::new(),
+                };
+                format!("; {left} are left for calls that other instances may be granting now{then}")
             }
             _ => String::new(),
         };

@@ -22,6 +22,9 @@ pub(super) struct Held {
     /// Who holds it: its own words are not heard again while it runs.
     #[prost(fixed64, tag = "4")]
     pub instance: u64,
+    /// Room that is claimed; the call is not allowed yet.
+    #[prost(bool, tag = "5")]
+    pub claim: bool,
 }
 
 impl Held {
@@ -32,6 +35,7 @@ impl Held {
             expires: hold.expires,
             cells: hold.cells.iter().map(|cell| cell.0.to_le_bytes().to_vec()).collect(),
             instance,
+            claim: hold.claimed_at.is_some(),
         }
     }
 }
@@ -46,13 +50,15 @@ pub(super) fn hold_id(key: &str) -> Option<HoldId> {
     Some(HoldId::from_parts(u64::from_str_radix(event, 16).ok()?, u64::from_str_radix(owner, 16).ok()?))
 }
 
-pub(super) fn hold(held: &Held) -> Option<Hold> {
+/// `now`: when it is heard, microseconds since the epoch.
+pub(super) fn hold(held: &Held, now: i64) -> Option<Hold> {
     let units = i128::from_le_bytes(held.amount.as_slice().try_into().ok()?);
     let cell = |bytes: &Vec<u8>| Some(BudgetCell(u128::from_le_bytes(bytes.as_slice().try_into().ok()?)));
     Some(Hold {
         amount: Amount::from_units(units).ok()?,
         expires: held.expires,
         cells: held.cells.iter().map(cell).collect::<Option<SmallVec<_>>>()?,
+        claimed_at: held.claim.then_some(now),
     })
 }
 

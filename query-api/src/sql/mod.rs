@@ -1,9 +1,10 @@
 //! One statement from text to rows: [`guard`] decides (reading `dialect`) whether it may run, [`session`] says with what (its
-//! functions `bounded`), [`engine`] runs it within its limits, [`stop`] ends it whatever it does.
+//! functions `bounded`, its names `shadowed`), [`engine`] runs it within its limits, [`stop`] ends it whatever it does.
 
 mod bounded;
 mod dialect;
 pub mod engine;
 pub mod guard;
 pub mod session;
+mod shadowed;
 pub mod stop;

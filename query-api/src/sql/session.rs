@@ -16,6 +16,7 @@ use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 use spendstream_schemas::config::QueryConfig;
 
 use super::bounded::bounded;
+use super::shadowed;
 
 /// Consumers that a memory error names in the log.
 const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
@@ -50,6 +51,7 @@ pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError>
         .with_config(options)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_optimizer_rules(shadowed::rules())
         .with_query_planner(DeltaPlanner::new());
     bounded(builder.scalar_functions().get_or_insert_default(), config.memory_bytes / PART_OF_MEMORY);
     Ok(builder.build())

@@ -52,6 +52,34 @@ async fn money_is_exact() {
     }
 }
 
+/// One layer is one step, however alike they read.
+#[tokio::test]
+async fn layers_that_read_alike_are_all_computed() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    let nested = |layer: &str, from: &str, layers: usize| {
+        (0..layers).fold(from.to_owned(), |inner, _| format!("SELECT {layer} FROM ({inner})"))
+    };
+    let rows = "SELECT cost AS w, team FROM usage WHERE event_id = 'a'";
+    let three = "SELECT 3 AS w";
+    for (sql, expected) in [
+        (nested("w + w AS w", three, 2), r#"[{"w":12}]"#),
+        (nested("w + 1 AS w", three, 6), r#"[{"w":9}]"#),
+        (nested("w + w AS w", "SELECT * FROM (VALUES (3)) AS v (w)", 3), r#"[{"w":24}]"#),
+        (nested("w * 2 AS w, team", rows, 3), r#"[{"w":"0.8","team":"search"}]"#),
+        (nested("w * 2 AS w, team || '!' AS team", rows, 2), r#"[{"w":"0.4","team":"search!!"}]"#),
+        (nested("team AS w, w AS team", rows, 2), r#"[{"w":"0.1","team":"search"}]"#),
+        (
+            nested("w + 1 AS w, (SELECT max(w) FROM (SELECT 1 AS w)) AS one", "SELECT 3 AS w, 0 AS one", 2),
+            r#"[{"w":5,"one":1}]"#,
+        ),
+        (nested("sum(w) + 1 AS w", three, 3), r#"[{"w":6}]"#),
+        (nested("w + 1 AS w", "SELECT w FROM (SELECT 3 AS w) WHERE w > 0", 2) + " WHERE w > 3", r#"[{"w":5}]"#),
+    ] {
+        assert_eq!(json(&engine, &sql).await.unwrap(), expected, "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn every_query_sees_the_last_commit() {
     let lake = TestLake::empty();

@@ -1,0 +1,194 @@
+//! Several instances with one hard limit: what is told takes its time, and all room is granted once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use spendstream_schemas::decision::Answer;
+
+use super::fixture::{Desk, at};
+use super::holds::{Change, Hold};
+
+const HARD: &str = r#"{"name": "hard", "scope": {"team": "search"}, "amount": "1", "hard_limit": true}"#;
+
+/// Instances that tell one another what they hold, each message within a second.
+struct Company {
+    desks: Vec<Desk>,
+    /// When, to whom, what.
+    under_way: Vec<(DateTime<Utc>, usize, Change)>,
+    now: DateTime<Utc>,
+}
+
+impl Company {
+    fn new(instances: usize) -> Self {
+        let desks: Vec<Desk> = (0..instances)
+            .map(|_| {
+                let desk = Desk::new("hold_ttl = \"1h\"\nmax_hold_ttl = \"1h\"", &[HARD]);
+                desk.live.share_holds(Duration::from_secs(1));
+                desk.live.heard_all();
+                desk.live.set_others(u32::try_from(instances - 1).unwrap());
+                desk
+            })
+            .collect();
+        Self { desks, under_way: Vec::new(), now: at("2026-11-22T12:00:00Z") }
+    }
+
+    /// A call that costs so many cents; what changes reaches the others after so many milliseconds.
+    fn ask(&mut self, instance: usize, id: &str, cents: u32, delay: u32) -> Answer {
+        let body = format!(
+            r#"{{"provider": "acme", "model": "big", "input_tokens": {}, "output_tokens": 0, "team": "search", "id": "{id}"}}"#,
+            cents * 1000
+        );
+        let answer = self.desks[instance].ask_all(&body);
+        let arrives = self.now + TimeDelta::milliseconds(delay.into());
+        for change in self.desks[instance].live.take_changes() {
+            let others = (0..self.desks.len()).filter(|other| *other != instance);
+            self.under_way.extend(others.map(|other| (arrives, other, change.clone())));
+        }
+        answer
+    }
+
+    fn wait(&mut self, milliseconds: u32) {
+        self.now += TimeDelta::milliseconds(milliseconds.into());
+        let now = self.now;
+        // In the order of their arrival, as one partition keeps it.
+        self.under_way.sort_by_key(|(arrives, ..)| *arrives);
+        let later = self.under_way.iter().position(|(arrives, ..)| *arrives > now).unwrap_or(self.under_way.len());
+        for (arrives, to, change) in self.under_way.drain(..later) {
+            self.desks[to].live.hear(as_heard(change, arrives), arrives);
+        }
+        self.desks.iter_mut().for_each(|desk| desk.now = now);
+    }
+}
+
+/// A claim is known from when it is heard.
+fn as_heard(change: Change, at: DateTime<Utc>) -> Change {
+    match change {
+        Change::Placed(id, hold) => {
+            let claimed_at = hold.claimed_at.map(|_| at.timestamp_micros());
+            Change::Placed(id, Hold { claimed_at, ..hold })
+        }
+        gone => gone,
+    }
+}
+
+#[test]
+fn a_call_that_needs_more_than_a_share_runs_when_it_asks_again() {
+    let mut company = Company::new(3);
+    let first = company.ask(0, "large", 60, 900);
+    assert_eq!((first.allow, first.retry_after_seconds), (false, Some(2)));
+    assert!(
+        first.reasons[0]
+            .ends_with("its room is claimed: asked again with the same id after 2 s, it runs if it still fits"),
+        "{first:?}"
+    );
+    company.wait(1500);
+    let early = company.ask(0, "large", 60, 900);
+    assert_eq!((early.allow, early.retry_after_seconds), (false, Some(1)));
+    // Meanwhile the others leave it its room.
+    assert!(!company.ask(1, "other", 30, 900).allow);
+    company.wait(500);
+    // Whichever instance it asks.
+    assert!(!company.ask(2, "large", 60, 900).allow, "heard later, ripe later");
+    let again = company.ask(0, "large", 60, 900);
+    assert!(again.allow && again.held, "{again:?}");
+}
+
+#[test]
+fn the_last_cent_is_granted_alone() {
+    let mut company = Company::new(2);
+    let mut granted = 0;
+    for call in 0..200 {
+        let answer = company.ask(0, &format!("call-{call}"), 1, 10);
+        granted += u32::from(answer.allow);
+        company.wait(1000);
+    }
+    assert_eq!(granted, 99, "who never asks again leaves the last");
+    company.wait(10_000);
+    assert!(!company.ask(1, "last", 1, 10).allow);
+    company.wait(2000);
+    assert!(company.ask(1, "last", 1, 10).allow);
+    company.wait(2000);
+    let over = company.ask(0, "over", 1, 10);
+    assert_eq!(
+        (over.allow, over.retry_after_seconds),
+        (false, Some(734_400 - 2 * 104 - 6)),
+        "nothing is left to claim"
+    );
+}
+
+#[test]
+fn of_two_claims_that_do_not_fit_both_one_has_its_room() {
+    for delay in [10, 999] {
+        let mut company = Company::new(2);
+        let claimed = [company.ask(0, "a", 60, delay), company.ask(1, "b", 60, delay)];
+        assert!(claimed.iter().all(|answer| !answer.allow && answer.retry_after_seconds == Some(2)));
+        company.wait(2000);
+        let mut granted = u32::from(company.ask(0, "a", 60, delay).allow);
+        granted += u32::from(company.ask(1, "b", 60, delay).allow);
+        assert_eq!(granted, 1, "{delay}");
+    }
+}
+
+#[test]
+fn a_claim_ends_when_nobody_asks_again() {
+    let mut company = Company::new(2);
+    assert!(!company.ask(0, "gone", 90, 10).allow);
+    company.wait(1000);
+    assert!(!company.ask(1, "small", 10, 10).allow);
+    company.wait(5000);
+    assert!(company.ask(1, "small", 10, 10).allow);
+}
+
+#[test]
+fn who_counts_a_claim_hears_of_the_call_before_the_claim_ends() {
+    let mut company = Company::new(2);
+    assert!(!company.ask(1, "large", 60, 10).allow);
+    company.wait(5500);
+    // Told within a second, it might come after the first instance forgot the claim: it is claimed anew.
+    assert_eq!(company.ask(0, "large", 60, 999).retry_after_seconds, Some(2));
+    company.wait(2500);
+    assert!(company.ask(0, "large", 60, 999).allow);
+    // The end of a claim ends no call.
+    company.wait(60_000);
+    assert!(!company.ask(0, "other", 41, 10).allow);
+    assert!(!company.ask(1, "other", 41, 10).allow);
+}
+
+#[test]
+fn a_larger_call_is_another_claim_and_what_is_granted_stays() {
+    let mut company = Company::new(2);
+    assert!(!company.ask(0, "a", 60, 10).allow);
+    company.wait(2000);
+    assert_eq!(company.ask(0, "a", 61, 10).retry_after_seconds, Some(2));
+    company.wait(2000);
+    assert!(company.ask(0, "a", 61, 10).allow);
+    company.wait(100);
+    // The running call's own hold is not given up for a claim of more.
+    let more = company.ask(0, "a", 90, 10);
+    assert!(!more.allow && !more.reasons[0].contains("claimed"), "{more:?}");
+    assert!(!company.ask(1, "b", 40, 10).allow);
+}
+
+proptest! {
+    /// However calls of any size ask at any instance, once or again, and however slowly what they hold is told within the second that is
+    /// counted on: together they never grant more than there is.
+    #[test]
+    fn instances_never_grant_more_than_there_is(
+        instances in 2usize..5,
+        sizes in prop::collection::vec(1u32..80, 8),
+        steps in prop::collection::vec((0usize..4, 0usize..8, 0u32..1000, prop::sample::select(vec![0u32, 0, 1, 300, 999, 1000, 1999, 2000, 3000])), 1..80),
+    ) {
+        let mut company = Company::new(instances);
+        let mut granted: BTreeMap<usize, u32> = BTreeMap::new();
+        for (instance, call, delay, pause) in steps {
+            if company.ask(instance % instances, &format!("call-{call}"), sizes[call], delay).allow {
+                granted.insert(call, sizes[call]);
+            }
+            let total: u32 = granted.values().sum();
+            prop_assert!(total <= 100, "{granted:?}");
+            company.wait(pause);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Names that are used again: `SELECT w + 1 AS w FROM (SELECT w + 1 AS w FROM …)`. In: a plan. Out: the same, in which what a projection computes
+//! never has the name of what it is computed from, so that two layers that read alike are not alike.
+//!
+//! The query engine's own rule takes two projections with equal expressions, one on the other, for one and leaves a layer out: one is added once
+//! where twice was asked for (mended there after 55.2, apache/datafusion#24686). It is wrapped, and so cannot meet such a pair.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+/// The query engine's rules, with its rule for projections wrapped.
+pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let wrapped: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(Told(OptimizeProjections::new()));
+    let rules = Optimizer::new().rules;
+    rules.into_iter().map(|rule| if rule.name() == wrapped.name() { Arc::clone(&wrapped) } else { rule }).collect()
+}
+
+/// See the module.
+#[derive(Debug)]
+struct Told(OptimizeProjections);
+
+impl OptimizerRule for Told {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let told = plan.transform_up_with_subqueries(|node| tell_apart(node, config))?;
+        let rewritten = self.0.rewrite(told.data, config)?;
+        let transformed = rewritten.transformed || told.transformed;
+        Ok(Transformed { transformed, ..rewritten })
+    }
+}
+
+/// Renames, in a projection under another, what hides the column that it is computed from.
+fn tell_apart(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Projection(upper) = &plan else { return Ok(Transformed::no(plan)) };
+    let LogicalPlan::Projection(lower) = upper.input.as_ref() else { return Ok(Transformed::no(plan)) };
+    let read: HashSet<&Column> = lower.expr.iter().flat_map(Expr::column_refs).collect();
+    let hides = |place: usize| {
+        let made = Column::from(lower.schema.qualified_field(place));
+        (!matches!(lower.expr[place], Expr::Column(_)) && read.contains(&made)).then_some(made)
+    };
+    let names: Vec<Option<(Column, String)>> = (0..lower.expr.len())
+        .map(|place| Some((hides(place)?, config.alias_generator().next("__told_apart"))))
+        .collect();
+    if names.iter().all(Option::is_none) || reads_around(&upper.expr)? {
+        return Ok(Transformed::no(plan));
+    }
+    let below = lower.expr.iter().zip(&names).map(|(expr, name)| match name {
+        Some((_, name)) => expr.clone().unalias().alias(name),
+        None => expr.clone(),
+    });
+    let below = Projection::try_new(below.collect(), Arc::clone(&lower.input))?;
+    let preserver = NamePreserver::new_for_projection();
+    let above = upper.expr.iter().map(|expr| {
+        let name = preserver.save(expr);
+        let renamed = expr.clone().transform_up(|part| {
+            let found = |column: &Column| names.iter().flatten().find(|(made, _)| made == column);
+            Ok(match &part {
+                Expr::Column(column) => match found(column) {
+                    Some((_, name)) => Transformed::yes(Expr::Column(Column::from_name(name))),
+                    None => Transformed::no(part),
+                },
+                _ => Transformed::no(part),
+            })
+        })?;
+        Ok(name.restore(renamed.data))
+    });
+    let above = above.collect::<Result<Vec<_>>>()?;
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(above, Arc::new(LogicalPlan::Projection(below)))?)))
+}
+
+/// A query within an expression that reads its surroundings names them in ways of its own. Nearly all are joins by now.
+fn reads_around(exprs: &[Expr]) -> Result<bool> {
+    let reads = |expr: &Expr| {
+        let query = match expr {
+            Expr::Exists(exists) => &exists.subquery,
+            Expr::InSubquery(within) => &within.subquery,
+            Expr::ScalarSubquery(query) => query,
+            Expr::SetComparison(compared) => &compared.subquery,
+            _ => return Ok(false),
+        };
+        Ok(!query.outer_ref_columns.is_empty())
+    };
+    exprs.iter().try_fold(false, |found, expr| Ok(found || expr.exists(reads)?))
+}
