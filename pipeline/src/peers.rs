@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use prost::Message as _;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::{Message as _, Offset};
 use spendstream_schemas::config::{Config, KafkaConfig};
 use spendstream_schemas::ids::SourcePartition;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::aggregate::share::{Position, Shared, batch};
 use crate::aggregate::thread::{ToLive, ToPeers};
-use crate::budget::holds::Change;
+use crate::budget::holds::{Change, HoldId};
 use crate::budget::live::Live;
 use crate::control::{now, pause};
 use crate::intake::client;
@@ -145,19 +145,42 @@ impl Peers {
     async fn tell_holds(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         loop {
             let is_last = pause(HOLDS, &mut stop).await;
-            for change in self.live.take_changes() {
-                let (key, payload, headers) = match change {
-                    Change::Placed(id, hold) => (key(id), Some(Held::new(&hold, self.instance).encode_to_vec()), None),
-                    Change::Gone(id) => (key(id), None, None),
-                    Change::Unclaimed(id) => (key(id), None, Some(unclaimed())),
-                };
-                let record = FutureRecord::to(&self.kafka.holds_topic).key(&key);
-                self.send(FutureRecord { payload: payload.as_ref(), headers, ..record });
-            }
+            let told = self.live.take_changes().into_iter().map(|change| self.tell(&change)).collect::<Vec<_>>();
             if is_last {
                 return;
             }
+            // Until the broker has them, they count as what nobody else knows; what it did not take is told again.
+            let mut missing = Vec::new();
+            for (id, delivery) in told {
+                let is_there = match delivery {
+                    Some(delivery) => matches!(delivery.await, Ok(Ok(_))),
+                    None => false,
+                };
+                missing.extend((!is_there).then_some(id));
+            }
+            if missing.is_empty() {
+                self.live.told(now());
+            } else {
+                tracing::warn!(
+                    changes = missing.len(),
+                    "the broker did not take what is held here; it is told again, and others are left their share"
+                );
+                self.live.tell_again(missing);
+            }
         }
+    }
+
+    /// Hands a change to librdkafka; `None` where it has no room.
+    fn tell(&self, change: &Change) -> (HoldId, Option<DeliveryFuture>) {
+        let (id, payload, headers) = match change {
+            Change::Placed(id, hold) => (*id, Some(Held::new(hold, self.instance).encode_to_vec()), None),
+            Change::Gone(id) => (*id, None, None),
+            Change::Unclaimed(id) => (*id, None, Some(unclaimed())),
+        };
+        let key = key(id);
+        let record = FutureRecord::to(&self.kafka.holds_topic).key(&key);
+        let record = FutureRecord { payload: payload.as_ref(), headers, ..record };
+        (id, self.producer.send_result(record).ok())
     }
 
     async fn beat(self: Arc<Self>, mut stop: watch::Receiver<bool>) {

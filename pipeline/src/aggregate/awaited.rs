@@ -22,6 +22,40 @@ impl EventKey {
     }
 }
 
+/// Whose an id is: hashes of organisation and source, each 0 where none was sent. Who does not say is taken for anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin(pub u64);
+
+impl Origin {
+    #[must_use]
+    pub fn of(organization: Option<&str>, source: Option<&str>) -> Self {
+        let half = |text: Option<&str>| text.map_or(0, |text| (text_hash(text) & 0xffff_ffff).max(1));
+        Self(half(organization) << 32 | half(source))
+    }
+
+    /// Whether both can be the same.
+    #[must_use]
+    pub fn meets(self, other: Self) -> bool {
+        let same = |a: u64, b: u64| a == 0 || b == 0 || a == b;
+        same(self.0 >> 32, other.0 >> 32) && same(self.0 & 0xffff_ffff, other.0 & 0xffff_ffff)
+    }
+}
+
+/// An event, or a run, that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Arrival {
+    pub key: EventKey,
+    pub origin: Origin,
+}
+
+#[cfg(test)]
+impl Arrival {
+    /// Nobody says whose.
+    pub fn of(id: &str) -> Self {
+        Self { key: EventKey::of(id), origin: Origin::default() }
+    }
+}
+
 /// Ids that are remembered, at least; at most twice as many.
 const LATELY: usize = 50_000;
 
@@ -70,21 +104,22 @@ impl Awaited {
         lately.newer.contains(&key) || lately.older.contains(&key)
     }
 
-    /// What events of runs that are waited for cost together, by run: names by row, each with its cost.
+    /// What events of runs that are waited for cost together, by run: names by row, each with whose it is and its cost.
     pub(crate) fn of_runs<'a>(
         &self,
-        rows: impl Iterator<Item = (Symbol, Option<i128>)>,
+        rows: impl Iterator<Item = (Symbol, [Symbol; 2], Option<i128>)>,
         name: impl Fn(Symbol) -> Option<&'a str>,
-    ) -> Vec<(EventKey, i128)> {
+    ) -> Vec<(Arrival, i128)> {
         if self.count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
         let waiting = self.keys.read();
-        let mut runs: HashMap<Symbol, Option<(EventKey, i128)>> = HashMap::new();
-        for (symbol, cost) in rows.filter(|(symbol, _)| !symbol.is_none()) {
-            let run = runs.entry(symbol).or_insert_with(|| {
+        let mut runs: HashMap<_, Option<(Arrival, i128)>> = HashMap::new();
+        for (symbol, whose, cost) in rows.filter(|(symbol, ..)| !symbol.is_none()) {
+            let run = runs.entry((symbol, whose)).or_insert_with(|| {
                 let key = EventKey::of(name(symbol)?);
-                waiting.contains(&key).then_some((key, 0))
+                let origin = Origin::of(name(whose[0]), name(whose[1]));
+                waiting.contains(&key).then_some((Arrival { key, origin }, 0))
             });
             if let (Some((_, sum)), Some(cost)) = (run, cost) {
                 *sum += cost;
@@ -95,11 +130,11 @@ impl Awaited {
         runs
     }
 
-    /// Those of a batch's ids that are waited for.
-    pub(crate) fn among(&self, ids: &PlainColumn) -> Vec<EventKey> {
+    /// Those of a batch's ids that are waited for; `origin` says whose a row is.
+    pub(crate) fn among(&self, ids: &PlainColumn, origin: impl Fn(usize) -> Origin) -> Vec<Arrival> {
         if self.remembers.load(Ordering::Acquire) {
             let mut lately = self.lately.lock();
-            for key in keys(ids) {
+            for (_, key) in keys(ids) {
                 lately.newer.insert(key);
                 if lately.newer.len() >= LATELY {
                     lately.older = std::mem::take(&mut lately.newer);
@@ -111,16 +146,17 @@ impl Awaited {
             return Vec::new();
         }
         let waiting = self.keys.read();
-        keys(ids).filter(|key| waiting.contains(key)).collect()
+        let awaited = keys(ids).filter(|(_, key)| waiting.contains(key));
+        awaited.map(|(row, key)| Arrival { key, origin: origin(row) }).collect()
     }
 }
 
-fn keys(ids: &PlainColumn) -> impl Iterator<Item = EventKey> + '_ {
+fn keys(ids: &PlainColumn) -> impl Iterator<Item = (usize, EventKey)> + '_ {
     let mut from = 0;
-    ids.ends.iter().zip(&ids.valid).filter_map(move |(end, valid)| {
+    ids.ends.iter().zip(&ids.valid).enumerate().filter_map(move |(row, (end, valid))| {
         let to = usize::try_from(*end).unwrap_or(from);
         let key = EventKey(xxhash_rust::xxh3::xxh3_64(&ids.bytes[from..to]));
         from = to;
-        valid.then_some(key)
+        valid.then_some((row, key))
     })
 }

@@ -14,7 +14,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
-use super::awaited::EventKey;
+use super::awaited::Arrival;
 use super::key;
 use super::plan::{SetId, WatchPlan};
 use super::sums::Sums;
@@ -36,9 +36,9 @@ pub struct Groups {
     pub newest_micros: Option<i64>,
     pub sets: Vec<SetGroups>,
     /// Events of it that somebody waited for.
-    pub arrived: Vec<EventKey>,
+    pub arrived: Vec<Arrival>,
     /// What events of runs that somebody waits for cost.
-    pub runs: Vec<(EventKey, i128)>,
+    pub runs: Vec<(Arrival, i128)>,
 }
 
 impl Groups {

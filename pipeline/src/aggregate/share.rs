@@ -8,7 +8,7 @@ use spendstream_schemas::budget::{Quarter, ScopeKey};
 use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
-use super::awaited::EventKey;
+use super::awaited::{Arrival, EventKey, Origin};
 use super::group::{Groups, SetGroups};
 use super::key;
 use super::load::spelled;
@@ -84,6 +84,9 @@ pub struct Batch {
     arrived: Vec<u64>,
     #[prost(message, repeated, tag = "11")]
     runs: Vec<Run>,
+    /// Whose each of `arrived` is.
+    #[prost(fixed64, repeated, tag = "12")]
+    origins: Vec<u64>,
 }
 
 /// What events of a run cost.
@@ -94,6 +97,8 @@ struct Run {
     /// As of a group.
     #[prost(bytes = "vec", tag = "2")]
     cost: Vec<u8>,
+    #[prost(fixed64, tag = "3")]
+    origin: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -149,8 +154,9 @@ pub fn batch(groups: &Groups, committed: Option<i64>) -> Batch {
         rows: groups.rows,
         newest: groups.newest_micros,
         sets: groups.sets.iter().filter_map(set).collect(),
-        arrived: groups.arrived.iter().map(|key| key.0).collect(),
-        runs: groups.runs.iter().map(|(key, cost)| Run { key: key.0, cost: cost.to_le_bytes().to_vec() }).collect(),
+        arrived: groups.arrived.iter().map(|arrival| arrival.key.0).collect(),
+        origins: groups.arrived.iter().map(|arrival| arrival.origin.0).collect(),
+        runs: groups.runs.iter().map(Run::new).collect(),
     }
 }
 
@@ -159,6 +165,11 @@ impl Batch {
     #[must_use]
     pub fn source(&self) -> SourcePartition {
         SourcePartition { cluster: self.cluster.clone(), topic: self.topic.clone(), partition: self.partition }
+    }
+
+    fn arrivals(&self) -> impl Iterator<Item = Arrival> {
+        let origins = self.origins.iter().copied().chain(std::iter::repeat(0));
+        self.arrived.iter().zip(origins).map(|(key, origin)| Arrival { key: EventKey(*key), origin: Origin(origin) })
     }
 
     /// The groups by the sets of a plan; `None` when the message contradicts itself. Sets that the plan does not have are left out.
@@ -180,15 +191,20 @@ impl Batch {
             rows: self.rows,
             newest_micros: self.newest,
             sets,
-            arrived: self.arrived.iter().map(|key| EventKey(*key)).collect(),
+            arrived: self.arrivals().collect(),
             runs: self.runs.iter().map(Run::read).collect::<Option<_>>()?,
         })
     }
 }
 
 impl Run {
-    fn read(&self) -> Option<(EventKey, i128)> {
-        Some((EventKey(self.key), i128::from_le_bytes(self.cost.as_slice().try_into().ok()?)))
+    fn new((run, cost): &(Arrival, i128)) -> Self {
+        Self { key: run.key.0, cost: cost.to_le_bytes().to_vec(), origin: run.origin.0 }
+    }
+
+    fn read(&self) -> Option<(Arrival, i128)> {
+        let run = Arrival { key: EventKey(self.key), origin: Origin(self.origin) };
+        Some((run, i128::from_le_bytes(self.cost.as_slice().try_into().ok()?)))
     }
 }
 
@@ -221,7 +237,7 @@ mod tests {
     use spendstream_schemas::ids::{OffsetRange, SourcePartition};
 
     use super::{Shared, batch};
-    use crate::aggregate::awaited::EventKey;
+    use crate::aggregate::awaited::{Arrival, EventKey, Origin};
     use crate::aggregate::group::{Groups, SetGroups};
     use crate::aggregate::plan::{Bucketing, DimensionSet, WatchPlan};
     use crate::aggregate::sums::Sums;
@@ -241,6 +257,7 @@ mod tests {
             let width = plan.sets().iter().find(|(id, _)| *id == set.id).map_or(0, |(_, keys)| keys.keys().len());
             set.push(&values[..width], Quarter(7), sums);
         }
+        let arrived = Arrival { key: EventKey(u64::MAX), origin: Origin::of(Some("acme"), None) };
         let groups = Groups {
             source: Arc::new(SourcePartition { cluster: "c".into(), topic: "t".into(), partition: 3 }),
             generation: Generation(9),
@@ -249,8 +266,8 @@ mod tests {
             rows: 3,
             newest_micros: Some(-1),
             sets,
-            arrived: vec![EventKey(u64::MAX)],
-            runs: vec![(EventKey(3), 10_i128.pow(20))],
+            arrived: vec![arrived],
+            runs: vec![(Arrival { key: EventKey(3), origin: Origin::of(None, Some("s")) }, 10_i128.pow(20))],
         };
         let sent = Shared { instance: 1, batch: Some(batch(&groups, Some(4))), ..Shared::default() }.encode_to_vec();
         let read = Shared::decode(&*sent).unwrap().batch.unwrap();
@@ -259,10 +276,7 @@ mod tests {
         let other = Arc::new(WatchPlan::default().next(&[]).next(&[(user, quarters)]));
         let back = read.groups(&other, Generation(2)).unwrap();
         assert_eq!((back.generation, back.range, back.rows), (Generation(2), groups.range, 3));
-        assert_eq!(
-            (back.newest_micros, back.arrived.as_slice(), back.sets.len()),
-            (Some(-1), &[EventKey(u64::MAX)][..], 1)
-        );
+        assert_eq!((back.newest_micros, back.arrived.as_slice(), back.sets.len()), (Some(-1), &[arrived][..], 1));
         assert_eq!(back.runs, groups.runs);
         let group = back.sets[0].iter().next().unwrap();
         assert_eq!((group.quarter, group.sums), (Quarter(7), sums));

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 use spendstream_schemas::config::LiveConfig;
 use spendstream_schemas::ids::SourcePartition;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::awaited::EventKey;
+use super::awaited::Arrival;
 use super::group::Groups;
 use super::join::{Reconciled, Snapshot};
 use super::load::{BaseChunk, Loader};
@@ -69,11 +70,11 @@ pub trait Observer: Send {
     /// A watch became known, or was read again: any of its sums may have moved.
     fn loaded(&mut self, _totals: &Totals, _watch: WatchId) {}
     /// Events arrived that somebody waited for; their cost is in the totals. `here`: this instance read them.
-    fn arrived(&mut self, _events: &[EventKey], _here: bool) {}
+    fn arrived(&mut self, _events: &[Arrival], _here: bool) {}
     /// Events of runs that somebody waits for came, and cost so much (units of an amount); it is in the totals.
-    fn spent(&mut self, _runs: &[(EventKey, i128)]) {}
+    fn spent(&mut self, _runs: &[(Arrival, i128)]) {}
     /// Another instance read these, and sums before theirs are missing here: the lake is read soon.
-    fn behind(&mut self, _events: &[EventKey]) {}
+    fn behind(&mut self, _events: &[Arrival]) {}
     /// A watch was compared with the lake; what differed is repaired.
     fn reconciled(&mut self, _totals: &Totals, _report: &Reconciled) {}
     /// About four times a second. `now`: microseconds since the epoch.
@@ -95,6 +96,8 @@ pub struct LiveThread {
     pub(super) metrics: Arc<Metrics>,
     pub(super) reconcile_every: i64,
     pub(super) reading: Option<Reading>,
+    /// By source partition: up to where its events have drawn down the holds of runs.
+    drawn: HashMap<SourcePartition, i64>,
     pub(super) last_load: u64,
     /// Not before that time; a commit ends the wait.
     pub(super) not_before: i64,
@@ -171,6 +174,7 @@ impl LiveThread {
             metrics: wires.metrics,
             reconcile_every: micros(config.reconcile_interval),
             reading: None,
+            drawn: HashMap::new(),
             last_load: 0,
             not_before: 0,
             next_reconcile: i64::MAX,
@@ -286,11 +290,20 @@ impl LiveThread {
             let _ = share.try_send(ToPeers::Groups(Arc::clone(groups)));
         }
         self.sum(groups);
-        if !groups.runs.is_empty() {
-            self.observer.spent(&groups.runs);
-        }
+        self.tell_arrived(groups, true);
+    }
+
+    /// Holds first, runs then: what a call of a run held goes back to the run before the run is drawn down by what the call cost.
+    fn tell_arrived(&mut self, groups: &Groups, here: bool) {
         if !groups.arrived.is_empty() {
-            self.observer.arrived(&groups.arrived, true);
+            self.observer.arrived(&groups.arrived, here);
+        }
+        // An event that is read again, here or by another instance, has drawn already; a hold that is too large errs on the safe side.
+        let drawn = self.drawn.entry((*groups.source).clone()).or_insert(i64::MIN);
+        let is_new = groups.range.from() >= *drawn;
+        *drawn = groups.range.to().max(*drawn);
+        if is_new && !groups.runs.is_empty() {
+            self.observer.spent(&groups.runs);
         }
     }
 
@@ -324,12 +337,7 @@ impl LiveThread {
             self.observer.behind(&groups.arrived);
             return;
         }
-        if !groups.runs.is_empty() {
-            self.observer.spent(&groups.runs);
-        }
-        if !groups.arrived.is_empty() {
-            self.observer.arrived(&groups.arrived, false);
-        }
+        self.tell_arrived(&groups, false);
     }
 
     /// What is in the lake and not here was missed, and is read there.

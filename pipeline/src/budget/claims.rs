@@ -6,35 +6,47 @@
 
 use std::collections::BTreeSet;
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 
 use super::book::BudgetCell;
 use super::holds::{Hold, HoldId, PROPAGATION_MICROS};
 
-/// From the claim to its right: the others hear of it within [`PROPAGATION_MICROS`], and what they granted until then is heard here within as much
-/// again.
+/// From when a claim is told to its right: the others hear of it within [`PROPAGATION_MICROS`], and what they granted until then is heard here
+/// within as much again.
 pub(super) const RIPE_MICROS: i64 = 2 * PROPAGATION_MICROS;
+/// When to ask again, unless it takes longer to be told.
+pub(super) const ASK_AGAIN_MICROS: i64 = RIPE_MICROS + PROPAGATION_MICROS;
 /// How long a claim lasts when nobody asks again.
-pub(super) const LASTS_MICROS: i64 = 6 * PROPAGATION_MICROS;
+pub(super) const LASTS_MICROS: i64 = 8 * PROPAGATION_MICROS;
+/// How long nothing is claimed in a cell in which something was for nothing: a caller that takes a new id for every try must not keep
+/// others out.
+const BARRED_MICROS: i64 = 60 * PROPAGATION_MICROS;
 
-/// Which holds are claims only, by cell.
+/// Which holds are claims only.
 #[derive(Debug, Default)]
-pub(super) struct Claims(HashMap<BudgetCell, BTreeSet<HoldId>>);
+pub(super) struct Claims {
+    by_cell: HashMap<BudgetCell, BTreeSet<HoldId>>,
+    /// Those whose call asked again.
+    repeated: HashSet<HoldId>,
+    /// Until when nothing is claimed there.
+    barred: HashMap<BudgetCell, i64>,
+}
 
 impl Claims {
     pub fn add(&mut self, id: HoldId, hold: &Hold) {
         if hold.claimed_at.is_some() {
             for cell in &hold.cells {
-                self.0.entry(*cell).or_default().insert(id);
+                self.by_cell.entry(*cell).or_default().insert(id);
             }
         }
     }
 
     pub fn remove(&mut self, id: HoldId, hold: &Hold) {
         if hold.claimed_at.is_some() {
+            self.repeated.remove(&id);
             for cell in &hold.cells {
-                if let Entry::Occupied(mut ids) = self.0.entry(*cell) {
+                if let Entry::Occupied(mut ids) = self.by_cell.entry(*cell) {
                     ids.get_mut().remove(&id);
                     if ids.get().is_empty() {
                         ids.remove();
@@ -46,30 +58,29 @@ impl Claims {
 
     /// The claims of a cell that go after this call.
     pub fn after(&self, cell: BudgetCell, id: HoldId) -> impl Iterator<Item = &HoldId> {
-        let ids = self.0.get(&cell);
+        let ids = self.by_cell.get(&cell);
         ids.into_iter().flat_map(move |ids| ids.range(id..)).filter(move |one| **one != id)
     }
-}
 
-/// What a call that is asked again has of its earlier claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
-    None,
-    /// Not everybody may have heard of it; microseconds until they have.
-    Young(i64),
-    /// Nothing need be left for others.
-    Ripe,
-}
+    /// The claims of a cell.
+    pub fn all(&self, cell: BudgetCell) -> impl Iterator<Item = &HoldId> {
+        self.by_cell.get(&cell).into_iter().flatten()
+    }
 
-impl Claim {
-    pub fn of(hold: Option<&Hold>, amount: spendstream_schemas::money::Amount, now: i64) -> Self {
-        match hold.and_then(|hold| Some((hold.claimed_at?, hold.amount, hold.expires - PROPAGATION_MICROS))) {
-            // Whoever counts the claim has to hear of the call before it ends.
-            Some((at, claimed, until)) if amount <= claimed && now <= until => {
-                let left = at.saturating_add(RIPE_MICROS).saturating_sub(now);
-                if left > 0 { Self::Young(left) } else { Self::Ripe }
-            }
-            _ => Self::None,
+    pub fn note_repeated(&mut self, id: HoldId) {
+        self.repeated.insert(id);
+    }
+
+    /// A claim ends by its time.
+    pub fn bar(&mut self, id: HoldId, hold: &Hold, now: i64) {
+        self.barred.retain(|_, until| *until > now);
+        if !self.repeated.contains(&id) {
+            let until = now.saturating_add(BARRED_MICROS);
+            self.barred.extend(hold.cells.iter().map(|cell| (*cell, until)));
         }
+    }
+
+    pub fn is_barred(&self, cell: BudgetCell, now: i64) -> bool {
+        self.barred.get(&cell).is_some_and(|until| *until > now)
     }
 }

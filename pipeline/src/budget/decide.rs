@@ -14,9 +14,9 @@ use spendstream_schemas::decision::{Priority, Strategy};
 use spendstream_schemas::money::Amount;
 
 use super::book::{BudgetCell, Entry, Values};
-use super::claims::{Claim, RIPE_MICROS};
+use super::claims::ASK_AGAIN_MICROS;
 use super::cost::Quote;
-use super::holds::{Full, HoldId, Holds};
+use super::holds::{Full, HoldId, Holds, Right};
 use super::models::Step;
 use super::percent;
 use super::rate::{Limiter, TooFast};
@@ -57,8 +57,8 @@ pub struct Judged<'a> {
     pub is_recalled: bool,
     /// What other instances may be granting at this moment: room that a hard limit leaves for them.
     pub left_for_others: Amount,
-    /// Of an earlier refusal of the same call.
-    claim: Claim,
+    /// What of the rest the call may take.
+    right: Right,
     pub grade: Grade,
 }
 
@@ -82,6 +82,17 @@ pub enum Refused {
     OverBudget(usize),
 }
 
+/// What became of the estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    None,
+    /// Refused for now, its room is claimed: asked again by its id after the time to retry, the call runs.
+    Claimed,
+    Held,
+    /// It would be held, but `decide.max_holds` are.
+    NoRoom,
+}
+
 /// What was decided, as figures.
 #[derive(Clone, Debug)]
 pub struct Verdict<'a> {
@@ -97,12 +108,7 @@ pub struct Verdict<'a> {
     pub judged: SmallVec<[Judged<'a>; 8]>,
     pub unknown: SmallVec<[(usize, NoFigures); 4]>,
     pub retry_after_seconds: Option<i64>,
-    /// Refused for now, its room is claimed: asked again by its id after the time to retry, it runs.
-    pub claimed: bool,
-    /// The estimate is held.
-    pub held: bool,
-    /// It would be, but there is no room.
-    pub holds_full: bool,
+    pub promise: Promise,
 }
 
 impl Verdict<'_> {
@@ -174,9 +180,7 @@ pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promi
         judged,
         unknown,
         retry_after_seconds: None,
-        claimed: false,
-        held: false,
-        holds_full: false,
+        promise: Promise::None,
     };
     refuse(subject, quote, world, promises, &mut verdict);
     if verdict.is_allowed() {
@@ -231,14 +235,10 @@ fn judge<'a>(
                 }
             };
             if let Some(standing) = standing {
-                let claim = own.map_or(Claim::None, |id| {
-                    promises.holds.claim_of(id, cell, estimate, subject.now.timestamp_micros())
-                });
-                let (held, left_for_others) = match own {
-                    // All know of it and leave it its room.
-                    Some(id) if claim == Claim::Ripe => (promises.holds.held_before(cell, id), Amount::default()),
-                    own => (promises.holds.held(cell, own), share(promises, cell, estimate)),
-                };
+                let now = subject.now.timestamp_micros();
+                let (held, right) = promises.holds.against(cell, (own, subject.run_id()), estimate, now);
+                let left_for_others =
+                    if right == Right::Counted { Amount::ZERO } else { share(promises, cell, estimate) };
                 let total = standing.used + held + estimate;
                 let over = entry.budget.hard_limit
                     && exceeds(total, left_for_others, standing.limit, entry.budget.hard_limit_percent);
@@ -253,7 +253,7 @@ fn judge<'a>(
                     total,
                     is_recalled,
                     left_for_others,
-                    claim,
+                    right,
                     grade,
                 });
             }
@@ -358,25 +358,36 @@ fn over_budget(
         return Some(OTHERS_RETRY);
     }
     let now = subject.now.timestamp_micros();
-    let id = subject.hold_id().filter(|id| !promises.holds.is_granted(*id) && !world.config.shadow);
-    if let Some(id) = id.filter(|_| fits_beside(Amount::default())) {
-        let young = blocking().map(|one| match one.claim {
-            Claim::Young(left) => Some(left),
-            Claim::None | Claim::Ripe => None,
+    let own = subject.hold_id();
+    let id = own.filter(|id| !promises.holds.is_granted(*id) && !world.config.shadow);
+    if let Some(id) = id.filter(|_| fits_beside(Amount::ZERO)) {
+        promises.holds.note_repeated(id);
+        let young = blocking().map(|one| match one.right {
+            Right::Young(left) => Some(left),
+            Right::Share | Right::Counted => None,
         });
-        let left = match young.collect::<Option<SmallVec<[i64; 4]>>>() {
-            Some(left) => left.into_iter().max(),
-            None => {
-                let cells = verdict.judged.iter().map(|one| one.cell).collect();
-                promises.holds.claim(id, quote.amount, cells, now).ok().map(|()| RIPE_MICROS)
-            }
+        let left = if let Some(left) = young.collect::<Option<SmallVec<[i64; 4]>>>() {
+            left.into_iter().max()
+        } else {
+            let cells = verdict.judged.iter().map(|one| one.cell).collect();
+            promises.holds.claim(id, quote.amount, cells, now).ok().map(|()| ASK_AGAIN_MICROS)
         };
         if let Some(left) = left {
-            verdict.claimed = true;
+            verdict.promise = Promise::Claimed;
             return Some(whole_seconds(left));
         }
     }
-    blocking().map(|one| one.standing.span.end().timestamp_micros()).max().map(|until| whole_seconds(until - now))
+    // Of what others claim nothing may come.
+    let unclaimed = |one: &Judged<'_>| {
+        let (claimed, until) = promises.holds.claimed(one.cell, own);
+        let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
+        let total = one.total - claimed.min(one.held);
+        (!exceeds(total, times(quote.amount, promises.others), one.standing.limit, percent)).then_some(until)
+    };
+    let free = blocking().map(unclaimed).collect::<Option<SmallVec<[i64; 4]>>>();
+    let until = free.and_then(|until| until.into_iter().max());
+    let until = until.or_else(|| blocking().map(|one| one.standing.span.end().timestamp_micros()).max());
+    until.map(|until| whole_seconds(until.saturating_sub(now)))
 }
 
 /// Whole seconds until a moment, at least one.
@@ -420,14 +431,14 @@ fn hold(
     if cells.is_empty() || amount.is_zero() {
         return;
     }
-    // What was claimed the others count already.
-    let unheard: SmallVec<[BudgetCell; 4]> =
-        verdict.judged.iter().filter(|one| one.claim != Claim::Ripe).map(|one| one.cell).collect();
-    match promises.holds.place(id, amount, cells, expires) {
+    // What is counted already is no news to the others.
+    let news = |one: &&Judged<'_>| one.right != Right::Counted;
+    let unheard = verdict.judged.iter().filter(news).map(|one| one.cell).collect();
+    match promises.holds.place(id, amount, cells, (expires, subject.run_id())) {
         Ok(()) => {
-            verdict.held = true;
+            verdict.promise = Promise::Held;
             promises.holds.note_recent(subject.now.timestamp_micros(), amount, unheard);
         }
-        Err(Full) => verdict.holds_full = true,
+        Err(Full) => verdict.promise = Promise::NoRoom,
     }
 }

@@ -5,6 +5,7 @@
 //! What is held here is told to other instances, and to this one after a restart, by [`Change`]s; what they tell counts the same.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,40 +13,39 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 use spendstream_schemas::money::Amount;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::book::BudgetCell;
-use super::claims::{Claim, Claims, LASTS_MICROS};
-use crate::aggregate::awaited::{Awaited, EventKey};
+use super::claims::{ASK_AGAIN_MICROS, Claims, LASTS_MICROS, RIPE_MICROS};
+use crate::aggregate::awaited::{Arrival, Awaited, EventKey, Origin};
 
 /// Whose call a hold is for: the event's id, told apart by organisation and source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldId {
     event: EventKey,
-    owner: u64,
+    owner: Origin,
 }
 
 impl HoldId {
     #[must_use]
     pub fn of(organization: Option<&str>, source: Option<&str>, id: &str) -> Self {
-        let mut owner: SmallVec<[u8; 128]> = SmallVec::new();
-        for text in [organization, source] {
-            owner.extend_from_slice(text.unwrap_or_default().as_bytes());
-            owner.push(0xff);
-        }
-        Self { event: EventKey::of(id), owner: xxh3_64(&owner) }
+        Self { event: EventKey::of(id), owner: Origin::of(organization, source) }
+    }
+
+    /// Of anybody.
+    fn all(event: EventKey) -> RangeInclusive<Self> {
+        Self { event, owner: Origin(0) }..=Self { event, owner: Origin(u64::MAX) }
     }
 
     /// As two numbers, to be told to others.
     #[must_use]
     pub fn parts(self) -> (u64, u64) {
-        (self.event.0, self.owner)
+        (self.event.0, self.owner.0)
     }
 
     /// From [`HoldId::parts`].
     #[must_use]
     pub fn from_parts(event: u64, owner: u64) -> Self {
-        Self { event: EventKey(event), owner }
+        Self { event: EventKey(event), owner: Origin(owner) }
     }
 
     /// What the arrival of the event is known by.
@@ -62,8 +62,42 @@ pub struct Hold {
     /// Microseconds since the epoch.
     pub expires: i64,
     pub cells: SmallVec<[BudgetCell; 4]>,
-    /// It is a claim only, no call runs for it: since when (microseconds since the epoch) it is known here.
+    /// It is a claim only, no call runs for it: since when (microseconds since the epoch) it is known here, and told.
     pub claimed_at: Option<i64>,
+    /// The run that the call is a part of: what is held for that is less by so much, as long as the call runs.
+    pub run: Option<HoldId>,
+}
+
+/// A hold as it is kept.
+#[derive(Clone, Debug)]
+struct Kept {
+    hold: Hold,
+    /// It was placed here, so the others are told of its end.
+    here: bool,
+    /// What it took of its run's hold.
+    moved: Amount,
+}
+
+/// What a call may take of what is left in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Right {
+    /// A share: the rest is left for what other instances may be granting.
+    Share,
+    /// It has claimed its room, but not everybody may have heard of that; microseconds until they have.
+    Young(i64),
+    /// All: its room is counted by everybody already.
+    Counted,
+}
+
+/// Held lately, so that others may not count it yet.
+#[derive(Debug)]
+struct Recent {
+    /// The last change that tells of it.
+    change: u64,
+    /// Until when; `None` while it is not told.
+    until: Option<i64>,
+    amount: Amount,
+    cells: SmallVec<[BudgetCell; 4]>,
 }
 
 /// What others have to know.
@@ -76,9 +110,9 @@ pub enum Change {
     Unclaimed(HoldId),
 }
 
-/// How long it takes, at most, until others count what was held here: what was held more recently is counted once for each of them.
+/// How long it takes, at most, until others count what they were told: what was told more recently is counted once for each of them.
 pub(super) const PROPAGATION_MICROS: i64 = 1_000_000;
-/// Changes that wait to be told; beyond, the oldest are not.
+/// Changes that wait to be told, at most; beyond, nothing is held any more until they are.
 const MOST_CHANGES: usize = 100_000;
 
 /// There is no room for another hold.
@@ -88,16 +122,20 @@ pub struct Full;
 /// See the module.
 #[derive(Debug)]
 pub struct Holds {
-    by_id: BTreeMap<HoldId, (Hold, bool)>,
+    by_id: BTreeMap<HoldId, Kept>,
     by_cell: HashMap<BudgetCell, Amount>,
     by_expiry: BTreeSet<(i64, HoldId)>,
     claims: Claims,
     max: usize,
     awaited: Arc<Awaited>,
-    /// Held here lately: when, how much, where.
-    recent: VecDeque<(i64, Amount, SmallVec<[BudgetCell; 4]>)>,
+    /// Oldest first.
+    recent: VecDeque<Recent>,
     recent_by_cell: HashMap<BudgetCell, Amount>,
     changes: Option<VecDeque<Change>>,
+    /// How many changes there were.
+    number: u64,
+    /// Claims that are not told yet, with the number of the change that does.
+    untold: VecDeque<(u64, HoldId)>,
     /// How long sums may take that have to be read from the lake.
     settle_micros: i64,
     /// Until when some of another instance's may be missing here.
@@ -118,29 +156,56 @@ impl Holds {
             recent: VecDeque::new(),
             recent_by_cell: HashMap::new(),
             changes: None,
+            number: 0,
+            untold: VecDeque::new(),
             settle_micros: 0,
             behind_until: i64::MIN,
         }
     }
 
-    /// Remembers changes for others from now on, the newest [`MOST_CHANGES`]; `settle`: how long sums may take to be read from the lake.
+    /// Remembers changes for others from now on; `settle`: how long sums may take to be read from the lake.
     pub fn share(&mut self, settle: Duration) {
         self.changes.get_or_insert_default();
         let settle = i64::try_from(settle.as_micros()).unwrap_or(i64::MAX);
         self.settle_micros = settle;
     }
 
-    /// What others have to know since this was asked last.
+    /// What others have to know since this was asked last. Say [`Holds::told`] when they can.
     pub fn take_changes(&mut self) -> VecDeque<Change> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// The broker has all that was taken so far, since `now`.
+    pub fn told(&mut self, now: i64) {
+        // What was not taken yet comes after these.
+        let waiting = self.changes.as_ref().map_or(0, VecDeque::len) as u64;
+        let last = self.number.saturating_sub(waiting);
+        for recent in self.recent.iter_mut().filter(|recent| recent.until.is_none() && recent.change <= last) {
+            recent.until = Some(now.saturating_add(PROPAGATION_MICROS));
+        }
+        while let Some((_, id)) = self.untold.pop_front_if(|(change, _)| *change <= last) {
+            if let Some(claimed_at) = self.by_id.get_mut(&id).and_then(|kept| kept.hold.claimed_at.as_mut()) {
+                *claimed_at = now.min(*claimed_at);
+            }
+        }
+    }
+
+    /// The broker did not take what was told of these: how it is now is told again.
+    pub fn tell_again(&mut self, ids: impl IntoIterator<Item = HoldId>) {
+        for id in ids {
+            let kept = self.by_id.get(&id).filter(|kept| kept.here).map(|kept| kept.hold.clone());
+            self.changed(kept.map_or(Change::Gone(id), |hold| Change::Placed(id, hold)));
+        }
+    }
+
     fn changed(&mut self, change: Change) {
         let Some(changes) = &mut self.changes else { return };
-        if changes.len() >= MOST_CHANGES {
-            changes.pop_front();
-        }
         changes.push_back(change);
+        self.number += 1;
+    }
+
+    fn is_behind(&self) -> bool {
+        self.changes.as_ref().is_some_and(|changes| changes.len() >= MOST_CHANGES) || self.recent.len() >= MOST_CHANGES
     }
 
     /// What was held here so lately that others may not count it yet.
@@ -153,33 +218,65 @@ impl Holds {
     #[must_use]
     pub fn held(&self, cell: BudgetCell, own: Option<HoldId>) -> Amount {
         let all = self.by_cell.get(&cell).copied().unwrap_or_default();
-        match own.and_then(|id| self.by_id.get(&id)) {
-            Some((hold, _)) if hold.cells.contains(&cell) => all - hold.amount,
-            _ => all,
+        match own.and_then(|id| self.in_cell(id, cell)) {
+            Some(hold) => all - hold.amount,
+            None => all,
         }
     }
 
-    /// What is held in a cell, without the ripe claim of `own` and those that go after it.
-    pub(super) fn held_before(&self, cell: BudgetCell, own: HoldId) -> Amount {
-        let after = self.claims.after(cell, own).filter_map(|id| self.by_id.get(id));
-        self.held(cell, Some(own)) - after.map(|(hold, _)| hold.amount).sum()
+    fn in_cell(&self, id: HoldId, cell: BudgetCell) -> Option<&Hold> {
+        self.by_id.get(&id).map(|kept| &kept.hold).filter(|hold| hold.cells.contains(&cell))
+    }
+
+    /// What is held in a cell against a call with this id, which may be a part of that run, and what it may take of the rest.
+    pub(super) fn against(
+        &self,
+        cell: BudgetCell,
+        (own, run): (Option<HoldId>, Option<HoldId>),
+        amount: Amount,
+        now: i64,
+    ) -> (Amount, Right) {
+        // Whoever counts it has to hear of the call before that ends.
+        let counted = |id: HoldId| {
+            self.in_cell(id, cell).filter(|hold| amount <= hold.amount && now <= hold.expires - PROPAGATION_MICROS)
+        };
+        let held = self.held(cell, own);
+        if let Some((id, hold)) = own.and_then(|id| Some((id, counted(id)?))) {
+            let Some(at) = hold.claimed_at else { return (held, Right::Counted) };
+            let after = self.claims.after(cell, id).filter_map(|id| self.by_id.get(id));
+            let before = held - after.map(|kept| kept.hold.amount).sum();
+            let left = at.saturating_add(RIPE_MICROS).saturating_sub(now).min(ASK_AGAIN_MICROS);
+            return (before, if left > 0 { Right::Young(left) } else { Right::Counted });
+        }
+        match run.and_then(counted) {
+            Some(hold) if hold.claimed_at.is_none() => (held - amount, Right::Counted),
+            _ => (held, Right::Share),
+        }
     }
 
     /// A call of this id is allowed already.
     pub(super) fn is_granted(&self, id: HoldId) -> bool {
-        self.by_id.get(&id).is_some_and(|(hold, _)| hold.claimed_at.is_none())
+        self.by_id.get(&id).is_some_and(|kept| kept.hold.claimed_at.is_none())
     }
 
-    /// What a call that is asked again has of its earlier claim in a cell.
-    pub(super) fn claim_of(&self, id: HoldId, cell: BudgetCell, amount: Amount, now: i64) -> Claim {
-        let hold = self.by_id.get(&id).map(|(hold, _)| hold).filter(|hold| hold.cells.contains(&cell));
-        Claim::of(hold, amount, now)
+    /// What others claim in a cell, and until when.
+    pub(super) fn claimed(&self, cell: BudgetCell, own: Option<HoldId>) -> (Amount, i64) {
+        let others = self.claims.all(cell).filter(|id| Some(**id) != own).filter_map(|id| self.by_id.get(id));
+        others
+            .fold((Amount::ZERO, i64::MIN), |(sum, until), kept| (sum + kept.hold.amount, until.max(kept.hold.expires)))
+    }
+
+    /// The call that claims asks again.
+    pub(super) fn note_repeated(&mut self, id: HoldId) {
+        if self.by_id.get(&id).is_some_and(|kept| kept.hold.claimed_at.is_some()) {
+            self.claims.note_repeated(id);
+        }
     }
 
     /// Claims room for a call that is not allowed yet, in place of what the same id claims. What is granted already stays.
     ///
     /// # Errors
-    /// When there is no room; nothing has changed then.
+    /// When there is no room, or none is claimed in one of the cells for now; nothing has changed then.
     pub(super) fn claim(
         &mut self,
         id: HoldId,
@@ -187,11 +284,16 @@ impl Holds {
         cells: SmallVec<[BudgetCell; 4]>,
         now: i64,
     ) -> Result<(), Full> {
+        if cells.iter().any(|cell| self.claims.is_barred(*cell, now)) {
+            return Err(Full);
+        }
         let expires = now.saturating_add(LASTS_MICROS);
-        self.put(id, Hold { amount, expires, cells, claimed_at: Some(now) }, true)
+        self.put(id, Hold { amount, expires, cells, claimed_at: Some(i64::MAX), run: None }, true)?;
+        self.untold.push_back((self.number, id));
+        Ok(())
     }
 
-    /// Holds an amount until `expires` (microseconds since the epoch), in place of what the same id holds.
+    /// Holds an amount until `expires` (microseconds since the epoch), in place of what the same id holds; as a part of what is held for `run`.
     ///
     /// # Errors
     /// When there is no room; nothing has changed then.
@@ -200,9 +302,9 @@ impl Holds {
         id: HoldId,
         amount: Amount,
         cells: SmallVec<[BudgetCell; 4]>,
-        expires: i64,
+        (expires, run): (i64, Option<HoldId>),
     ) -> Result<(), Full> {
-        self.put(id, Hold { amount, expires, cells, claimed_at: None }, true)
+        self.put(id, Hold { amount, expires, cells, claimed_at: None, run }, true)
     }
 
     /// Counts what another instance holds, or this one before it started anew.
@@ -216,7 +318,7 @@ impl Holds {
     /// A hold is over, but its sums come by another way: until they surely have, both count. `here`: its event was read here, so the others
     /// are told then; else one of them said so.
     pub fn end_soon(&mut self, id: HoldId, now: i64, here: bool) {
-        let Some((hold, told_here)) = self.by_id.get_mut(&id) else { return };
+        let Some(Kept { hold, here: told_here, .. }) = self.by_id.get_mut(&id) else { return };
         *told_here = here;
         let soon = (now + PROPAGATION_MICROS * 2).max(self.behind_until);
         if hold.expires > soon {
@@ -228,13 +330,17 @@ impl Holds {
 
     /// These events were read by another instance, but sums before theirs are missing here: what is held for them counts until the lake
     /// was read.
-    pub fn release_behind(&mut self, events: &[EventKey], now: i64) {
+    pub fn release_behind(&mut self, events: &[Arrival], now: i64) {
         self.behind_until = now.saturating_add(self.settle_micros);
         for event in events {
-            let all = HoldId { event: *event, owner: 0 }..=HoldId { event: *event, owner: u64::MAX };
-            let ids: SmallVec<[HoldId; 2]> = self.by_id.range(all).map(|(id, _)| *id).collect();
-            ids.into_iter().for_each(|id| self.end_soon(id, now, false));
+            self.of(*event).into_iter().for_each(|id| self.end_soon(id, now, false));
         }
+    }
+
+    /// The holds that an event, or an event of a run, can be for.
+    fn of(&self, event: Arrival) -> SmallVec<[HoldId; 2]> {
+        let ids = self.by_id.range(HoldId::all(event.key)).map(|(id, _)| *id);
+        ids.filter(|id| id.owner.meets(event.origin)).collect()
     }
 
     /// Starts to count as recent what is held for this call.
@@ -243,17 +349,25 @@ impl Holds {
             let sum = self.recent_by_cell.entry(*cell).or_default();
             *sum = *sum + amount;
         }
-        self.recent.push_back((now, amount, cells));
+        // Where nothing is told nobody else holds.
+        let until = self.changes.is_none().then_some(now.saturating_add(PROPAGATION_MICROS));
+        self.recent.push_back(Recent { change: self.number, until, amount, cells });
     }
 
     fn put(&mut self, id: HoldId, hold: Hold, here: bool) -> Result<(), Full> {
         match self.by_id.get(&id) {
             // What was granted is never less for a claim that comes by another way, or later.
-            Some((held, _)) if held.claimed_at.is_none() && hold.claimed_at.is_some() => return Ok(()),
-            None if self.by_id.len() >= self.max => return Err(Full),
+            Some(kept) if kept.hold.claimed_at.is_none() && hold.claimed_at.is_some() => return Ok(()),
+            None if self.by_id.len() >= self.max || (here && self.is_behind()) => return Err(Full),
             _ => {}
         }
         self.take(id);
+        let room = hold.run.filter(|run| *run != id).and_then(|run| self.by_id.get(&run));
+        let room = room.filter(|run| run.hold.claimed_at.is_none()).map(|run| run.hold.amount);
+        let moved = room.map_or(Amount::ZERO, |room| room.min(hold.amount));
+        if let Some(run) = hold.run {
+            self.shift(run, Amount::ZERO - moved);
+        }
         for cell in &hold.cells {
             let sum = self.by_cell.entry(*cell).or_default();
             *sum = *sum + hold.amount;
@@ -263,37 +377,42 @@ impl Holds {
         if here {
             self.changed(Change::Placed(id, hold.clone()));
         }
-        self.by_id.insert(id, (hold, here));
+        self.by_id.insert(id, Kept { hold, here, moved });
         self.awaited.add(id.event);
         Ok(())
     }
 
+    /// Makes what is held for a run more, or less.
+    fn shift(&mut self, run: HoldId, by: Amount) {
+        if by.is_zero() {
+            return;
+        }
+        let Some(kept) = self.by_id.get_mut(&run) else { return };
+        kept.hold.amount = kept.hold.amount + by;
+        for cell in &kept.hold.cells {
+            let sum = self.by_cell.entry(*cell).or_default();
+            *sum = *sum + by;
+        }
+    }
+
     /// The event has arrived: its sum has the true cost now. Call it after that sum was applied, never before. `here`: this instance read
     /// it, and so tells the others.
-    pub fn release(&mut self, event: EventKey, here: bool) {
-        let all = HoldId { event, owner: 0 }..=HoldId { event, owner: u64::MAX };
-        let ids: SmallVec<[HoldId; 2]> = self.by_id.range(all).map(|(id, _)| *id).collect();
-        for id in ids {
+    pub fn release(&mut self, event: Arrival, here: bool) {
+        for id in self.of(event) {
             self.take(id);
             if here {
                 self.changed(Change::Gone(id));
             }
         }
-        self.awaited.remove(event);
+        self.forget(event.key);
     }
 
     /// A part of what is held for a run was spent: no more than the rest is held on, until the run's own event or the end of its time. Each
     /// instance counts by itself; one that starts anew holds the whole again.
-    pub fn draw(&mut self, run: EventKey, spent: Amount) {
-        let all = HoldId { event: run, owner: 0 }..=HoldId { event: run, owner: u64::MAX };
-        for (hold, _) in self.by_id.range_mut(all).map(|(_, hold)| hold) {
-            let drawn = hold.amount.min(spent);
-            hold.amount = hold.amount - drawn;
-            for cell in &hold.cells {
-                if let Some(sum) = self.by_cell.get_mut(cell) {
-                    *sum = *sum - drawn;
-                }
-            }
+    pub fn draw(&mut self, run: Arrival, spent: Amount) {
+        for id in self.of(run) {
+            let drawn = self.by_id.get(&id).map_or(Amount::ZERO, |kept| kept.hold.amount.min(spent));
+            self.shift(id, Amount::ZERO - drawn);
         }
     }
 
@@ -301,13 +420,17 @@ impl Holds {
     pub fn expire(&mut self, now: i64) {
         while let Some((expires, id)) = self.by_expiry.first().copied().filter(|(expires, _)| *expires <= now) {
             self.by_expiry.remove(&(expires, id));
-            let is_claim = !self.is_granted(id);
+            let claim = self.by_id.get(&id).filter(|kept| kept.hold.claimed_at.is_some()).cloned();
+            if let Some(Kept { hold, here: true, .. }) = &claim {
+                self.claims.bar(id, hold, now);
+            }
             if self.take(id) {
-                self.changed(if is_claim { Change::Unclaimed(id) } else { Change::Gone(id) });
+                self.changed(if claim.is_some() { Change::Unclaimed(id) } else { Change::Gone(id) });
             }
             self.forget(id.event);
         }
-        while let Some((_, amount, cells)) = self.recent.pop_front_if(|(at, ..)| *at <= now - PROPAGATION_MICROS) {
+        let is_over = |recent: &mut Recent| recent.until.is_some_and(|until| until <= now);
+        while let Some(Recent { amount, cells, .. }) = self.recent.pop_front_if(is_over) {
             for cell in cells {
                 if let Entry::Occupied(mut sum) = self.recent_by_cell.entry(cell) {
                     *sum.get_mut() = *sum.get() - amount;
@@ -331,7 +454,7 @@ impl Holds {
 
     /// True when it was held here.
     fn take(&mut self, id: HoldId) -> bool {
-        let Some((hold, here)) = self.by_id.remove(&id) else { return false };
+        let Some(Kept { hold, here, moved }) = self.by_id.remove(&id) else { return false };
         self.by_expiry.remove(&(hold.expires, id));
         self.claims.remove(id, &hold);
         for cell in hold.cells {
@@ -343,12 +466,14 @@ impl Holds {
                 }
             }
         }
+        if let Some(run) = hold.run {
+            self.shift(run, moved);
+        }
         here
     }
 
     fn forget(&self, event: EventKey) {
-        let all = HoldId { event, owner: 0 }..=HoldId { event, owner: u64::MAX };
-        if self.by_id.range(all).next().is_none() {
+        if self.by_id.range(HoldId::all(event)).next().is_none() {
             self.awaited.remove(event);
         }
     }

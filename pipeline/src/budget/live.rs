@@ -25,7 +25,7 @@ use super::book::Book;
 use super::cost::{self, Found, Plans, Prices, Quote};
 use super::decide::{LastKnown, Promises, Verdict, World, decide};
 use super::history::History;
-use super::holds::{Change, Holds};
+use super::holds::{Change, HoldId, Holds};
 use super::journal::Journal;
 use super::limit::{Attributes, NoAttributes, Rates};
 use super::models::{Ladders, Suggestion};
@@ -34,7 +34,7 @@ use super::standing::{Ground, Resets};
 use super::stops::Stops;
 use super::subject::{self, Subject};
 use super::words::Telling;
-use crate::aggregate::awaited::{Awaited, EventKey};
+use crate::aggregate::awaited::{Arrival, Awaited};
 use crate::aggregate::plan::WatchId;
 use crate::aggregate::read::{AsOf, Spend, Unknown};
 use crate::aggregate::totals::Totals;
@@ -215,13 +215,13 @@ impl Live {
 
     /// Events have arrived. Call it after their sums were applied, never before: a hold may count twice for a moment, never not at all.
     /// `here`: this instance read them, and so tells the others.
-    pub fn release(&self, events: impl IntoIterator<Item = EventKey>, here: bool) {
+    pub fn release(&self, events: impl IntoIterator<Item = Arrival>, here: bool) {
         let mut promises = self.promises.lock();
         events.into_iter().for_each(|event| promises.holds.release(event, here));
     }
 
     /// Events of runs that are held as a whole came and cost so much. Call it after their sums were applied.
-    pub fn draw(&self, runs: &[(EventKey, i128)]) {
+    pub fn draw(&self, runs: &[(Arrival, i128)]) {
         let mut promises = self.promises.lock();
         for (run, cost) in runs {
             promises.holds.draw(*run, Amount::saturating(*cost));
@@ -229,7 +229,7 @@ impl Live {
     }
 
     /// Events were read by another instance, whose sums here do not reach them yet.
-    pub fn release_behind(&self, events: &[EventKey], now: DateTime<Utc>) {
+    pub fn release_behind(&self, events: &[Arrival], now: DateTime<Utc>) {
         self.promises.lock().holds.release_behind(events, now.timestamp_micros());
     }
 
@@ -250,7 +250,17 @@ impl Live {
         self.awaited.remember(promises.others > 0);
     }
 
-    /// What is held here, or no longer, since this was asked last.
+    /// The broker has all changes that were taken.
+    pub fn told(&self, now: DateTime<Utc>) {
+        self.promises.lock().holds.told(now.timestamp_micros());
+    }
+
+    /// The broker did not take changes of these.
+    pub fn tell_again(&self, ids: impl IntoIterator<Item = HoldId>) {
+        self.promises.lock().holds.tell_again(ids);
+    }
+
+    /// What is held here, or no longer, since this was asked last; then say [`Live::told`] or [`Live::tell_again`].
     #[must_use]
     pub fn take_changes(&self) -> VecDeque<Change> {
         self.promises.lock().holds.take_changes()
@@ -268,10 +278,9 @@ impl Live {
                     promises.holds.end_soon(id, now.timestamp_micros(), true);
                 }
             }
-            Change::Placed(..) => {}
             Change::Gone(id) => promises.holds.end_soon(id, now.timestamp_micros(), false),
-            // It ends here by itself.
-            Change::Unclaimed(_) => {}
+            // A claim ends here by itself.
+            Change::Placed(..) | Change::Unclaimed(_) => {}
         }
     }
 

@@ -19,7 +19,7 @@ use super::crossing::{Crossings, Sight, Sum};
 use super::live::Live;
 use super::reconciliation;
 use super::unpriced::{self, Moment, Unpriced};
-use crate::aggregate::awaited::EventKey;
+use crate::aggregate::awaited::Arrival;
 use crate::aggregate::cells::CellId;
 use crate::aggregate::join::Reconciled;
 use crate::aggregate::plan::{Bucketing, DimensionSet, Request, WatchId};
@@ -220,15 +220,15 @@ impl Observer for Watchman {
         self.send_repaired();
     }
 
-    fn arrived(&mut self, events: &[EventKey], here: bool) {
+    fn arrived(&mut self, events: &[Arrival], here: bool) {
         self.live.release(events.iter().copied(), here);
     }
 
-    fn spent(&mut self, runs: &[(EventKey, i128)]) {
+    fn spent(&mut self, runs: &[(Arrival, i128)]) {
         self.live.draw(runs);
     }
 
-    fn behind(&mut self, events: &[EventKey]) {
+    fn behind(&mut self, events: &[Arrival]) {
         self.live.release_behind(events, self.now);
     }
 

@@ -81,4 +81,12 @@ impl<'a> Subject<'a> {
         let text = |text| self.request.texts.get(text);
         Some(HoldId::of(text(Text::Organization), text(Text::EventSource), text(Text::EventId)?))
     }
+
+    /// The hold of the run that the call is a part of, should there be one.
+    #[must_use]
+    pub fn run_id(&self) -> Option<HoldId> {
+        let text = |text| self.request.texts.get(text);
+        let run = text(Text::RunId).filter(|_| !self.request.is_run())?;
+        Some(HoldId::of(text(Text::Organization), text(Text::EventSource), run))
+    }
 }

@@ -8,7 +8,7 @@ use spendstream_schemas::decision::{Basis, Strategy};
 use super::fixture::{Desk, amount, at};
 use super::history::{CallKind, History, MetricRow, OutputRow};
 use super::stops::{Action, Stop, Stops};
-use crate::aggregate::awaited::EventKey;
+use crate::aggregate::awaited::{Arrival, EventKey, Origin};
 
 const HARD: &str = r#"{"name": "hard", "scope": {"team": "search"}, "amount": "1", "hard_limit": true}"#;
 const SOFT: &str = r#"{"name": "soft", "scope": {"team": "search"}, "amount": "1"}"#;
@@ -199,7 +199,7 @@ fn an_estimate_is_held_until_its_event_or_its_time() {
     assert_eq!(refused.body.unwrap().error.held.as_deref(), Some("0.02"));
     // The event of `a` cost less than was held for it.
     desk.spend("hard", &[Some("search")], "0.004");
-    desk.live.release([EventKey::of("a")], true);
+    desk.live.release([Arrival::of("a")], true);
     assert!(!ask(&desk, "c").allow, "0.984 + 0.01 + 0.01");
     desk.now += TimeDelta::seconds(59);
     assert!(!ask(&desk, "c").allow);
@@ -220,15 +220,15 @@ fn what_a_run_has_spent_is_no_longer_held() {
     assert!(ask("run-1", 60_000).held, "0.6");
     assert!(!ask("b", 50_000).allow, "0.6 + 0.5");
     desk.spend("hard", &[Some("search")], "0.4");
-    desk.live.draw(&[(EventKey::of("run-1"), amount("0.4").units())]);
+    desk.live.draw(&[(Arrival::of("run-1"), amount("0.4").units())]);
     let refused = ask("b", 50_000);
     let body = refused.body.unwrap().error;
     assert_eq!((body.used.as_deref(), body.held.as_deref()), (Some("0.4"), Some("0.2")));
     // More than was held takes nothing from others.
     desk.spend("hard", &[Some("search")], "0.3");
-    desk.live.draw(&[(EventKey::of("run-1"), amount("0.3").units())]);
+    desk.live.draw(&[(Arrival::of("run-1"), amount("0.3").units())]);
     assert!(ask("b", 30_000).held, "0.7 + 0.3");
-    desk.live.release([EventKey::of("run-1"), EventKey::of("b")], true);
+    desk.live.release([Arrival::of("run-1"), Arrival::of("b")], true);
     assert!(ask("c", 30_000).allow);
 }
 
@@ -420,6 +420,57 @@ fn an_evaluation_run_is_judged_and_held_as_a_whole() {
 }
 
 #[test]
+fn the_calls_of_a_held_run_take_their_room_out_of_it() {
+    let run = r#"{"name": "run", "scope": {"project": "p"}, "amount": "0.1", "hard_limit": true}"#;
+    let desk = Desk::new("", &[run]);
+    let held = || desk.ask(r#""project": "p", "priority": "critical""#).violated[0].held.clone();
+    let start = r#"{"project": "p", "items": 2, "metrics": ["faithfulness"], "id": "night", "organization": "acme"}"#;
+    let start = desk.ask_all(start);
+    assert_eq!((start.allow, start.estimated_cost.as_str()), (true, "0.05"));
+    let part =
+        |id: &str| desk.ask(&format!(r#""project": "p", "organization": "acme", "run_id": "night", "id": "{id}""#));
+    let alone = |id: &str| desk.ask(&format!(r#""project": "p", "organization": "acme", "id": "{id}""#));
+    // The rest of the budget goes to others; what the run was promised is there for its calls.
+    assert!((0..5).all(|call| alone(&format!("other-{call}")).allow) && !alone("other").allow);
+    assert!((0..5).all(|call| part(&format!("part-{call}")).held));
+    assert_eq!(held(), "0.1");
+    assert!(!part("part-5").allow, "more than was promised");
+    // One ends dearer, one cheaper than it was held for.
+    let arrived = |id: &str, cost: &str| {
+        desk.spend("run", &[Some("p")], cost);
+        desk.live.release([Arrival::of(id)], true);
+        desk.live.draw(&[(Arrival::of("night"), amount(cost).units())]);
+    };
+    arrived("part-0", "0.012");
+    assert_eq!(held(), "0.09");
+    arrived("part-1", "0.002");
+    assert_eq!(held(), "0.086", "what was not needed is the run's again");
+    desk.live.release([Arrival::of("night")], true);
+    assert_eq!(held(), "0.08");
+}
+
+#[test]
+fn a_hold_is_ended_by_its_owners_events_only() {
+    let desk = Desk::new("", &[HARD]);
+    let of = |organization: Option<&str>, source: Option<&str>, id: &str| Arrival {
+        key: EventKey::of(id),
+        origin: Origin::of(organization, source),
+    };
+    assert!(desk.ask(&format!(r#"{TEAM}, "id": "1", "organization": "acme""#)).held);
+    let held = || desk.live.holds();
+    desk.live.release([of(Some("bolt"), None, "1")], true);
+    desk.live.draw(&[(of(Some("bolt"), None, "1"), amount("0.01").units())]);
+    assert_eq!(held(), 1);
+    desk.live.release([of(Some("acme"), Some("app"), "1")], true);
+    assert_eq!(held(), 0, "who does not say its source is taken for any");
+    assert!(desk.ask(&format!(r#"{TEAM}, "id": "2", "source": "app""#)).held);
+    desk.live.release([of(Some("acme"), Some("other"), "2")], true);
+    assert_eq!(held(), 1);
+    desk.live.release([of(None, Some("app"), "2")], true);
+    assert_eq!(held(), 0);
+}
+
+#[test]
 fn contradicting_counts_are_refused_in_one_line() {
     let desk = Desk::new("", &[]);
     let body = br#"{"provider": "acme", "model": "big", "input_tokens": 10, "cache_read_tokens": 11}"#;
@@ -471,7 +522,7 @@ proptest! {
                 let (id, estimate) = running.swap_remove(thousands as usize % running.len());
                 let cost = spendstream_schemas::money::Amount::from_units(estimate.units() * i128::from(share) / 100).unwrap();
                 desk.spend("hard", &[Some("search")], &cost.to_string());
-                desk.live.release([EventKey::of(&id)], true);
+                desk.live.release([Arrival::of(&id)], true);
                 spent = spent + cost;
             } else {
                 desk.now += TimeDelta::seconds(1);

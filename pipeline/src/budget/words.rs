@@ -6,7 +6,7 @@ use spendstream_schemas::decision::{Answer, BudgetLine, ErrorBody, Refusal, Stra
 use spendstream_schemas::table::decisions::{Row, TEXTS};
 
 use super::cost::Quote;
-use super::decide::{Grade, Judged, Refused, Verdict, World};
+use super::decide::{Grade, Judged, Promise, Refused, Verdict, World};
 use super::models::Suggestion;
 use super::percent;
 use super::stops::Stop;
@@ -51,7 +51,7 @@ impl Telling<'_, '_> {
             currency: self.currency.to_owned(),
             basis: quote.basis,
             input_basis: quote.input_basis.map(input_basis),
-            held: verdict.held,
+            held: verdict.promise == Promise::Held,
             retry_after_seconds: verdict.retry_after_seconds,
             as_of: self.as_of.map(time),
             status: verdict.refused.as_ref().map(status),
@@ -105,7 +105,7 @@ impl Telling<'_, '_> {
         }
         let misspelt = self.subject.request.misspelt.iter();
         reasons.extend(misspelt.map(|(sent, meant)| format!("'{sent}' is not read; did you mean '{meant}'?")));
-        if verdict.holds_full {
+        if verdict.promise == Promise::NoRoom {
             reasons.push("the estimate is not held: decide.max_holds are".to_owned());
         }
         reasons
@@ -138,7 +138,7 @@ impl Telling<'_, '_> {
         let scope = entry.resolve(book.keys(entry), &judged.values);
         let left = match judged.left_for_others {
             left if judged.grade == Grade::Over && !left.is_zero() => {
-                let then = match self.verdict.retry_after_seconds.filter(|_| self.verdict.claimed) {
+                let then = match self.verdict.retry_after_seconds.filter(|_| self.verdict.promise == Promise::Claimed) {
                     Some(seconds) => format!(
                         "; its room is claimed: asked again with the same id after {seconds} s, it runs if it still fits"
                     ),

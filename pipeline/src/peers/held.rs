@@ -25,6 +25,9 @@ pub(super) struct Held {
     /// Room that is claimed; the call is not allowed yet.
     #[prost(bool, tag = "5")]
     pub claim: bool,
+    /// The run that it is a part of: its key.
+    #[prost(string, tag = "6")]
+    pub run: String,
 }
 
 impl Held {
@@ -36,6 +39,7 @@ impl Held {
             cells: hold.cells.iter().map(|cell| cell.0.to_le_bytes().to_vec()).collect(),
             instance,
             claim: hold.claimed_at.is_some(),
+            run: hold.run.map(key).unwrap_or_default(),
         }
     }
 }
@@ -59,6 +63,7 @@ pub(super) fn hold(held: &Held, now: i64) -> Option<Hold> {
         expires: held.expires,
         cells: held.cells.iter().map(cell).collect::<Option<SmallVec<_>>>()?,
         claimed_at: held.claim.then_some(now),
+        run: hold_id(&held.run),
     })
 }
 

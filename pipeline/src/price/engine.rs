@@ -18,7 +18,7 @@ use spendstream_schemas::usage_event::Quantity;
 
 use super::summary::{Summary, SummaryBuilder};
 use super::{rows, spend};
-use crate::aggregate::awaited::{Awaited, EventKey};
+use crate::aggregate::awaited::{Arrival, Awaited, Origin};
 use crate::aggregate::group::{Grouper, PricedView, SetGroups};
 use crate::aggregate::plan::WatchPlan;
 use crate::columns::arrays::LocalIds;
@@ -100,9 +100,9 @@ pub struct Watching<'a> {
 #[derive(Debug, Default)]
 pub struct Watched {
     pub sets: Vec<SetGroups>,
-    pub arrived: Vec<EventKey>,
+    pub arrived: Vec<Arrival>,
     /// What events of runs that somebody waits for cost.
-    pub runs: Vec<(EventKey, i128)>,
+    pub runs: Vec<(Arrival, i128)>,
     /// The newest event time, microseconds since the epoch.
     pub newest_micros: Option<i64>,
 }
@@ -239,12 +239,17 @@ impl Engine {
     fn watched(&mut self, columns: &EventColumns, priced: &PricedColumns, watching: Watching<'_>) -> Watched {
         let PricedColumns { provider, tier, region, money, .. } = priced;
         let view = PricedView { provider, tier, region, cost: &money[0] };
+        let whose =
+            |row: usize| [Text::Organization, Text::EventSource].map(|text| columns.symbols[text as usize][row]);
         Watched {
             sets: self.grouper.group(watching.plan, columns, view, &mut self.interner),
-            arrived: watching.awaited.among(&columns.plain[Text::EventId as usize]),
+            arrived: watching.awaited.among(&columns.plain[Text::EventId as usize], |row| {
+                let [organization, source] = whose(row).map(|symbol| self.interner.text(symbol));
+                Origin::of(organization, source)
+            }),
             runs: {
-                let names = &columns.symbols[Text::RunId as usize];
-                let rows = names.iter().copied().zip(money[0].iter().copied());
+                let names = columns.symbols[Text::RunId as usize].iter().copied().enumerate();
+                let rows = names.zip(money[0].iter().copied()).map(|((row, run), cost)| (run, whose(row), cost));
                 watching.awaited.of_runs(rows, |symbol| self.interner.text(symbol))
             },
             newest_micros: columns.times.iter().copied().max(),

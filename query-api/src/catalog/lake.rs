@@ -19,6 +19,7 @@ use spendstream_schemas::lake_path;
 use spendstream_schemas::table::decisions;
 use spendstream_storage::brief;
 
+use super::checked::Checked;
 use super::control::Tables;
 use super::views::VIEWS;
 use crate::error::QueryError;
@@ -222,7 +223,8 @@ impl Catalog {
         let eager = table.snapshot().map_err(|error| self.failed(&error))?.snapshot().clone();
         let scan = DeltaScanConfig::new_from_session(&self.base).with_wrap_partition_values(false);
         // Built without a log store on purpose: such a provider cannot write.
-        Ok(Arc::new(DeltaScanNext::new(Arc::new(eager), scan).map_err(|error| QueryError::from_engine(&error, 0))?))
+        let scan = DeltaScanNext::new(Arc::new(eager), scan).map_err(|error| QueryError::from_engine(&error, 0))?;
+        Ok(Arc::new(Checked(Arc::new(scan))))
     }
 
     async fn build(

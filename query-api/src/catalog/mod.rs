@@ -3,6 +3,7 @@
 //! In come the lake and the store, out comes a planning state for its newest version. Never writes, and never answers from an older
 //! version than the newest commit at the time of the call.
 
+mod checked;
 pub mod control;
 mod lake;
 mod views;

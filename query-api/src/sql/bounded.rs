@@ -18,8 +18,6 @@ use datafusion::logical_expr::{
 
 /// Bytes of one element of a list, at least.
 const ELEMENT_BYTES: u128 = 8;
-/// Rows of a batch.
-const BATCH_ROWS: usize = 8_192;
 /// Bytes of one letter, at most.
 const LETTER_BYTES: u128 = 4;
 
@@ -74,13 +72,9 @@ impl Growth {
 
     /// Bytes that the answer for `rows` rows may have, at most. Too few arguments are the function's own affair.
     fn bytes(self, args: &[ColumnarValue], rows: usize) -> Result<u128, ArrowError> {
+        // A constant is made once; what it is put beside comes in portions.
         let is_constant = args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        // A constant is made once, but a text is written out for every row that it is put beside.
-        let rows = match (is_constant, self) {
-            (true, Self::Times | Self::Letters | Self::Replace | Self::Pattern | Self::Join) => BATCH_ROWS,
-            (true, _) => 1,
-            (false, _) => rows.max(1),
-        };
+        let rows = if is_constant { 1 } else { rows.max(1) };
         let sizes = args.iter().map(|arg| Size::of(arg, rows));
         Ok(match (self, args) {
             (Self::Times, [text, times]) => Size::of(text, rows)?.times(&Size::of_numbers(times, rows)?),

@@ -3,8 +3,11 @@
 
 use std::any::TypeId;
 
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// As the generic dialect reads SELECT; what a statement only changes something with is left out.
 #[derive(Debug)]
@@ -39,6 +42,32 @@ impl Dialect for ReadDialect {
         true
     }
 
+    /// `a IS DISTINCT FROM b AND c`: the parser would take all of `b AND c` for the right side.
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let all = |parser: &Parser<'_>, words: &[Keyword]| {
+            let is = |(place, word): (usize, &Keyword)| matches!(&parser.peek_nth_token_ref(place).token, Token::Word(found) if found.keyword == *word);
+            words.iter().enumerate().all(is)
+        };
+        let (skipped, is_distinct) = match () {
+            () if all(parser, &[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) => (3, true),
+            () if all(parser, &[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) => (4, false),
+            () => return None,
+        };
+        // Nobody writes such a chain; copying what is to the left again and again would keep the parser busy.
+        if is_led_by_distinct(left) {
+            let why = "IS DISTINCT FROM after another one: put the first in parentheses";
+            return Some(Err(ParserError::ParserError(why.to_owned())));
+        }
+        for _ in 0..skipped {
+            parser.advance_token();
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| {
+            let (left, right) = (Box::new(left.clone()), Box::new(right));
+            if is_distinct { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }
+        }))
+    }
+
     supports!(
         allow_extract_custom,
         allow_extract_single_quotes,
@@ -71,4 +100,27 @@ impl Dialect for ReadDialect {
         supports_window_function_null_treatment_arg,
         support_map_literal_syntax,
     );
+}
+
+fn is_led_by_distinct(mut expr: &Expr) -> bool {
+    loop {
+        expr = match expr {
+            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => return true,
+            Expr::BinaryOp { left, .. } => left,
+            Expr::IsNull(inner)
+            | Expr::IsNotNull(inner)
+            | Expr::IsTrue(inner)
+            | Expr::IsNotTrue(inner)
+            | Expr::IsFalse(inner)
+            | Expr::IsNotFalse(inner)
+            | Expr::IsUnknown(inner)
+            | Expr::IsNotUnknown(inner) => inner,
+            Expr::Cast { expr, .. }
+            | Expr::Between { expr, .. }
+            | Expr::InList { expr, .. }
+            | Expr::Like { expr, .. }
+            | Expr::ILike { expr, .. } => expr,
+            _ => return false,
+        }
+    }
 }

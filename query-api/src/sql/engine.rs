@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
@@ -25,6 +25,8 @@ use crate::catalog::{Catalog, LakeStatus, Snapshot};
 use crate::control::ControlStore;
 use crate::error::{QueryError, one_line};
 use crate::executor::{Executor, QueryGuard};
+use crate::sql::portions::{portioned, scanned};
+use crate::sql::session::PART_OF_MEMORY;
 use crate::sql::stop::{Stop, stoppable};
 use crate::sql::{guard, session};
 
@@ -274,8 +276,13 @@ impl Run {
         let plan = state.statement_to_plan(statement).await.map_err(engine)?;
         guard::check_plan(&plan)?;
         let plan = state.create_physical_plan(&plan).await.map_err(engine)?;
+        let at_once = self.limits.memory_bytes / PART_OF_MEMORY;
+        let rows = scanned(&plan, at_once, state.config().batch_size()).map_err(engine)?;
+        let plan = portioned(plan, at_once).map_err(engine)?;
         let plan = stoppable(plan, &self.stop).map_err(engine)?;
-        execute_stream(plan, state.task_ctx()).map_err(engine)
+        let context = TaskContext::from(&state);
+        let settings = context.session_config().clone().with_batch_size(rows);
+        execute_stream(plan, Arc::new(context.with_session_config(settings))).map_err(engine)
     }
 
     async fn pump(&self, mut stream: SendableRecordBatchStream) {

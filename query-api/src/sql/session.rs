@@ -16,14 +16,14 @@ use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 use spendstream_schemas::config::QueryConfig;
 
 use super::bounded::bounded;
-use super::shadowed;
+use super::rules;
 
 /// Consumers that a memory error names in the log.
 const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 /// Sorts and aggregates may spill this many times `query.memory_bytes` to the temporary directory.
 const SPILL_FACTOR: u64 = 8;
-/// What one call of a function may make for a batch of rows: this part of `query.memory_bytes`, outside its pool.
-const PART_OF_MEMORY: usize = 8;
+/// What one call of a function, or an operator, may make for a batch of rows: this part of `query.memory_bytes`, outside its pool.
+pub(super) const PART_OF_MEMORY: usize = 8;
 
 /// Options and functions for every query; tables are added per version of the lake.
 ///
@@ -51,7 +51,7 @@ pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError>
         .with_config(options)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_optimizer_rules(shadowed::rules())
+        .with_optimizer_rules(rules::rules())
         .with_query_planner(DeltaPlanner::new());
     bounded(builder.scalar_functions().get_or_insert_default(), config.memory_bytes / PART_OF_MEMORY);
     Ok(builder.build())

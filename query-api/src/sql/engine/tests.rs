@@ -80,6 +80,39 @@ async fn layers_that_read_alike_are_all_computed() {
     }
 }
 
+/// A filter takes away the rows that it is about, wherever the engine would rather apply it.
+#[tokio::test]
+async fn a_filter_is_applied_where_it_stands() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    let kinds = "SELECT 'all' AS kind, count(*) AS n FROM usage UNION ALL SELECT 'one', count(*) FROM usage WHERE team = 'billing'";
+    let known = "SELECT CAST(NULL AS varchar) AS x, cost FROM usage UNION ALL SELECT team, cost FROM usage";
+    for (sql, expected) in [
+        // One that reads no column, above a sum over all rows.
+        (format!("SELECT kind, n FROM ({kinds}) WHERE kind = 'one'"), r#"[{"kind":"one","n":1}]"#),
+        ("SELECT count(*) AS n FROM (SELECT 1 AS t FROM (SELECT count(*) AS c FROM usage)) WHERE t > 5".into(), r#"[{"n":0}]"#),
+        ("SELECT count(*) AS n FROM usage HAVING (SELECT count(*) FROM usage) > 1000".into(), "[]"),
+        ("SELECT count(*) AS n FROM (SELECT count(*) AS c FROM usage) WHERE random() > 2".into(), r#"[{"n":0}]"#),
+        ("SELECT count(*) AS n FROM (SELECT team, count(*) FROM usage GROUP BY ROLLUP (team)) WHERE 1 > (SELECT 2)".into(), r#"[{"n":0}]"#),
+        ("SELECT team, count(*) AS n FROM usage GROUP BY team HAVING team = 'search' AND 1 = 1".into(), r#"[{"team":"search","n":2}]"#),
+        // One on the column that files are sorted by, which is not known for any row.
+        ("SELECT count(*) AS n FROM usage WHERE date IN (DATE '2026-11-01', CAST(NULL AS date))".into(), r#"[{"n":2}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE date NOT IN (DATE '2026-11-01', NULL)".into(), r#"[{"n":0}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE date BETWEEN DATE '2026-11-01' AND NULL".into(), r#"[{"n":0}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE (date > DATE '2026-11-01') = (date IS DISTINCT FROM DATE '2026-11-02')".into(), r#"[{"n":0}]"#),
+        (format!("SELECT x, count(*) AS n FROM ({known}) WHERE x = 'search' GROUP BY x"), r#"[{"x":"search","n":2}]"#),
+        ("SELECT sum(cost) AS n FROM (SELECT CAST(NULL AS bigint) AS x, cost FROM usage) WHERE x > 3".into(), r#"[{"n":null}]"#),
+        // What is beside it is no part of what is compared.
+        ("SELECT count(*) AS n FROM usage WHERE cache_hit IS DISTINCT FROM true AND team = 'billing'".into(), r#"[{"n":1}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE cache_hit IS NOT DISTINCT FROM NULL AND team = 'billing' OR team = 'search'".into(), r#"[{"n":3}]"#),
+        ("SELECT 1 IS DISTINCT FROM 1 + 1 AS a, NOT 1 IS DISTINCT FROM 1 AS b, (NULL IS DISTINCT FROM 1) IS DISTINCT FROM true AS c".into(), r#"[{"a":true,"b":true,"c":false}]"#),
+    ] {
+        assert_eq!(json(&engine, &sql).await.unwrap(), expected, "{sql}");
+    }
+    let chained = json(&engine, "SELECT 1 IS DISTINCT FROM 2 IS DISTINCT FROM true").await.unwrap_err().to_string();
+    assert!(chained.contains("put the first in parentheses"), "{chained}");
+}
+
 #[tokio::test]
 async fn every_query_sees_the_last_commit() {
     let lake = TestLake::empty();
@@ -291,6 +324,46 @@ async fn joins_answer_as_before_they_could_be_stopped() {
     }
 }
 
+/// A list or a text beside every row would be gigabytes for a batch; it is made for a few rows at a time.
+#[tokio::test]
+async fn much_beside_every_row_is_made_in_portions() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.memory_bytes = 64 << 20;
+    let engine = lake.engine();
+    let long = "x".repeat(100_000);
+    let rows = "generate_series(1, 5000)";
+    for (sql, expected) in [
+        (format!("SELECT count(*) AS n FROM (SELECT unnest(range(0, 10000)) AS a, value FROM {rows})"), "50000000"),
+        (format!("SELECT max(length('{long}' || CAST(value AS varchar))) AS n FROM {rows}"), "100004"),
+        (format!("SELECT count(*) AS n FROM {rows} WHERE '{long}' || CAST(value AS varchar) LIKE '%x7'"), "1"),
+        (
+            format!(
+                "SELECT max(length(CASE WHEN value % 2 = 0 THEN '{long}' ELSE CAST(value AS varchar) END)) AS n FROM {rows}"
+            ),
+            "100000",
+        ),
+        (
+            format!(
+                "SELECT sum(length(s || s || s)) AS n FROM (SELECT repeat('ab', 1000) || CAST(value AS varchar) AS s FROM {rows})"
+            ),
+            "30056679",
+        ),
+    ] {
+        let start: String = sql.chars().take(60).collect();
+        assert_eq!(json(&engine, &sql).await.unwrap(), format!("[{{\"n\":{expected}}}]"), "{start}");
+    }
+    // Also where the scan itself looks at it.
+    let scanned =
+        format!("SELECT count(*) AS n FROM usage WHERE '{long}' || team || repeat('y', 300000) LIKE '%xsearchy%'");
+    assert_eq!(json(&engine, &scanned).await.unwrap(), "[{\"n\":2}]");
+    // A single row that doubles and doubles is too much.
+    let doubled = (0..20).fold(format!("SELECT '{long}' || team AS s FROM usage"), |inner, _| {
+        format!("SELECT s || s AS s FROM ({inner})")
+    });
+    let error = json(&engine, &format!("SELECT max(length(s)) AS n FROM ({doubled})")).await.unwrap_err();
+    assert_eq!(error.kind(), "memory_limit", "{error}");
+}
+
 #[tokio::test]
 async fn what_makes_much_of_little_is_bounded() {
     let mut lake = TestLake::with(&THREE).await;
@@ -304,10 +377,8 @@ async fn what_makes_much_of_little_is_bounded() {
         "SELECT array_repeat(1, 2000000000)",
         "SELECT array_repeat(array_repeat(1, 10000), 10000)",
         "SELECT array_resize([1], 2000000000, 0)",
-        "SELECT length(array_to_string(range(0, 20000), repeat('x', 400)))",
-        "SELECT length(array_to_string(array_replace_all(array_repeat('a', 20000), 'a', repeat('x', 400)), ''))",
-        // A constant text is written out beside every row.
-        "SELECT max(length(repeat('x', 300000) || team)) FROM usage",
+        "SELECT length(array_to_string(range(0, 20000), repeat('x', 4000)))",
+        "SELECT length(array_to_string(array_replace_all(array_repeat('a', 20000), 'a', repeat('x', 4000)), ''))",
         "SELECT range(1, 1000000000000)",
         "SELECT generate_series(1000000000000)",
         "SELECT generate_series(TIMESTAMP '1970-01-01', TIMESTAMP '2026-01-01', INTERVAL '1 microsecond')",

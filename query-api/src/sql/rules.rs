@@ -1,8 +1,9 @@
-//! Names that are used again: `SELECT w + 1 AS w FROM (SELECT w + 1 AS w FROM …)`. In: a plan. Out: the same, in which what a projection computes
-//! never has the name of what it is computed from, so that two layers that read alike are not alike.
+//! The query engine's rules, two of them wrapped where they change an answer. In: the rules and a plan. Out: a plan that those rules leave right.
 //!
-//! The query engine's own rule takes two projections with equal expressions, one on the other, for one and leaves a layer out: one is added once
-//! where twice was asked for (mended there after 55.2, apache/datafusion#24686). It is wrapped, and so cannot meet such a pair.
+//! - Projections: two with equal expressions, one on the other, are taken for one, and `SELECT w + 1 AS w FROM (SELECT w + 1 AS w FROM …)` adds
+//!   once (mended after 55.2, apache/datafusion#24686). Here what a projection computes never has the name of what it is computed from.
+//! - Filters: one that reads no column goes below a sum over all rows, where it takes away what is summed up and leaves the row. Here it
+//!   stays above.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,19 +11,56 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
+use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// The query engine's rules, with its rule for projections wrapped.
+/// See the module.
 pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let wrapped: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(Told(OptimizeProjections::new()));
-    let rules = Optimizer::new().rules;
-    rules.into_iter().map(|rule| if rule.name() == wrapped.name() { Arc::clone(&wrapped) } else { rule }).collect()
+    let wrapped: [Arc<dyn OptimizerRule + Send + Sync>; 2] =
+        [Arc::new(Told(OptimizeProjections::new())), Arc::new(Kept(PushDownFilter::new()))];
+    let with = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
+        wrapped.iter().find(|wrapped| wrapped.name() == rule.name()).map_or(rule, Arc::clone)
+    };
+    Optimizer::new().rules.into_iter().map(with).collect()
 }
 
-/// See the module.
+/// Filters that read no column stay above what sums up.
+#[derive(Debug)]
+struct Kept(PushDownFilter);
+
+impl OptimizerRule for Kept {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if stays(&plan) { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
+}
+
+/// A filter above sums, a part of which reads no column; filters on one another are one.
+fn stays(plan: &LogicalPlan) -> bool {
+    let (mut below, mut reads_nothing) = (plan, false);
+    while let LogicalPlan::Filter(filter) = below {
+        reads_nothing |= split_conjunction(&filter.predicate).iter().any(|part| part.column_refs().is_empty());
+        below = filter.input.as_ref();
+    }
+    reads_nothing && matches!(below, LogicalPlan::Aggregate(_))
+}
+
+/// What projections compute is told apart from what they read.
 #[derive(Debug)]
 struct Told(OptimizeProjections);
 
