@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use spendstream_schemas::alert::{Alert, Kind, Level};
+use spendstream_schemas::alert::{Alert, Kind, Level, PERIOD_OVER};
 use spendstream_schemas::config::notify::{ChannelConfig, NotifyConfig, RouteConfig};
+use spendstream_schemas::directory::normal;
 
 use crate::quiet;
 
@@ -65,7 +66,8 @@ impl Routes {
 #[must_use]
 pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery> {
     let told = Told::of(alert);
-    let mut plan = Plan { routes, told, deliveries: BTreeMap::new() };
+    let only_incidents = alert.details.get(PERIOD_OVER).is_some_and(|over| over == true);
+    let mut plan = Plan { routes, told, only_incidents, deliveries: BTreeMap::new() };
     let mut taken = false;
     let mut first: Option<(Timing, &str)> = None;
     for route in routes.all.iter().filter(|route| takes(route, alert, told)) {
@@ -135,7 +137,10 @@ fn takes(route: &RouteConfig, alert: &Alert, told: Told) -> bool {
     told.level.is_none_or(|level| level >= route.level)
         && (route.kinds.is_empty() || told.kind.is_none_or(|kind| route.kinds.contains(&kind)))
         && route.scope.iter().all(|(name, wanted)| {
-            alert.scope.iter().any(|(key, value)| key.to_string() == *name && value == Some(wanted.as_str()))
+            // In any spelling: the alert has the directory's.
+            alert.scope.iter().any(|(key, value)| {
+                key.to_string() == *name && value.is_some_and(|value| normal(key, value) == normal(key, wanted))
+            })
         })
 }
 
@@ -190,6 +195,8 @@ fn contacts(alert: &Alert) -> Vec<String> {
 struct Plan<'r> {
     routes: &'r Routes,
     told: Told,
+    /// That a period is over is no message.
+    only_incidents: bool,
     deliveries: BTreeMap<(String, Option<String>), Delivery>,
 }
 
@@ -197,6 +204,7 @@ impl Plan<'_> {
     fn add(&mut self, channel: &str, target: Option<String>, timing: &Timing) {
         let routes = self.routes;
         match routes.channels.get(channel) {
+            Some(Way::Whole | Way::Mail | Way::Sms(_)) if self.only_incidents => {}
             Some(Way::Whole | Way::Mail) => match &timing.digest {
                 Some((end, key)) => self.put(channel, target, *end, Some(key.clone())),
                 None => self.put(channel, target, timing.not_before, None),

@@ -74,6 +74,21 @@ fn level_scope_and_kind_choose_and_the_rest_goes_to_the_default() {
 }
 
 #[test]
+fn a_scope_is_compared_in_any_spelling() {
+    check(SEARCH, &alert(Level::Warning, Kind::ThresholdWarning, "Search "), &["duty", "mail/Ann <ann@example.org>"]);
+}
+
+#[test]
+fn that_a_period_is_over_closes_incidents_and_is_no_message() {
+    let mut over = alert(Level::Info, Kind::Recovery, "search");
+    over.details = json!({"period_over": true, "recovers": {"kind": "limit_reached", "level": "emergency"}, "contacts": ["bob@example.org"]});
+    check(SEARCH, &over, &["duty"]);
+    check(SEARCH, &Alert { scope: ResolvedScope::new([]), ..over.clone() }, &[]);
+    over.details["period_over"] = false.into();
+    check(SEARCH, &over, &["duty", "mail/Ann <ann@example.org>", "mail/bob@example.org", "sms/+1", "sms/+2"]);
+}
+
+#[test]
 fn an_owner_that_is_no_address_leaves_it_to_the_channel() {
     let mut nobody = alert(Level::Warning, Kind::ThresholdWarning, "search");
     nobody.owner = Some("team search".into());

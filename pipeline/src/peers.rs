@@ -39,6 +39,8 @@ use place::{behind, partitions, rewound};
 const BEAT: Duration = Duration::from_secs(2);
 /// Who was not heard of for so long is not there.
 const GONE: i64 = 10_000_000;
+/// How long a stop waits for the broker to take what was held last.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often changes of holds are sent.
 const HOLDS: Duration = Duration::from_millis(20);
 /// How long after a failure the topics are looked for again.
@@ -147,6 +149,14 @@ impl Peers {
             let is_last = pause(HOLDS, &mut stop).await;
             let told = self.live.take_changes().into_iter().map(|change| self.tell(&change)).collect::<Vec<_>>();
             if is_last {
+                let deliveries = told.into_iter().filter_map(|(_, delivery)| delivery);
+                if tokio::time::timeout(LAST_WORDS, futures::future::join_all(deliveries)).await.is_err() {
+                    tracing::warn!(
+                        "the broker did not take the last of what is held here: others count it when its calls are read"
+                    );
+                }
+                // Only then: others share its part among them.
+                self.say(true);
                 return;
             }
             // Until the broker has them, they count as what nobody else knows; what it did not take is told again.
@@ -184,17 +194,18 @@ impl Peers {
     }
 
     async fn beat(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let key = format!("instance/{:016x}", self.instance);
-        loop {
-            let leaves = *stop.borrow();
-            let committed = self.committed.lock().iter().map(|(source, to)| Position::new(source, *to)).collect();
-            let shared = Shared { instance: self.instance, batch: None, leaves, committed };
-            self.send(FutureRecord::to(&self.kafka.totals_topic).key(&key).payload(&shared.encode_to_vec()));
-            if leaves {
-                return;
-            }
+        while !*stop.borrow() {
+            self.say(false);
             pause(BEAT, &mut stop).await;
         }
+    }
+
+    /// Tells the others that this instance is there, or leaves.
+    fn say(&self, leaves: bool) {
+        let key = format!("instance/{:016x}", self.instance);
+        let committed = self.committed.lock().iter().map(|(source, to)| Position::new(source, *to)).collect();
+        let shared = Shared { instance: self.instance, batch: None, leaves, committed };
+        self.send(FutureRecord::to(&self.kafka.totals_topic).key(&key).payload(&shared.encode_to_vec()));
     }
 
     /// Hands a message to librdkafka. What finds no room or no broker is left out: the lake has it.
@@ -204,12 +215,14 @@ impl Peers {
 
     /// Hears what the others tell, until it is stopped.
     async fn listen(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut said = false;
+        let mut failures = 0_u32;
         while !*stop.borrow() {
             match self.hear(&mut stop).await {
                 Ok(()) => return,
-                Err(why) if !said => {
-                    said = true;
+                // A topic that was made a moment ago may not be known to every broker yet.
+                Err(_) if failures == 0 => failures = 1,
+                Err(why) if failures == 1 => {
+                    failures = 2;
                     self.live.heard_all();
                     tracing::warn!(
                         "{why}; until it is there, totals of other instances come by the lake every live.reconcile_interval, and holds end with this process"
@@ -217,7 +230,8 @@ impl Peers {
                 }
                 Err(_) => {}
             }
-            if pause(RETRY, &mut stop).await {
+            let wait = if failures == 1 { BEAT } else { RETRY };
+            if pause(wait, &mut stop).await {
                 return;
             }
         }
@@ -269,6 +283,8 @@ impl Peers {
     async fn hear_sums(&self, payload: Option<&[u8]>, seen: &mut HashMap<u64, i64>) -> bool {
         let Some(shared) = payload.and_then(|payload| Shared::decode(payload).ok()) else { return true };
         if shared.instance == self.instance {
+            // Its own words come back: so do those of others.
+            self.live.heard(now());
             return true;
         }
         if shared.leaves {

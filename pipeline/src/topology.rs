@@ -72,6 +72,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     live: Live,
     live_thread: JoinHandle<()>,
+    deciding: Arc<Deciding>,
     committer: tokio::task::JoinHandle<()>,
     control: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<()>,
@@ -125,6 +126,8 @@ impl Running {
     /// # Errors
     /// When a stage had panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
+        // First: what is granted now nobody might hear of.
+        self.deciding.close();
         self.stop.send_replace(true);
         let threads = self.threads;
         tokio::task::spawn_blocking(move || {
@@ -243,7 +246,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let intake = Intake::new(kafka, config.clone(), wires);
     threads.push(spawn("intake", move || intake.run())?);
     watch_book(reloader, config, &metrics);
-    Ok(Running { address, metrics, status, stop, threads, live, live_thread, committer, control, server })
+    Ok(Running { address, metrics, status, stop, threads, live, live_thread, deciding, committer, control, server })
 }
 
 /// What the live totals are made from.

@@ -129,6 +129,9 @@ pub struct Alert {
     pub details: serde_json::Value,
 }
 
+/// Of the details of a recovery: true where only the period is over. That closes incidents and is no message of its own.
+pub const PERIOD_OVER: &str = "period_over";
+
 /// The id of an alert about a budget. `occurrence` is the start of the period; for a rolling one the time at which the
 /// condition began. A change of the budget's rules (its revision) makes it another alert.
 #[must_use]

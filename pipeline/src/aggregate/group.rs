@@ -142,6 +142,7 @@ impl SetGroups {
 #[derive(Clone, Copy)]
 pub struct PricedView<'a> {
     pub provider: &'a [Symbol],
+    pub model_id: &'a [Symbol],
     pub tier: &'a [Symbol],
     pub region: &'a [Symbol],
     /// In units of 10⁻¹⁵; `None` when unpriced.
@@ -261,6 +262,12 @@ fn spelled<'a>(
     Cow::Owned(symbols.iter().map(|symbol| spell(*symbol)).collect())
 }
 
+/// The price book's id; what no book knows counts under the name that was sent.
+fn known<'a>(ids: &[Symbol], sent: &[Symbol]) -> Cow<'a, [Symbol]> {
+    let either = |(id, sent): (&Symbol, &Symbol)| if id.is_none() { *sent } else { *id };
+    Cow::Owned(ids.iter().zip(sent).map(either).collect())
+}
+
 /// The symbols of a key in every row, as the lake's row has them.
 fn column<'a>(
     key: &ScopeKey,
@@ -269,12 +276,8 @@ fn column<'a>(
     interner: &mut Interner,
 ) -> Cow<'a, [Symbol]> {
     match key {
-        // The price book's id; a provider that no book knows counts under the name that was sent.
-        ScopeKey::Text(Text::ProviderSent) => {
-            let sent = &events.symbols[Text::ProviderSent as usize];
-            let either = |(known, sent): (&Symbol, &Symbol)| if known.is_none() { *sent } else { *known };
-            Cow::Owned(priced.provider.iter().zip(sent).map(either).collect())
-        }
+        ScopeKey::Text(Text::ProviderSent) => known(priced.provider, &events.symbols[Text::ProviderSent as usize]),
+        ScopeKey::Text(Text::Model) => known(priced.model_id, &events.symbols[Text::Model as usize]),
         ScopeKey::Text(Text::ServiceTier) => Cow::Borrowed(priced.tier),
         ScopeKey::Text(Text::Region) => Cow::Borrowed(priced.region),
         key => symbols(key, events, interner),

@@ -129,6 +129,7 @@ fn query(watch: &Watch, cover: &Cover) -> String {
 pub fn column(key: &ScopeKey) -> String {
     match key {
         ScopeKey::Text(Text::ProviderSent) => "coalesce(provider, provider_sent)".to_owned(),
+        ScopeKey::Text(Text::Model) => "coalesce(model_id, model)".to_owned(),
         ScopeKey::Text(text) => text.column().to_owned(),
         ScopeKey::CostCenter => Text::CostCenter.column().to_owned(),
         ScopeKey::Tag(name) => format!("tags[{}]", quoted(name)),

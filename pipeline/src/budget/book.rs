@@ -216,9 +216,16 @@ impl Book {
         self.by_watch.keys().copied()
     }
 
-    /// Watches of budgets whose figures move by time alone: with forecasts, or rolling.
+    /// Watches of budgets whose figures move by time alone: rolling, with forecasts, or with an amount or a validity that has a date.
     pub fn moving_watches(&self) -> impl Iterator<Item = WatchId> {
-        let moves = |entry: &&Entry| entry.budget.period.is_rolling() || !entry.budget.forecast_thresholds.is_empty();
+        let moves = |entry: &&Entry| {
+            let budget = &entry.budget;
+            budget.period.is_rolling()
+                || !budget.forecast_thresholds.is_empty()
+                || budget.increase.is_some()
+                || budget.amounts_by.is_some()
+                || budget.valid_from.is_some()
+        };
         let all: hashbrown::HashSet<WatchId> =
             self.entries.iter().filter(moves).filter_map(|entry| entry.watch).collect();
         all.into_iter()

@@ -80,7 +80,8 @@ impl Claims {
         }
     }
 
-    pub fn is_barred(&self, cell: BudgetCell, now: i64) -> bool {
-        self.barred.get(&cell).is_some_and(|until| *until > now)
+    /// Until when nothing is claimed there, if so.
+    pub fn barred(&self, cell: BudgetCell, now: i64) -> Option<i64> {
+        self.barred.get(&cell).copied().filter(|until| *until > now)
     }
 }

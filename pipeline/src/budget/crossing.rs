@@ -82,12 +82,7 @@ impl Crossings {
     /// Time has passed or a budget has changed: the period of these values that `at` is in, its forecast included.
     pub fn tick(&mut self, sight: &Sight<'_>, sum: Sum<'_>, at: Quarter) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        self.each(sight, sum, &mut alerts, |entry| {
-            // A period that was over before the budget was what it is now is not judged by it afterwards.
-            let (budget, span) = (&entry.budget, entry.budget.period.span(at));
-            let since = budget.valid_from.map_or(budget.updated_at, |from| from.max(budget.updated_at));
-            (span.contains(Quarter::of(sight.now)) || since < span.end()).then_some(at)
-        });
+        self.each(sight, sum, &mut alerts, |_| Some(at));
         alerts
     }
 
@@ -131,11 +126,19 @@ impl Crossings {
     }
 
     fn judge(&mut self, sight: &Sight<'_>, sum: Sum<'_>, entry: &Entry, at: Quarter, alerts: &mut Vec<Alert>) {
-        let Ok(standing) = sight.ground.standing(entry, sum.values, at) else { return };
+        let Ok(mut standing) = sight.ground.standing(entry, sum.values, at) else { return };
+        if let Some(since) = sight.ground.resets.since(entry, entry.cell(sum.values), standing.span) {
+            standing.used = since;
+        }
         if standing.span.end() <= sight.closed {
             return;
         }
         let budget = &*entry.budget;
+        // A period that was over before the budget was what it is now is not judged by it afterwards.
+        let since = budget.valid_from.map_or(budget.updated_at, |from| from.max(budget.updated_at));
+        if !standing.span.contains(Quarter::of(sight.now)) && since >= standing.span.end() {
+            return;
+        }
         let cell = entry.cell(sum.values);
         let stands = state(budget, standing.limit, standing.used, Amount::ZERO, standing.span, sight.now);
         let (occurrence, before) = occurrences(budget, standing);

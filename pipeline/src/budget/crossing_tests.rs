@@ -246,3 +246,38 @@ fn after_a_reset_only_what_follows_counts() {
     assert_eq!(scene.spend("0"), []);
     assert_eq!(scene.spend("1").len(), 1);
 }
+
+/// Live totals have late events of before the reset, which what was read of before has not.
+#[test]
+fn a_young_reset_alerts_by_what_the_lake_has_since() {
+    let mut scene = Scene::new("");
+    let reset = at("2026-11-15T23:59:00Z");
+    let mut changed = (*scene.book.entries()[0].budget).clone();
+    changed.reset_at = Some(reset);
+    scene.book = book(&[std::sync::Arc::new(changed)]);
+    let cell = scene.book.entries()[0].cell(&[Some("search")]);
+    let first = Quarter::of(at("2026-11-01T00:00:00Z"));
+    scene.resets.add("b", reset.timestamp_micros(), [(cell, first, amount("10"))]);
+    scene.resets.add_since("b", []);
+    scene.add("10", at("2026-11-05T00:00:00Z"));
+    assert_eq!(scene.spend_at("60", at("2026-11-15T23:58:59Z")), []);
+    let mut read = Resets::default();
+    read.add("b", reset.timestamp_micros(), [(cell, first, amount("70"))]);
+    read.add_since("b", [(cell, first, amount("49"))]);
+    assert!(read.is_news(&scene.resets) && !read.is_news(&read.clone()));
+    scene.resets = read;
+    assert_eq!(scene.look(None), []);
+    scene.resets.add_since("b", [(cell, first, amount("1"))]);
+    assert_eq!(shown(&scene.look(None)).len(), 1);
+}
+
+#[test]
+fn a_late_event_does_not_judge_what_was_over_before_the_budget() {
+    let mut scene = Scene::new(r#", "period": "daily""#);
+    let mut made = (*scene.book.entries()[0].budget).clone();
+    made.updated_at = at("2026-11-16T00:00:30Z");
+    scene.book = book(&[std::sync::Arc::new(made)]);
+    scene.now = at("2026-11-16T00:01:00Z");
+    assert_eq!(scene.spend_at("150", at("2026-11-15T23:50:00Z")), []);
+    assert_eq!(scene.spend_at("150", scene.now).len(), 4);
+}

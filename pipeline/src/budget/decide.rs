@@ -213,17 +213,21 @@ fn judge<'a>(
         let values = book.values(set, |key| subject.value(key));
         for position in book.matches(set, &values, subject.now) {
             let entry = &book.entries()[position];
+            let is_deaf = promises.others > 0 && promises.holds.is_deaf(subject.now.timestamp_micros());
             let standing = if promises.is_told {
                 world.ground.standing(entry, &values, at)
             } else {
                 Err(NoFigures::HeldElsewhere)
             };
             let cell = entry.cell(&values);
-            let is_recalled = standing.is_err();
+            let is_recalled = standing.is_err() || is_deaf;
             let standing = match standing {
                 Ok(standing) => {
                     if entry.budget.hard_limit {
                         promises.last.keep(cell, entry, &standing);
+                    }
+                    if is_deaf {
+                        unknown.push((position, NoFigures::HeldElsewhere));
                     }
                     Some(standing)
                 }
@@ -307,7 +311,7 @@ fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mu
         Some(_) => verdict.downgrade = stop.cloned(),
         None => {}
     }
-    if let Err(wait) = promises.limiter.take(subject)
+    if let Err(wait) = promises.limiter.take(subject, promises.others.saturating_add(1))
         && !critical
     {
         verdict.retry_after_seconds = Some(wait.seconds);
@@ -369,7 +373,10 @@ fn over_budget(
         let left = if let Some(left) = young.collect::<Option<SmallVec<[i64; 4]>>>() {
             left.into_iter().max()
         } else {
-            let cells = verdict.judged.iter().map(|one| one.cell).collect();
+            let cells: SmallVec<[BudgetCell; 4]> = verdict.judged.iter().map(|one| one.cell).collect();
+            if let Some(until) = promises.holds.barred(&cells, now) {
+                return Some(whole_seconds(until - now));
+            }
             promises.holds.claim(id, quote.amount, cells, now).ok().map(|()| ASK_AGAIN_MICROS)
         };
         if let Some(left) = left {
@@ -382,7 +389,9 @@ fn over_budget(
         let (claimed, until) = promises.holds.claimed(one.cell, own);
         let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
         let total = one.total - claimed.min(one.held);
-        (!exceeds(total, times(quote.amount, promises.others), one.standing.limit, percent)).then_some(until)
+        // Who has an id may claim then.
+        let left = if own.is_some() { Amount::ZERO } else { times(quote.amount, promises.others) };
+        (!claimed.is_zero() && !exceeds(total, left, one.standing.limit, percent)).then_some(until)
     };
     let free = blocking().map(unclaimed).collect::<Option<SmallVec<[i64; 4]>>>();
     let until = free.and_then(|until| until.into_iter().max());

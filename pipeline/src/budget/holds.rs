@@ -112,6 +112,8 @@ pub enum Change {
 
 /// How long it takes, at most, until others count what they were told: what was told more recently is counted once for each of them.
 pub(super) const PROPAGATION_MICROS: i64 = 1_000_000;
+/// Others count one that they do not hear of as gone after ten seconds, and give its share away.
+const DEAF_MICROS: i64 = 8 * PROPAGATION_MICROS;
 /// Changes that wait to be told, at most; beyond, nothing is held any more until they are.
 const MOST_CHANGES: usize = 100_000;
 
@@ -140,6 +142,8 @@ pub struct Holds {
     settle_micros: i64,
     /// Until when some of another instance's may be missing here.
     behind_until: i64,
+    /// When what others tell was heard last, up to then.
+    heard: i64,
 }
 
 impl Holds {
@@ -160,6 +164,7 @@ impl Holds {
             untold: VecDeque::new(),
             settle_micros: 0,
             behind_until: i64::MIN,
+            heard: i64::MAX,
         }
     }
 
@@ -168,6 +173,17 @@ impl Holds {
         self.changes.get_or_insert_default();
         let settle = i64::try_from(settle.as_micros()).unwrap_or(i64::MAX);
         self.settle_micros = settle;
+    }
+
+    /// What others told until `now` is heard.
+    pub fn heard(&mut self, now: i64) {
+        self.heard = now;
+    }
+
+    /// Nothing was heard for so long that others may count on this instance no more.
+    #[must_use]
+    pub fn is_deaf(&self, now: i64) -> bool {
+        now.saturating_sub(self.heard) > DEAF_MICROS
     }
 
     /// What others have to know since this was asked last. Say [`Holds::told`] when they can.
@@ -266,6 +282,11 @@ impl Holds {
             .fold((Amount::ZERO, i64::MIN), |(sum, until), kept| (sum + kept.hold.amount, until.max(kept.hold.expires)))
     }
 
+    /// Until when nothing is claimed in one of these cells, if so.
+    pub(super) fn barred(&self, cells: &[BudgetCell], now: i64) -> Option<i64> {
+        cells.iter().filter_map(|cell| self.claims.barred(*cell, now)).max()
+    }
+
     /// The call that claims asks again.
     pub(super) fn note_repeated(&mut self, id: HoldId) {
         if self.by_id.get(&id).is_some_and(|kept| kept.hold.claimed_at.is_some()) {
@@ -284,7 +305,7 @@ impl Holds {
         cells: SmallVec<[BudgetCell; 4]>,
         now: i64,
     ) -> Result<(), Full> {
-        if cells.iter().any(|cell| self.claims.is_barred(*cell, now)) {
+        if self.barred(&cells, now).is_some() {
             return Err(Full);
         }
         let expires = now.saturating_add(LASTS_MICROS);
@@ -418,9 +439,18 @@ impl Holds {
 
     /// Forgets what was held until `now` or before (microseconds since the epoch).
     pub fn expire(&mut self, now: i64) {
-        while let Some((expires, id)) = self.by_expiry.first().copied().filter(|(expires, _)| *expires <= now) {
-            self.by_expiry.remove(&(expires, id));
+        let mut kept = SmallVec::<[(i64, HoldId); 4]>::new();
+        while let Some((expires, id)) = self.by_expiry.pop_first() {
+            if expires > now {
+                kept.push((expires, id));
+                break;
+            }
             let claim = self.by_id.get(&id).filter(|kept| kept.hold.claimed_at.is_some()).cloned();
+            // Whoever claimed may have been granted it: that would have been heard by now, if anything is.
+            if claim.as_ref().is_some_and(|claim| !claim.here) && self.heard < expires {
+                kept.push((expires, id));
+                continue;
+            }
             if let Some(Kept { hold, here: true, .. }) = &claim {
                 self.claims.bar(id, hold, now);
             }
@@ -429,6 +459,7 @@ impl Holds {
             }
             self.forget(id.event);
         }
+        self.by_expiry.extend(kept);
         let is_over = |recent: &mut Recent| recent.until.is_some_and(|until| until <= now);
         while let Some(Recent { amount, cells, .. }) = self.recent.pop_front_if(is_over) {
             for cell in cells {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
 use spendstream_schemas::alert::Alert;
-use spendstream_schemas::budget::{ScopeKey, Span};
+use spendstream_schemas::budget::{Quarter, ResolvedScope, ScopeKey, Span};
 use spendstream_schemas::config::DecideConfig;
 use spendstream_schemas::decision::{Answer, Request, RequestError, Strategy};
 use spendstream_schemas::dimension::Text;
@@ -85,6 +85,10 @@ pub struct Live {
     look_soon: AtomicBool,
     /// What was told before this process started, until who watches takes it.
     told: Mutex<Vec<Alert>>,
+    /// Alerts that do not follow from totals.
+    to_tell: Mutex<Vec<Alert>>,
+    /// This process ends, and grants nothing any more.
+    is_closed: AtomicBool,
 }
 
 impl Live {
@@ -115,6 +119,8 @@ impl Live {
             look_again: AtomicBool::new(false),
             look_soon: AtomicBool::new(false),
             told: Mutex::default(),
+            to_tell: Mutex::default(),
+            is_closed: AtomicBool::new(false),
             prices,
             config,
         }
@@ -201,7 +207,28 @@ impl Live {
         *self.told.lock() = told;
     }
 
+    /// From now on nothing is granted.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// These are to be told, whatever the totals are.
+    pub fn tell(&self, alerts: impl IntoIterator<Item = Alert>) {
+        self.to_tell.lock().extend(alerts);
+    }
+
     /// The same, once.
+    #[must_use]
+    pub fn take_to_tell(&self) -> Vec<Alert> {
+        std::mem::take(&mut *self.to_tell.lock())
+    }
+
+    /// What [`Live::recall`] was given, once.
     #[must_use]
     pub fn take_told(&self) -> Vec<Alert> {
         std::mem::take(&mut *self.told.lock())
@@ -248,6 +275,11 @@ impl Live {
         let mut promises = self.promises.lock();
         promises.is_told = true;
         self.awaited.remember(promises.others > 0);
+    }
+
+    /// What others told until now is heard.
+    pub fn heard(&self, now: DateTime<Utc>) {
+        self.promises.lock().holds.heard(now.timestamp_micros());
     }
 
     /// The broker has all changes that were taken.
@@ -319,6 +351,22 @@ impl Live {
     pub fn is_slow(request: &Request<'_>) -> bool {
         const SLOW: usize = 4 << 10;
         request.input_tokens.is_none() && request.text.as_ref().is_some_and(|text| text.len() > SLOW)
+    }
+
+    /// What a cell of a budget has used in its period of now; `None` where that is not known, or there is no such budget.
+    #[must_use]
+    pub fn used(&self, budget_id: &str, scope: &ResolvedScope, now: DateTime<Utc>) -> Option<Amount> {
+        let rules = self.rules.read().clone();
+        let prices = Arc::clone(&self.prices.borrow());
+        let entry = rules.book.entries().iter().find(|entry| entry.budget.id == budget_id)?;
+        let values: Vec<Option<&str>> = rules.book.keys(entry).keys().iter().map(|key| scope.get(key)).collect();
+        let ground = Ground {
+            book: &rules.book,
+            spend: &*self.spend,
+            rates: Rates { prices: &prices, attributes: &*rules.attributes, now },
+            resets: &rules.resets,
+        };
+        ground.standing(entry, &values, Quarter::of(now)).ok().map(|standing| standing.used)
     }
 
     /// Answers one request.

@@ -27,7 +27,7 @@ pub mod journal;
 pub mod limit;
 pub mod live;
 pub mod models;
-mod notice;
+pub mod notice;
 pub mod observer;
 pub mod percent;
 pub mod rate;

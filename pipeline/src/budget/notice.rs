@@ -4,7 +4,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 use serde_json::json;
-use spendstream_schemas::alert::{Alert, Basis, Kind, Level, budget_alert_id};
+use spendstream_schemas::alert::{Alert, Basis, Kind, Level, PERIOD_OVER, budget_alert_id};
 use spendstream_schemas::money::{Amount, div_half_even};
 
 use super::book::Entry;
@@ -74,6 +74,45 @@ pub(super) fn recovered(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
     let mut alert = alert(case, ground, (Kind::Recovery, Level::Info), title, message);
     alert.details["recovers"] = json!({"kind": kind, "level": level});
     alert
+}
+
+/// Why what was told of a budget is over, though nothing was said of its figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// It was deleted, or is not active any more.
+    Withdrawn,
+    /// A new period has begun.
+    Period,
+}
+
+/// Takes back what was told; its id follows from that of the alert, so that it is told once.
+#[must_use]
+pub fn over(told: &Alert, why: Over, now: DateTime<Utc>) -> Alert {
+    let text = |name: &str| told.details.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let (budget, threshold) = (text("budget"), text("threshold_percent"));
+    let mut details = told.details.clone();
+    details["recovers"] = json!({"kind": told.kind, "level": told.level});
+    let (is_period, scope) = (why == Over::Period, &told.scope);
+    let is_rolling = details.get("rolling").is_some_and(|rolling| rolling == true);
+    details[PERIOD_OVER] = (is_period && !is_rolling).into();
+    let what = if is_rolling { "has used nothing in the window of now" } else { "begins a new period" };
+    let (title, message) = if is_period {
+        (format!("{budget}: the period in which {threshold} % was told is over"), format!("{scope} {what}."))
+    } else {
+        let message = format!("The budget of {scope} was deleted, or is not active any more.");
+        (format!("{budget}: not watched any more; {threshold} % of it had been told"), message)
+    };
+    Alert {
+        id: format!("{}-over", told.id),
+        kind: Kind::Recovery,
+        level: Level::Info,
+        title,
+        message,
+        event_time: now,
+        raised_at: now,
+        details,
+        ..told.clone()
+    }
 }
 
 /// `team=search has used 81.25 of 100 USD (81.25 %) since 2026-11-01T00:00:00Z; the period ends at 2026-12-01T00:00:00Z.`

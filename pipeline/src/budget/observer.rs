@@ -248,6 +248,7 @@ impl Observer for Watchman {
             self.next_round = self.now + ROUND;
             self.waiting = self.book.moving_watches().collect();
         }
+        self.unsent.extend(self.live.take_to_tell());
         for alert in self.live.take_told() {
             self.crossings.recall(&self.book, &alert);
         }

@@ -78,11 +78,13 @@ impl Limiter {
         }
     }
 
-    /// Takes one request from every bucket that the call belongs to, or none at all.
+    /// Takes one request from every bucket that the call belongs to, or none at all. Of `instances` that decide each gives its part: a request
+    /// costs so many times as much. A bucket has room for at least one.
     ///
     /// # Errors
     /// When one of them is empty: the one with the longest wait.
-    pub fn take(&mut self, subject: &Subject<'_>) -> Result<(), TooFast> {
+    pub fn take(&mut self, subject: &Subject<'_>, instances: u32) -> Result<(), TooFast> {
+        let request = REQUEST.saturating_mul(i64::from(instances.max(1)));
         let now = subject.now.timestamp_micros();
         let mut taken: SmallVec<[((usize, u128), Bucket); 4]> = SmallVec::new();
         let mut worst: Option<TooFast> = None;
@@ -96,8 +98,8 @@ impl Limiter {
             let bucket = self
                 .buckets
                 .get(&place)
-                .map_or(Bucket { credits: limit.full, at: now }, |bucket| limit.at(*bucket, now));
-            let missing = REQUEST - bucket.credits;
+                .map_or(Bucket { credits: limit.full.max(request), at: now }, |bucket| limit.at(*bucket, now, request));
+            let missing = request - bucket.credits;
             if missing > 0 {
                 let seconds = div_up(div_up(missing, limit.per_minute), 1_000_000);
                 if worst.as_ref().is_none_or(|worst| worst.seconds < seconds) {
@@ -114,7 +116,7 @@ impl Limiter {
             return Err(worst);
         }
         for (place, bucket) in taken {
-            self.buckets.insert(place, Bucket { credits: bucket.credits - REQUEST, ..bucket });
+            self.buckets.insert(place, Bucket { credits: bucket.credits - request, ..bucket });
         }
         Ok(())
     }
@@ -128,16 +130,16 @@ impl Limiter {
         }
         let Self { buckets, limits, .. } = self;
         // A full bucket is as good as none.
-        buckets.retain(|(at, _), bucket| limits[*at].at(*bucket, now).credits < limits[*at].full);
+        buckets.retain(|(at, _), bucket| limits[*at].at(*bucket, now, REQUEST).credits < limits[*at].full);
         if self.buckets.len() < self.max { own } else { (at, 0) }
     }
 }
 
 impl Limit {
     /// A bucket with what it earned since.
-    fn at(&self, bucket: Bucket, now: i64) -> Bucket {
+    fn at(&self, bucket: Bucket, now: i64, request: i64) -> Bucket {
         let earned = now.saturating_sub(bucket.at).max(0).saturating_mul(self.per_minute);
-        Bucket { credits: bucket.credits.saturating_add(earned).min(self.full), at: now.max(bucket.at) }
+        Bucket { credits: bucket.credits.saturating_add(earned).min(self.full.max(request)), at: now.max(bucket.at) }
     }
 
     fn name(&self, subject: &Subject<'_>) -> String {
@@ -169,7 +171,7 @@ mod tests {
         let owner = Filled::default();
         let subject =
             Subject { request: &request, provider: None, model_id: None, place: None, user: None, owner, now };
-        limiter.take(&subject).map_err(|error| error.seconds)
+        limiter.take(&subject, 1).map_err(|error| error.seconds)
     }
 
     fn limiter(json: &str, max: usize) -> Limiter {
@@ -194,6 +196,26 @@ mod tests {
             assert_eq!(take(&mut limiter, "acme", late(3_600_000_000)), Ok(()));
         }
         assert_eq!(take(&mut limiter, "acme", late(3_600_000_000)), Err(2), "an hour earns no more than a burst");
+    }
+
+    #[test]
+    fn of_several_instances_each_gives_its_part() {
+        let start = at("2026-11-22T12:00:00Z");
+        let take = |limiter: &mut Limiter, now| {
+            let request = Request::parse(br#"{"model": "m", "input_tokens": 1}"#).unwrap();
+            let owner = Filled::default();
+            let subject =
+                Subject { request: &request, provider: None, model_id: None, place: None, user: None, owner, now };
+            limiter.take(&subject, 2).map_err(|error| error.seconds)
+        };
+        let mut limiter = limiter(
+            r#"[{"scope": {}, "per_minute": 60, "burst": 4}, {"scope": {}, "per_minute": 60, "burst": 5}]"#,
+            10,
+        );
+        assert_eq!([start; 3].map(|now| take(&mut limiter, now)), [Ok(()), Ok(()), Err(2)]);
+        assert_eq!(take(&mut limiter, start + TimeDelta::seconds(2)), Ok(()));
+        let mut one = self::limiter(r#"[{"scope": {}, "per_minute": 60, "burst": 1}]"#, 10);
+        assert_eq!([start; 2].map(|now| take(&mut one, now)), [Ok(()), Err(2)], "there is always room for one");
     }
 
     #[test]

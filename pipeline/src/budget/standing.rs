@@ -21,6 +21,10 @@ pub struct Resets {
     known: HashSet<(String, i64)>,
     /// By cell, of which quarter-hours: of a rolling window what has left it counts no more.
     before: HashMap<BudgetCell, Vec<(Quarter, Amount)>>,
+    /// Budgets that were reset so lately that events of before may still come.
+    young: HashSet<String>,
+    /// What the lake has of them since, by cell and quarter-hour.
+    since: HashMap<BudgetCell, Vec<(Quarter, Amount)>>,
 }
 
 impl Resets {
@@ -31,6 +35,38 @@ impl Resets {
         for (cell, quarter, amount) in before {
             self.before.entry(cell).or_default().push((quarter, amount));
         }
+    }
+
+    /// The same for a budget that was reset lately: what was spent since, as the lake has it.
+    pub fn add_since(&mut self, budget: &str, since: impl IntoIterator<Item = (BudgetCell, Quarter, Amount)>) {
+        self.young.insert(budget.to_owned());
+        for (cell, quarter, amount) in since {
+            self.since.entry(cell).or_default().push((quarter, amount));
+        }
+    }
+
+    /// Whether one of them is so young.
+    #[must_use]
+    pub fn has_young(&self) -> bool {
+        !self.young.is_empty()
+    }
+
+    /// Whether there are other resets, or other sums since young ones, than were known.
+    #[must_use]
+    pub fn is_news(&self, known: &Self) -> bool {
+        self.known.len() != known.known.len() || self.young != known.young || self.since != known.since
+    }
+
+    /// What counts for alerts of a budget that was reset lately: live totals have late events of before the reset, which are not in the sum of
+    /// before yet. `None` for any other.
+    #[must_use]
+    pub fn since(&self, entry: &Entry, cell: BudgetCell, span: Span) -> Option<Amount> {
+        let reset = entry.budget.reset_at.filter(|reset| span.start() < *reset && *reset < span.end())?;
+        if !self.young.contains(&entry.budget.id) || !self.knows(&entry.budget.id, reset.timestamp_micros()) {
+            return None;
+        }
+        let sums = self.since.get(&cell).map(Vec::as_slice).unwrap_or_default();
+        Some(sums.iter().filter(|(quarter, _)| *quarter >= span.from).map(|(_, amount)| *amount).sum())
     }
 
     /// How many resets were read.

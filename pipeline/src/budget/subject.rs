@@ -42,6 +42,7 @@ impl<'a> Subject<'a> {
     pub fn value(&self, key: &ScopeKey) -> Option<&'a str> {
         match key {
             ScopeKey::Text(Text::ProviderSent) => self.provider,
+            ScopeKey::Text(Text::Model) if self.model_id.is_some() => self.model_id,
             ScopeKey::Text(Text::Team) => self.owner.team,
             ScopeKey::Text(Text::Department) => self.owner.department,
             ScopeKey::CostCenter => self.owner.cost_center,
@@ -68,7 +69,9 @@ impl<'a> Subject<'a> {
     pub fn is_within(&self, scope: &Scope) -> bool {
         scope.iter().all(|(key, wanted)| match (wanted, self.value(key)) {
             (ScopeValue::Is(wanted), Some(value)) => {
-                wanted == value || (*key == ScopeKey::Text(Text::Model) && self.model_id == Some(wanted.as_str()))
+                // A model is also known by the name that was sent.
+                wanted == value
+                    || (*key == ScopeKey::Text(Text::Model) && sent(self.request, key) == Some(wanted.as_str()))
             }
             (ScopeValue::Each, value) => value.is_some(),
             (ScopeValue::Is(_), None) => false,

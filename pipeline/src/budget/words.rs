@@ -202,7 +202,9 @@ impl Telling<'_, '_> {
     pub fn row(&self, sampled: i64) -> Row {
         let Self { subject, quote, verdict, .. } = self;
         let book = self.world.ground.book;
-        let tightest = verdict.judged.first();
+        // What a stop decides has nothing to do with a budget.
+        let is_stopped = matches!(verdict.refused, Some(Refused::Stopped(_)));
+        let tightest = verdict.judged.first().filter(|_| !is_stopped);
         let entry = tightest.map(|one| &book.entries()[one.entry]);
         let text = |text| subject.text(text).map(ToOwned::to_owned);
         Row {

@@ -34,6 +34,15 @@ type Seen = HashMap<(String, i64), Covered>;
 
 /// The pause while the lake does not have all that live totals have.
 const EARLY: Duration = Duration::from_secs(1);
+/// How often resets are read anew while late events of before them may come: alerts go by what was read.
+const YOUNG: Duration = Duration::from_secs(5);
+/// Whether late events of before a reset may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    Young,
+    Old,
+}
+
 /// How often the history is read anew.
 const HISTORY: TimeDelta = TimeDelta::hours(1);
 
@@ -46,6 +55,8 @@ pub struct Past {
     pub totals: Totals,
     /// How often resets are read anew: events may still arrive for the time before one.
     pub every: Duration,
+    /// How late events may come.
+    pub lateness: TimeDelta,
 }
 
 impl Past {
@@ -70,7 +81,10 @@ impl Past {
                     if is_early {
                         every = every.min(EARLY);
                     }
-                    let is_news = resets.len() != known.len();
+                    let is_news = resets.is_news(&known);
+                    if resets.has_young() {
+                        every = every.min(YOUNG);
+                    }
                     known = Arc::new(resets);
                     self.live.set_resets(Arc::clone(&known), is_news);
                 }
@@ -124,25 +138,36 @@ impl Past {
             }
             let keys = book.sets()[entry.set].keys.keys();
             let columns: Vec<String> = keys.iter().map(column).collect();
-            let batches = view.rows(&before(&columns, entry.budget.period.is_rolling(), from, to)).await?;
-            let mut sums = Vec::new();
+            let age = if at - to < self.lateness { Age::Young } else { Age::Old };
+            let sql = sums(&columns, entry.budget.period.is_rolling(), (from, to), age);
+            let batches = view.rows(&sql).await?;
+            let (mut before, mut since) = (Vec::new(), Vec::new());
             for batch in &batches {
                 let values: Vec<_> = (0..columns.len()).map(|at| texts(batch, at)).collect();
-                let costs = batch.column(columns.len()).as_primitive_opt::<Decimal128Type>();
-                let costs = costs.ok_or_else(|| failed(&self.lake, &"a sum of cost is no decimal"))?;
-                let quarters = self.integers(batch.column(columns.len() + 1))?;
+                let costs = [0, 1].map(|at| batch.column(columns.len() + at).as_primitive_opt::<Decimal128Type>());
+                let [Some(earlier), Some(later)] = costs else {
+                    return Err(failed(&self.lake, &"a sum of cost is no decimal"));
+                };
+                let quarters = self.integers(batch.column(columns.len() + 2))?;
                 for row in 0..batch.num_rows() {
                     let values = keys.iter().zip(&values);
                     let values: Vec<Option<&str>> =
                         values.map(|(key, column)| spelled(book.spellings(), key, column[row].as_deref())).collect();
-                    if costs.is_valid(row) && named(&book, entry, &values) {
-                        let amount = Amount::saturating(costs.value(row));
-                        let quarter = Quarter(i32::try_from(quarters[row]).unwrap_or(i32::MIN));
-                        sums.push((entry.cell(&values), quarter, amount));
+                    if !named(&book, entry, &values) {
+                        continue;
+                    }
+                    let quarter = Quarter(i32::try_from(quarters[row]).unwrap_or(i32::MIN));
+                    for (sums, costs) in [(&mut before, earlier), (&mut since, later)] {
+                        if costs.is_valid(row) {
+                            sums.push((entry.cell(&values), quarter, Amount::saturating(costs.value(row))));
+                        }
                     }
                 }
             }
-            resets.add(&entry.budget.id, reset, sums);
+            resets.add(&entry.budget.id, reset, before);
+            if age == Age::Young {
+                resets.add_since(&entry.budget.id, since);
+            }
         }
         Ok((resets, is_early))
     }
@@ -212,8 +237,8 @@ fn named(book: &Book, entry: &Entry, values: &[Option<&str>]) -> bool {
     })
 }
 
-/// Sums with the quarter-hour that they are of: of a rolling window its own, else the period's first.
-fn before(columns: &[String], rolling: bool, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+/// Sums before a reset, and for a young one since, with the quarter-hour that they are of: of a rolling window its own, else the period's first.
+fn sums(columns: &[String], rolling: bool, (from, reset): (DateTime<Utc>, DateTime<Utc>), age: Age) -> String {
     let quarter =
         if rolling { "CAST(event_time AS BIGINT) / 900000000".to_owned() } else { Quarter::of(from).0.to_string() };
     let listed: String = columns.iter().flat_map(|column| [column.as_str(), ", "]).collect();
@@ -222,13 +247,17 @@ fn before(columns: &[String], rolling: bool, from: DateTime<Utc>, to: DateTime<U
         grouped.push(quarter.clone());
     }
     let grouped = if grouped.is_empty() { String::new() } else { format!(" GROUP BY {}", grouped.join(", ")) };
+    let (start, reset_at) = (instant(from), instant(reset));
+    let part = |compared: &str| format!("sum(CASE WHEN event_time {compared} {reset_at} THEN cost END)");
+    let until = match age {
+        Age::Young => String::new(),
+        Age::Old => format!(" AND date <= CAST('{}' AS DATE) AND event_time < {reset_at}", reset.format("%F")),
+    };
     format!(
-        "SELECT {listed}sum(cost), {quarter} FROM usage WHERE date >= CAST('{}' AS DATE) AND date <= CAST('{}' AS DATE) \
-         AND event_time >= {} AND event_time < {}{grouped}",
+        "SELECT {listed}{}, {}, {quarter} FROM usage WHERE date >= CAST('{}' AS DATE) AND event_time >= {start}{until}{grouped}",
+        part("<"),
+        part(">="),
         from.format("%F"),
-        to.format("%F"),
-        instant(from),
-        instant(to)
     )
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use spendstream_control::alerts::AlertFilter;
 use spendstream_control::blocks::BlockAction;
@@ -17,6 +17,7 @@ use spendstream_schemas::alert::{Alert, Kind};
 use spendstream_schemas::budget::{Budget, ScopeKey};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Filled, Precedence};
+use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::PriceBook;
 use tokio::sync::watch;
 
@@ -26,10 +27,13 @@ use crate::aggregate::plan::Request;
 use crate::budget::book::Book;
 use crate::budget::limit::Attributes;
 use crate::budget::live::Live;
+use crate::budget::notice::{Over, over};
 use crate::budget::stops::{Action, Stop, Stops};
 
 /// How often the store is asked whether something changed: a stop must be in force within a second.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often periods are looked for that are over.
+const PERIODS: TimeDelta = TimeDelta::minutes(1);
 /// Alerts that are looked through at a start for thresholds that were told and may recover.
 const RECALLED: u32 = 10_000;
 
@@ -53,6 +57,8 @@ pub struct Rules {
     pub live: Arc<Live>,
     pub totals: Totals,
     pub precedence: Precedence,
+    /// How late events may come: so long a period may still be judged.
+    pub lateness: TimeDelta,
     /// What is watched beside budgets.
     pub own: Vec<Request>,
     /// Who owns what, for the decode threads.
@@ -66,6 +72,7 @@ impl Rules {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let (mut seen, mut is_away, mut is_recalled) = (None, false, false);
         let mut prices = self.live.prices();
+        let mut periods_due = now();
         loop {
             // Another book may know other names of a provider.
             if prices.has_changed().unwrap_or(false) {
@@ -94,6 +101,12 @@ impl Rules {
                 }
                 Err(_) => {}
             }
+            if now() >= periods_due && !is_away {
+                periods_due = now() + PERIODS;
+                if let Err(error) = self.close_periods().await {
+                    tracing::debug!(%error, "periods that are over are looked for again");
+                }
+            }
             if pause(LOOK, &mut stop).await {
                 return;
             }
@@ -118,6 +131,40 @@ impl Rules {
             }
         }
         Ok(told)
+    }
+
+    /// Takes back what was told of periods that are over: an incident must not stay open for it.
+    async fn close_periods(&self) -> Result<()> {
+        let at = now();
+        let told = self.told().await?;
+        let is_over = |alert: &&Alert| {
+            let has_ended = |lateness| alert.period_end.is_some_and(|end| end + lateness <= at);
+            if alert.details.get("rolling").is_none_or(|rolling| rolling != true) {
+                return has_ended(self.lateness);
+            }
+            // A rolling window that moved on and has nothing in it any more: live totals forgot that there was something.
+            let used = || self.live.used(alert.budget_id.as_deref()?, &alert.scope, at);
+            has_ended(PERIODS) && used().is_some_and(Amount::is_zero)
+        };
+        self.live.tell(told.iter().filter(is_over).map(|alert| over(alert, Over::Period, at)));
+        Ok(())
+    }
+
+    /// Takes back what was told of budgets that are gone: nothing else ends an incident that was opened for one. Each is told once, for the id of
+    /// a recovery follows from its alert's.
+    async fn withdraw(&self, book: &Book, is_first: bool) -> Result<()> {
+        let is_there = |id: &str| book.entries().iter().any(|entry| entry.budget.id == id);
+        let before = self.live.book();
+        if !is_first && before.entries().iter().all(|entry| is_there(&entry.budget.id)) {
+            return Ok(());
+        }
+        let at = now();
+        let told = self.told().await?;
+        let gone = told.iter().filter(|alert| {
+            alert.budget_id.as_deref().is_some_and(|id| !is_there(id)) && alert.period_end.is_some_and(|end| end > at)
+        });
+        self.live.tell(gone.map(|alert| over(alert, Over::Withdrawn, at)));
+        Ok(())
     }
 
     /// Takes what changed since a version of the store; gives the version that is in force now.
@@ -154,6 +201,7 @@ impl Rules {
         requests.extend(self.own.iter().cloned());
         let plan = self.totals.watch_spelled(&requests, directory.spellings());
         let (number, stops) = (book.entries().len(), blocks.len());
+        self.withdraw(&book, seen.is_none()).await?;
         self.live.spell_limits(&spell);
         self.live.set_attributes(Arc::clone(&directory) as _);
         self.directory.send_replace(Arc::clone(&directory));
@@ -174,10 +222,11 @@ impl Rules {
     }
 }
 
-/// A value of a scope as sums and questions have it: a provider by the price book's id, a team as the directory spells it.
+/// A value of a scope as sums and questions have it: a provider or a model by the price book's id, a team as the directory spells it.
 fn spelled(key: &ScopeKey, value: &str, prices: &PriceBook, directory: &Directory) -> Option<String> {
     let known = match key {
         ScopeKey::Text(Text::ProviderSent) => prices.provider_id(value),
+        ScopeKey::Text(Text::Model) => prices.model_id(value),
         key => directory.spellings().of(key, value),
     };
     known.map(ToOwned::to_owned)
@@ -221,7 +270,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", folder.path().join("control.db").display())).await.unwrap();
         let act = Act { who: "test", now: now() };
-        for scope in [r#"{"team": "search"}"#, r#"{"provider": "aws"}"#, r#"{"user": "ANN@example.org"}"#] {
+        for scope in [
+            r#"{"team": "search"}"#,
+            r#"{"provider": "aws"}"#,
+            r#"{"user": "ANN@example.org"}"#,
+            r#"{"model": "Anthropic/Claude-Sonnet-4-5"}"#,
+        ] {
             let draft = format!(r#"{{"name": {scope:?}, "scope": {scope}, "period": "monthly", "amount": "1"}}"#);
             let draft: BudgetDraft = serde_json::from_str(&draft).unwrap();
             store.budgets().create(&draft, "USD", &act).await.unwrap();
@@ -245,6 +299,7 @@ mod tests {
             live: Arc::clone(&live),
             totals,
             precedence: Precedence::default(),
+            lateness: chrono::TimeDelta::zero(),
             own: Vec::new(),
             directory: watch::channel(Arc::default()).0,
             changed: watch::channel(0).0,
@@ -253,7 +308,7 @@ mod tests {
         let mut scopes: Vec<String> =
             live.book().entries().iter().map(|entry| entry.budget.scope.to_string()).collect();
         scopes.sort_unstable();
-        assert_eq!(scopes, ["provider=aws_bedrock", "team=Search", "user=ann@example.org"]);
+        assert_eq!(scopes, ["model=claude-sonnet-4-5", "provider=aws_bedrock", "team=Search", "user=ann@example.org"]);
 
         let ask = |fields: &str| {
             let body = format!(r#"{{"model": "m", "input_tokens": 1, {fields}}}"#);

@@ -137,12 +137,14 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     tasks.spawn(gauges::run(Arc::clone(&live), Arc::clone(&metrics), stop.clone()));
     let (table, every) = (Table::new(&lake), config.decide.log_interval);
     tasks.spawn(Decisions::new(Arc::clone(&live), table, every, Arc::clone(&metrics)).run(stop.clone()));
+    let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
     let past = Past {
         lake,
         memory: config.live.load_memory_bytes,
         live: Arc::clone(&live),
         totals: totals.clone(),
         every: config.live.reconcile_interval,
+        lateness,
     };
     tasks.spawn(past.run(changes, stop.clone()));
     tasks.spawn(news::courier(config, desk, &store, &metrics).run(stop.clone(), woken));
@@ -155,7 +157,7 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     tasks.spawn(news.run(alerts, stop.clone()));
     let mut own = own_requests();
     own.extend(anomalies::requests(&config.detect));
-    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, own, directory, changed }.run(stop));
+    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, lateness, own, directory, changed }.run(stop));
     while tasks.join_next().await.is_some() {}
     store.close().await;
 }

@@ -119,7 +119,7 @@ impl Unallocated {
                         day,
                         organization: organizations[row].clone(),
                         dimension: dimension.clone(),
-                        cost: Amount::from_units(units).map_err(|error| failed(&self.lake, &error))?,
+                        cost: Amount::saturating(units),
                         calls: calls.as_primitive::<Int64Type>().value(row),
                     });
                 }

@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use spendstream_schemas::decision::{Answer, Request, RequestError};
@@ -24,6 +25,10 @@ pub fn router(live: &Arc<Live>) -> Router {
 }
 
 async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejection>) -> Response {
+    if live.is_closed() {
+        let problem = problem(StatusCode::SERVICE_UNAVAILABLE, "this instance stops; ask another one, or again");
+        return ([(RETRY_AFTER, "1")], problem).into_response();
+    }
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {

@@ -237,8 +237,8 @@ impl Engine {
 
     /// Before the rows are built, which takes columns over.
     fn watched(&mut self, columns: &EventColumns, priced: &PricedColumns, watching: Watching<'_>) -> Watched {
-        let PricedColumns { provider, tier, region, money, .. } = priced;
-        let view = PricedView { provider, tier, region, cost: &money[0] };
+        let PricedColumns { provider, model_id, tier, region, money, .. } = priced;
+        let view = PricedView { provider, model_id, tier, region, cost: &money[0] };
         let whose =
             |row: usize| [Text::Organization, Text::EventSource].map(|text| columns.symbols[text as usize][row]);
         Watched {

@@ -174,6 +174,8 @@ pub fn during(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
 pub fn column(key: &ScopeKey) -> String {
     match key {
         ScopeKey::Tag(name) => format!("tags[{}]", literal(name)),
+        // As live totals sum up: the price book's id, or the name that was sent where it has none.
+        ScopeKey::Text(Text::Model) => "coalesce(model_id, model)".to_owned(),
         _ => key.column().to_owned(),
     }
 }

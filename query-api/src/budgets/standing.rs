@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use spendstream_schemas::budget::{Budget, ResolvedScope, ScopeKey, ScopeValue, State, state};
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Spellings};
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::PriceBook;
@@ -61,11 +62,19 @@ pub struct World<'a> {
 /// The budget with the price book's name of its provider and the directory's of its team, as sums have them.
 #[must_use]
 pub fn canonical(budget: Budget, book: &PriceBook, spellings: &Spellings) -> Budget {
-    let scope = budget.scope.spelled(|key, value| {
-        let known = if key.column() == "provider" { book.provider_id(value) } else { spellings.of(key, value) };
-        known.map(str::to_owned)
-    });
+    let scope = budget.scope.spelled(|key, value| known(key, value, book, spellings));
     Budget { scope, ..budget }
+}
+
+/// A value as sums have it; `None` where it is theirs already, or unknown.
+#[must_use]
+pub fn known(key: &ScopeKey, value: &str, book: &PriceBook, spellings: &Spellings) -> Option<String> {
+    let known = match key {
+        ScopeKey::Text(Text::ProviderSent) => book.provider_id(value),
+        ScopeKey::Text(Text::Model) => book.model_id(value),
+        key => spellings.of(key, value),
+    };
+    known.map(str::to_owned)
 }
 
 /// Sums in the directory's spelling: what the lake has in several counts as one.

@@ -14,6 +14,7 @@ use super::App;
 use super::parameters::{Given, Parameters};
 use super::problem::Problem;
 use crate::budgets::report::{Inputs, Page, Report, active, directory, report};
+use crate::budgets::standing::known;
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
@@ -65,9 +66,7 @@ async fn stand(
 ) -> Result<Report, Problem> {
     let (directory, book) = (directory(store, &app.directory.precedence).await?, app.book().await?);
     let spelled = |(key, value): (ScopeKey, String)| {
-        let known =
-            if key.column() == "provider" { book.provider_id(&value) } else { directory.spellings().of(&key, &value) };
-        let value = known.map(ToOwned::to_owned).unwrap_or(value);
+        let value = known(&key, &value, &book, directory.spellings()).unwrap_or(value);
         (key, value)
     };
     let inputs = Inputs {

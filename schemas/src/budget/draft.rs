@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::definition::{AmountsBy, Budget, Increase};
 use super::period::{Period, PeriodRule};
 pub use super::reader::Problem;
-use super::reader::{Reader, currency, date, flag, money, object, percent, percents, text, texts, time};
+use super::reader::{Reader, addresses, currency, date, flag, money, object, percent, percents, text, time};
 use super::scope::{Scope, nearest};
 
 /// The fields as they came.
@@ -234,7 +234,7 @@ fn rules(budget: &mut Budget, reader: &mut Reader) {
     reader.set("hard_limit_percent", &mut budget.hard_limit_percent, Decimal::ONE_HUNDRED, percent);
     reader.set("active", &mut budget.active, true, flag);
     reader.set("owner", &mut budget.owner, None, |value| text(value).map(Some));
-    reader.set("contacts", &mut budget.contacts, Vec::new(), texts);
+    reader.set("contacts", &mut budget.contacts, Vec::new(), addresses);
 }
 
 /// What each field may say by itself but not together.

@@ -104,6 +104,20 @@ pub(super) fn texts(value: &Value) -> Result<Vec<String>, String> {
     list.iter().map(text).collect()
 }
 
+/// Mail addresses, with or without a name before them. Whether somebody reads them shows when they are written to.
+pub(super) fn addresses(value: &Value) -> Result<Vec<String>, String> {
+    let is_address = |text: &&String| {
+        text.trim_end_matches('>')
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.trim().is_empty() && !host.is_empty() && !host.contains(['@', ' ']))
+    };
+    let list = texts(value)?;
+    match list.iter().find(|text| !is_address(text)) {
+        Some(other) => Err(format!("has '{other}', which is no mail address")),
+        None => Ok(list),
+    }
+}
+
 pub(super) fn flag(value: &Value) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("is {}; write true or false", show(value)))
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::notify::{ChannelConfig, EmailConfig, NotifyConfig, RouteConfig, Secret, ServerConfig, SmsConfig};
 use super::validate::{ConfigError, at_least_one, fault, not_empty};
+use crate::budget::ScopeKey;
 
 type Checked = Result<(), ConfigError>;
 
@@ -101,6 +102,11 @@ fn route(key: &str, route: &RouteConfig, kinds: &BTreeMap<&str, &str>) -> Checke
         known(&format!("{key}.owner_by"), std::slice::from_ref(&route.owner_by), kinds)?;
         if kinds.get(route.owner_by.as_str()) != Some(&"email") {
             return fault(&format!("{key}.owner_by"), format!("is '{}', which is no email channel", route.owner_by));
+        }
+    }
+    for name in route.scope.keys() {
+        if let Err(error) = name.parse::<ScopeKey>() {
+            return fault(&format!("{key}.scope"), format!("names '{name}': {error}; the route would take nothing"));
         }
     }
     if let Some(quiet) = &route.quiet

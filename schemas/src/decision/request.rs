@@ -19,6 +19,10 @@ const MAX_ITEMS: i64 = 1_000_000_000;
 const MAX_MISSPELT: usize = 3;
 /// How many unread fields are compared at all: a caller may send very many.
 const MAX_COMPARED: usize = 64;
+/// Bytes of a dimension's value, and of a tag's key and value: as of a scope. What is kept of a question is so bounded.
+const MAX_VALUE: usize = crate::budget::scope::MAX_VALUE;
+/// Tags of one question.
+const MAX_TAGS: usize = 64;
 /// Metrics of one evaluation run.
 const MAX_METRICS: usize = 1_000;
 
@@ -100,6 +104,18 @@ impl<'a> Request<'a> {
             if value < 0 {
                 return fault(format!("'{}' is {value}; write 0 or more", count.column()));
             }
+        }
+        let too_long = |name: &str, text: &str| {
+            let length = text.len();
+            (length > MAX_VALUE).then(|| format!("'{name}' has {length} bytes; write at most {MAX_VALUE}"))
+        };
+        let texts = self.texts.iter().filter_map(|(text, value)| too_long(text.event_name(), value?));
+        let parts = self.tags.iter().flat_map(|(key, value)| [key, value]).chain(&self.metrics);
+        if let Some(line) = texts.chain(parts.filter_map(|part| too_long("tags or metrics", part))).next() {
+            return fault(line);
+        }
+        if self.tags.len() > MAX_TAGS {
+            return fault(format!("there are {} tags; send at most {MAX_TAGS}", self.tags.len()));
         }
         if self.is_run() {
             if self.metrics.is_empty() || self.metrics.len() > MAX_METRICS {

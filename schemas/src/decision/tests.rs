@@ -54,3 +54,14 @@ fn each_bad_request_gets_one_line() {
     refused(r#"{"priority": "urgent"}"#, "'priority' is 'urgent'; write low, normal, high or critical");
     refused(r#"{"model": "m", "input_tokens": 1, "cache_read_tokens": -2}"#, "'cache_read_tokens' is -2");
 }
+
+#[test]
+fn what_is_kept_of_a_question_is_bounded() {
+    let long = "x".repeat(1025);
+    let ask = |fields: &str| format!(r#"{{"model": "m", "input_tokens": 1, {fields}}}"#);
+    refused(&ask(&format!(r#""team": "{long}""#)), "'team' has 1025 bytes; write at most 1024");
+    refused(&ask(&format!(r#""tags": {{"a": "{long}"}}"#)), "'tags or metrics' has 1025 bytes");
+    let tags: Vec<String> = (0..65).map(|tag| format!(r#""t{tag}": "v""#)).collect();
+    refused(&ask(&format!(r#""tags": {{{}}}"#, tags.join(", "))), "there are 65 tags; send at most 64");
+    Request::parse(ask(&format!(r#""text": "{long}", "team": "{}""#, &long[1..])).as_bytes()).unwrap();
+}

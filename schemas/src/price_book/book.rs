@@ -167,6 +167,28 @@ impl PriceBook {
         self.catalog.provider(name)
     }
 
+    /// The book's id of a model by any of its names, whoever provides it; `None` where no provider has it, or several under different ids.
+    #[must_use]
+    pub fn model_id(&self, name: &str) -> Option<&str> {
+        let name = name.trim();
+        let owner = name.split_once('/').and_then(|(head, _)| self.catalog.provider(head));
+        let spellings = spelling::spellings(name, &|head| self.catalog.provider(head).is_some());
+        let providers = self.catalog.providers.keys().map(String::as_str);
+        let mut found = None;
+        for provider in providers.filter(|provider| owner.is_none_or(|owner| owner == *provider)) {
+            let Some(id) = self.find(provider, &spellings).and_then(|(rows, _)| Some(&*rows.first()?.model)) else {
+                continue;
+            };
+            match found {
+                _ if id == name => return Some(id),
+                None => found = Some((id, true)),
+                Some((known, _)) if known == id => {}
+                Some((known, _)) => found = Some((known, false)),
+            }
+        }
+        found.and_then(|(id, is_one)| is_one.then_some(id))
+    }
+
     /// Everything needed to price again, compressed: kept under the lake as [`crate::lake_path::price_book`] says. Equal books
     /// give equal bytes.
     #[must_use]
