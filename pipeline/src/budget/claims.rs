@@ -67,6 +67,12 @@ impl Claims {
         self.by_cell.get(&cell).into_iter().flatten()
     }
 
+    pub fn rename(&mut self, from: BudgetCell, to: BudgetCell) {
+        if let Some(ids) = self.by_cell.remove(&from) {
+            self.by_cell.entry(to).or_default().extend(ids);
+        }
+    }
+
     pub fn note_repeated(&mut self, id: HoldId) {
         self.repeated.insert(id);
     }

@@ -4,30 +4,23 @@
 //! In order: emergency stops, request rates, models without a price, budgets. Budgets are judged by used + held + the estimate. The
 //! caller keeps `Promises` for itself from the first look to the hold, so that two calls never share the same room.
 
-use chrono::{DateTime, Utc};
-use hashbrown::HashMap;
-use rust_decimal::Decimal;
 use smallvec::SmallVec;
-use spendstream_schemas::budget::{Quarter, Span, is_crossed};
-use spendstream_schemas::config::{DecideConfig, UnknownPolicy, UnpricedPolicy};
+use spendstream_schemas::budget::{Quarter, is_crossed};
+use spendstream_schemas::config::DecideConfig;
 use spendstream_schemas::decision::{Priority, Strategy};
 use spendstream_schemas::money::Amount;
 
-use super::book::{BudgetCell, Entry, Values};
-use super::claims::ASK_AGAIN_MICROS;
+use super::book::{BudgetCell, Values};
 use super::cost::Quote;
 use super::holds::{Full, HoldId, Holds, Right};
+use super::last::LastKnown;
 use super::models::Step;
 use super::percent;
 use super::rate::{Limiter, TooFast};
+use super::refuse::{exceeds, refuse, times};
 use super::standing::{Ground, NoFigures, Standing};
-use super::stops::{Action, Stop, Stops};
+use super::stops::{Stop, Stops};
 use super::subject::Subject;
-
-/// Seconds after which a budget that is not known yet is worth asking for again.
-const UNKNOWN_RETRY: i64 = 5;
-/// Seconds after which room that was left for other instances may be free.
-const OTHERS_RETRY: i64 = 1;
 
 /// How near a budget is, with the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +51,7 @@ pub struct Judged<'a> {
     /// What other instances may be granting at this moment: room that a hard limit leaves for them.
     pub left_for_others: Amount,
     /// What of the rest the call may take.
-    right: Right,
+    pub(super) right: Right,
     pub grade: Grade,
 }
 
@@ -136,34 +129,6 @@ pub struct Promises {
     pub holds: Holds,
     pub limiter: Limiter,
     pub last: LastKnown,
-}
-
-/// What hard budgets had used when they were judged last: where a total is being read anew (another instance came or went, the directory
-/// spells a value otherwise), a limit that was reached stays reached. Within a period nothing but a reset takes away.
-#[derive(Debug)]
-pub struct LastKnown {
-    by_cell: HashMap<BudgetCell, (Span, Option<DateTime<Utc>>, Amount)>,
-    max: usize,
-}
-
-impl LastKnown {
-    /// Of at most so many cells; when there are more it begins anew.
-    #[must_use]
-    pub fn new(max: usize) -> Self {
-        Self { by_cell: HashMap::new(), max }
-    }
-
-    fn keep(&mut self, cell: BudgetCell, entry: &Entry, standing: &Standing) {
-        if self.by_cell.len() >= self.max && !self.by_cell.contains_key(&cell) {
-            self.by_cell.clear();
-        }
-        self.by_cell.insert(cell, (standing.span, entry.budget.reset_at, standing.used));
-    }
-
-    fn of(&self, cell: BudgetCell, entry: &Entry, span: Span) -> Option<Amount> {
-        let (known, reset_at, used) = self.by_cell.get(&cell)?;
-        (*known == span && *reset_at == entry.budget.reset_at).then_some(*used)
-    }
 }
 
 /// Decides, and holds the estimate of an allowed call that has an id.
@@ -277,15 +242,6 @@ fn share(promises: &Promises, cell: BudgetCell, estimate: Amount) -> Amount {
     times(granting, promises.others)
 }
 
-fn times(amount: Amount, others: u32) -> Amount {
-    Amount::saturating(amount.units().saturating_mul(others.into()))
-}
-
-/// Whether a total and what is left beside it go beyond a percentage of the limit.
-fn exceeds(total: Amount, left: Amount, limit: Amount, percent: Decimal) -> bool {
-    percent::exceeds(Amount::saturating(total.units().saturating_add(left.units())), limit, percent)
-}
-
 fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Grade {
     if over {
         Grade::Over
@@ -296,116 +252,6 @@ fn grade(total: Amount, limit: Amount, over: bool, config: &DecideConfig) -> Gra
     } else {
         Grade::Fine
     }
-}
-
-/// The first reason to refuse, in the order of the module's head. Critical calls are refused by an emergency stop only.
-fn refuse(subject: &Subject<'_>, quote: &Quote, world: &World<'_>, promises: &mut Promises, verdict: &mut Verdict<'_>) {
-    let critical = subject.request.priority == Priority::Critical;
-    let stop = world.stops.find(subject);
-    match stop.map(|stop| stop.action) {
-        Some(Action::Block) if !critical || world.config.stop_critical => {
-            verdict.retry_after_seconds = stop.map(|stop| seconds(subject, stop.until.timestamp_micros()));
-            verdict.refused = stop.cloned().map(Refused::Stopped);
-            return;
-        }
-        Some(_) => verdict.downgrade = stop.cloned(),
-        None => {}
-    }
-    if let Err(wait) = promises.limiter.take(subject, promises.others.saturating_add(1))
-        && !critical
-    {
-        verdict.retry_after_seconds = Some(wait.seconds);
-        verdict.refused = Some(Refused::TooFast(wait));
-        return;
-    }
-    if critical {
-        verdict.spared = verdict.judged.first().is_some_and(|tightest| tightest.grade == Grade::Over);
-        return;
-    }
-    if quote.unpriced.is_some() && world.config.unpriced == UnpricedPolicy::FailClosed {
-        verdict.refused = Some(Refused::Unpriced);
-        return;
-    }
-    if verdict.judged.first().is_some_and(|tightest| tightest.grade == Grade::Over) {
-        verdict.retry_after_seconds = over_budget(subject, quote, world, promises, verdict);
-        verdict.refused = Some(Refused::OverBudget(0));
-        return;
-    }
-    let hard = |(position, _): &(usize, NoFigures)| world.ground.book.entries()[*position].budget.hard_limit;
-    if world.config.unknown == UnknownPolicy::Block
-        && let Some(position) = verdict.unknown.iter().position(hard)
-    {
-        verdict.retry_after_seconds = Some(UNKNOWN_RETRY);
-        verdict.refused = Some(Refused::Unknown(position));
-    }
-}
-
-/// When a call that hard budgets block is worth asking for again, in seconds. Where it would fit if nothing were left for others, its room
-/// is claimed.
-fn over_budget(
-    subject: &Subject<'_>,
-    quote: &Quote,
-    world: &World<'_>,
-    promises: &mut Promises,
-    verdict: &mut Verdict<'_>,
-) -> Option<i64> {
-    // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its span ends.
-    let blocking = || verdict.judged.iter().filter(|one| one.grade == Grade::Over);
-    let fits_beside = |left: Amount| {
-        blocking().all(|one| {
-            let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-            !exceeds(one.total, left, one.standing.limit, percent)
-        })
-    };
-    // What others were just told is free again as soon as they have told what they granted; that for a call as large as this one stays.
-    if fits_beside(times(quote.amount, promises.others)) {
-        return Some(OTHERS_RETRY);
-    }
-    let now = subject.now.timestamp_micros();
-    let own = subject.hold_id();
-    let id = own.filter(|id| !promises.holds.is_granted(*id) && !world.config.shadow);
-    if let Some(id) = id.filter(|_| fits_beside(Amount::ZERO)) {
-        promises.holds.note_repeated(id);
-        let young = blocking().map(|one| match one.right {
-            Right::Young(left) => Some(left),
-            Right::Share | Right::Counted => None,
-        });
-        let left = if let Some(left) = young.collect::<Option<SmallVec<[i64; 4]>>>() {
-            left.into_iter().max()
-        } else {
-            let cells: SmallVec<[BudgetCell; 4]> = verdict.judged.iter().map(|one| one.cell).collect();
-            if let Some(until) = promises.holds.barred(&cells, now) {
-                return Some(whole_seconds(until - now));
-            }
-            promises.holds.claim(id, quote.amount, cells, now).ok().map(|()| ASK_AGAIN_MICROS)
-        };
-        if let Some(left) = left {
-            verdict.promise = Promise::Claimed;
-            return Some(whole_seconds(left));
-        }
-    }
-    // Of what others claim nothing may come.
-    let unclaimed = |one: &Judged<'_>| {
-        let (claimed, until) = promises.holds.claimed(one.cell, own);
-        let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-        let total = one.total - claimed.min(one.held);
-        // Who has an id may claim then.
-        let left = if own.is_some() { Amount::ZERO } else { times(quote.amount, promises.others) };
-        (!claimed.is_zero() && !exceeds(total, left, one.standing.limit, percent)).then_some(until)
-    };
-    let free = blocking().map(unclaimed).collect::<Option<SmallVec<[i64; 4]>>>();
-    let until = free.and_then(|until| until.into_iter().max());
-    let until = until.or_else(|| blocking().map(|one| one.standing.span.end().timestamp_micros()).max());
-    until.map(|until| whole_seconds(until.saturating_sub(now)))
-}
-
-/// Whole seconds until a moment, at least one.
-fn seconds(subject: &Subject<'_>, until_micros: i64) -> i64 {
-    whole_seconds(until_micros.saturating_sub(subject.now.timestamp_micros()))
-}
-
-fn whole_seconds(micros: i64) -> i64 {
-    (micros.saturating_add(999_999) / 1_000_000).max(1)
 }
 
 /// What an allowed call should do, by the tightest budget and its priority.

@@ -5,7 +5,6 @@
 //! What is held here is told to other instances, and to this one after a restart, by [`Change`]s; what they tell counts the same.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,57 +15,9 @@ use spendstream_schemas::money::Amount;
 
 use super::book::BudgetCell;
 use super::claims::{ASK_AGAIN_MICROS, Claims, LASTS_MICROS, RIPE_MICROS};
-use crate::aggregate::awaited::{Arrival, Awaited, EventKey, Origin};
-
-/// Whose call a hold is for: the event's id, told apart by organisation and source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HoldId {
-    event: EventKey,
-    owner: Origin,
-}
-
-impl HoldId {
-    #[must_use]
-    pub fn of(organization: Option<&str>, source: Option<&str>, id: &str) -> Self {
-        Self { event: EventKey::of(id), owner: Origin::of(organization, source) }
-    }
-
-    /// Of anybody.
-    fn all(event: EventKey) -> RangeInclusive<Self> {
-        Self { event, owner: Origin(0) }..=Self { event, owner: Origin(u64::MAX) }
-    }
-
-    /// As two numbers, to be told to others.
-    #[must_use]
-    pub fn parts(self) -> (u64, u64) {
-        (self.event.0, self.owner.0)
-    }
-
-    /// From [`HoldId::parts`].
-    #[must_use]
-    pub fn from_parts(event: u64, owner: u64) -> Self {
-        Self { event: EventKey(event), owner: Origin(owner) }
-    }
-
-    /// What the arrival of the event is known by.
-    #[must_use]
-    pub fn event(self) -> EventKey {
-        self.event
-    }
-}
-
-/// An estimate that is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    pub amount: Amount,
-    /// Microseconds since the epoch.
-    pub expires: i64,
-    pub cells: SmallVec<[BudgetCell; 4]>,
-    /// It is a claim only, no call runs for it: since when (microseconds since the epoch) it is known here, and told.
-    pub claimed_at: Option<i64>,
-    /// The run that the call is a part of: what is held for that is less by so much, as long as the call runs.
-    pub run: Option<HoldId>,
-}
+pub use super::hold::{Change, Full, Hold, HoldId};
+use super::recent::Recents;
+use crate::aggregate::awaited::{Arrival, Awaited, EventKey};
 
 /// A hold as it is kept.
 #[derive(Clone, Debug)]
@@ -89,37 +40,12 @@ pub(super) enum Right {
     Counted,
 }
 
-/// Held lately, so that others may not count it yet.
-#[derive(Debug)]
-struct Recent {
-    /// The last change that tells of it.
-    change: u64,
-    /// Until when; `None` while it is not told.
-    until: Option<i64>,
-    amount: Amount,
-    cells: SmallVec<[BudgetCell; 4]>,
-}
-
-/// What others have to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    Placed(HoldId, Hold),
-    /// Its event has arrived, or its time is up.
-    Gone(HoldId),
-    /// Nobody asked again for what was claimed. Others know when it ends; what one of them granted meanwhile goes on.
-    Unclaimed(HoldId),
-}
-
 /// How long it takes, at most, until others count what they were told: what was told more recently is counted once for each of them.
 pub(super) const PROPAGATION_MICROS: i64 = 1_000_000;
 /// Others count one that they do not hear of as gone after ten seconds, and give its share away.
 const DEAF_MICROS: i64 = 8 * PROPAGATION_MICROS;
 /// Changes that wait to be told, at most; beyond, nothing is held any more until they are.
 const MOST_CHANGES: usize = 100_000;
-
-/// There is no room for another hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
 
 /// See the module.
 #[derive(Debug)]
@@ -130,9 +56,7 @@ pub struct Holds {
     claims: Claims,
     max: usize,
     awaited: Arc<Awaited>,
-    /// Oldest first.
-    recent: VecDeque<Recent>,
-    recent_by_cell: HashMap<BudgetCell, Amount>,
+    recent: Recents,
     changes: Option<VecDeque<Change>>,
     /// How many changes there were.
     number: u64,
@@ -157,8 +81,7 @@ impl Holds {
             claims: Claims::default(),
             max,
             awaited,
-            recent: VecDeque::new(),
-            recent_by_cell: HashMap::new(),
+            recent: Recents::default(),
             changes: None,
             number: 0,
             untold: VecDeque::new(),
@@ -173,6 +96,18 @@ impl Holds {
         self.changes.get_or_insert_default();
         let settle = i64::try_from(settle.as_micros()).unwrap_or(i64::MAX);
         self.settle_micros = settle;
+    }
+
+    /// A budget's values are spelled otherwise from now on: what was held in the one cell is held in the other.
+    pub fn rename(&mut self, from: BudgetCell, to: BudgetCell) {
+        let cells = self.by_id.values_mut().flat_map(|kept| kept.hold.cells.iter_mut());
+        cells.filter(|cell| **cell == from).for_each(|cell| *cell = to);
+        if let Some(sum) = self.by_cell.remove(&from) {
+            let known = self.by_cell.entry(to).or_default();
+            *known = *known + sum;
+        }
+        self.recent.rename(from, to);
+        self.claims.rename(from, to);
     }
 
     /// What others told until `now` is heard.
@@ -196,9 +131,7 @@ impl Holds {
         // What was not taken yet comes after these.
         let waiting = self.changes.as_ref().map_or(0, VecDeque::len) as u64;
         let last = self.number.saturating_sub(waiting);
-        for recent in self.recent.iter_mut().filter(|recent| recent.until.is_none() && recent.change <= last) {
-            recent.until = Some(now.saturating_add(PROPAGATION_MICROS));
-        }
+        self.recent.told(last, now);
         while let Some((_, id)) = self.untold.pop_front_if(|(change, _)| *change <= last) {
             if let Some(claimed_at) = self.by_id.get_mut(&id).and_then(|kept| kept.hold.claimed_at.as_mut()) {
                 *claimed_at = now.min(*claimed_at);
@@ -227,7 +160,7 @@ impl Holds {
     /// What was held here so lately that others may not count it yet.
     #[must_use]
     pub fn recent(&self, cell: BudgetCell) -> Amount {
-        self.recent_by_cell.get(&cell).copied().unwrap_or_default()
+        self.recent.of(cell)
     }
 
     /// What is held in a cell, without the hold of `own`.
@@ -366,13 +299,9 @@ impl Holds {
 
     /// Starts to count as recent what is held for this call.
     pub fn note_recent(&mut self, now: i64, amount: Amount, cells: SmallVec<[BudgetCell; 4]>) {
-        for cell in &cells {
-            let sum = self.recent_by_cell.entry(*cell).or_default();
-            *sum = *sum + amount;
-        }
         // Where nothing is told nobody else holds.
         let until = self.changes.is_none().then_some(now.saturating_add(PROPAGATION_MICROS));
-        self.recent.push_back(Recent { change: self.number, until, amount, cells });
+        self.recent.add(self.number, until, amount, cells);
     }
 
     fn put(&mut self, id: HoldId, hold: Hold, here: bool) -> Result<(), Full> {
@@ -460,17 +389,7 @@ impl Holds {
             self.forget(id.event);
         }
         self.by_expiry.extend(kept);
-        let is_over = |recent: &mut Recent| recent.until.is_some_and(|until| until <= now);
-        while let Some(Recent { amount, cells, .. }) = self.recent.pop_front_if(is_over) {
-            for cell in cells {
-                if let Entry::Occupied(mut sum) = self.recent_by_cell.entry(cell) {
-                    *sum.get_mut() = *sum.get() - amount;
-                    if sum.get().is_zero() {
-                        sum.remove();
-                    }
-                }
-            }
-        }
+        self.recent.expire(now);
     }
 
     #[must_use]

@@ -135,7 +135,7 @@ fn what_is_recent_is_forgotten_after_a_second() {
     holds.expire(2_000_000);
     assert_eq!(holds.recent(cell), amount(7));
     holds.expire(2_500_000);
-    assert!(holds.recent_by_cell.is_empty());
+    assert!(holds.recent.is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! the rates begin later, that of now.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use spendstream_schemas::budget::{Budget, ScopeKey, Span};
 use spendstream_schemas::directory::Filled;
 use spendstream_schemas::money::Amount;
@@ -44,6 +45,15 @@ pub struct Rates<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// What the budget says, in its own currency: its amount, or that of the attribute, with a temporary increase.
+#[must_use]
+pub fn figure(budget: &Budget, keys: &[ScopeKey], values: &[Option<&str>], rates: Rates<'_>) -> Decimal {
+    budget.amount_at(rates.now, |attribute| {
+        let mut known = keys.iter().zip(values);
+        known.find_map(|(key, value)| rates.attributes.attribute(key, (*value)?, attribute, rates.now))
+    })
+}
+
 /// The limit of a budget for these values in that period; `None` where no exchange rate is in force or the amount does not fit.
 #[must_use]
 pub fn limit(
@@ -53,10 +63,7 @@ pub fn limit(
     span: Span,
     rates: Rates<'_>,
 ) -> Option<Amount> {
-    let figure = budget.amount_at(rates.now, |attribute| {
-        let mut known = keys.iter().zip(values);
-        known.find_map(|(key, value)| rates.attributes.attribute(key, (*value)?, attribute, rates.now))
-    });
+    let figure = figure(budget, keys, values, rates);
     let prices = rates.prices;
     let now = rates.now.timestamp_micros();
     let at = if budget.period.is_rolling() { now } else { span.start().timestamp_micros() };

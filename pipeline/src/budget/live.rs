@@ -4,12 +4,11 @@
 //! Nothing here waits for IO. The lock of the promises is held from the first look at the totals to the hold (microseconds), so
 //! that two calls never share the same room, and a release, which takes it too, never happens in between.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::budget::{Quarter, ResolvedScope, ScopeKey, Span};
@@ -21,12 +20,13 @@ use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::{PriceBook, Question};
 use spendstream_schemas::table::decisions::Row;
 
-use super::book::Book;
+use super::book::{Book, BudgetCell, Entry};
 use super::cost::{self, Found, Plans, Prices, Quote};
-use super::decide::{LastKnown, Promises, Verdict, World, decide};
+use super::decide::{Promises, Verdict, World, decide};
 use super::history::History;
-use super::holds::{Change, HoldId, Holds};
+use super::holds::Holds;
 use super::journal::Journal;
+use super::last::LastKnown;
 use super::limit::{Attributes, NoAttributes, Rates};
 use super::models::{Ladders, Suggestion};
 use super::rate::Limiter;
@@ -34,7 +34,7 @@ use super::standing::{Ground, Resets};
 use super::stops::Stops;
 use super::subject::{self, Subject};
 use super::words::Telling;
-use crate::aggregate::awaited::{Arrival, Awaited};
+use crate::aggregate::awaited::Awaited;
 use crate::aggregate::plan::WatchId;
 use crate::aggregate::read::{AsOf, Spend, Unknown};
 use crate::aggregate::totals::Totals;
@@ -75,10 +75,10 @@ pub struct Live {
     prices: CurrentBook,
     rules: RwLock<Rules>,
     plans: Mutex<Plans>,
-    promises: Mutex<Promises>,
+    pub(super) promises: Mutex<Promises>,
     journal: Mutex<Journal>,
     ladders: Ladders,
-    awaited: Arc<Awaited>,
+    pub(super) awaited: Arc<Awaited>,
     /// Every threshold is to be judged again.
     look_again: AtomicBool,
     /// Every budget is to be looked at.
@@ -155,9 +155,22 @@ impl Live {
         })
     }
 
-    /// Takes new budgets, bound to the plan that live totals follow.
+    /// Takes new budgets, bound to the plan that live totals follow. What is held for one whose value is spelled otherwise now is held on, and what
+    /// it had used is remembered.
     pub fn set_book(&self, book: Arc<Book>) {
-        self.rules.write().book = book;
+        let before = std::mem::replace(&mut self.rules.write().book, Arc::clone(&book));
+        let cell = |entry: &Entry| entry.named().map(|values| entry.cell(&values));
+        let old: HashMap<&str, BudgetCell> =
+            before.entries().iter().filter_map(|entry| Some((&*entry.budget.id, cell(entry)?))).collect();
+        let renamed = book.entries().iter().filter_map(|entry| {
+            let (from, to) = (*old.get(&*entry.budget.id)?, cell(entry)?);
+            (from != to).then_some((from, to))
+        });
+        let mut promises = self.promises.lock();
+        for (from, to) in renamed {
+            promises.holds.rename(from, to);
+            promises.last.rename(from, to);
+        }
     }
 
     /// The prices in force, to follow.
@@ -238,100 +251,6 @@ impl Live {
     #[must_use]
     pub fn take_look_soon(&self) -> bool {
         self.look_soon.swap(false, Ordering::AcqRel)
-    }
-
-    /// Events have arrived. Call it after their sums were applied, never before: a hold may count twice for a moment, never not at all.
-    /// `here`: this instance read them, and so tells the others.
-    pub fn release(&self, events: impl IntoIterator<Item = Arrival>, here: bool) {
-        let mut promises = self.promises.lock();
-        events.into_iter().for_each(|event| promises.holds.release(event, here));
-    }
-
-    /// Events of runs that are held as a whole came and cost so much. Call it after their sums were applied.
-    pub fn draw(&self, runs: &[(Arrival, i128)]) {
-        let mut promises = self.promises.lock();
-        for (run, cost) in runs {
-            promises.holds.draw(*run, Amount::saturating(*cost));
-        }
-    }
-
-    /// Events were read by another instance, whose sums here do not reach them yet.
-    pub fn release_behind(&self, events: &[Arrival], now: DateTime<Utc>) {
-        self.promises.lock().holds.release_behind(events, now.timestamp_micros());
-    }
-
-    /// Remembers what is held for other instances, and for this one after a restart, to be taken by [`Live::take_changes`]. No budget has
-    /// figures until [`Live::heard_all`].
-    /// `settle`: how long sums may take to be read from the lake where they do not come otherwise.
-    pub fn share_holds(&self, settle: Duration) {
-        let mut promises = self.promises.lock();
-        promises.holds.share(settle);
-        promises.is_told = false;
-        self.awaited.remember(true);
-    }
-
-    /// What others hold, and what was held before this process started, was heard; or cannot be.
-    pub fn heard_all(&self) {
-        let mut promises = self.promises.lock();
-        promises.is_told = true;
-        self.awaited.remember(promises.others > 0);
-    }
-
-    /// What others told until now is heard.
-    pub fn heard(&self, now: DateTime<Utc>) {
-        self.promises.lock().holds.heard(now.timestamp_micros());
-    }
-
-    /// The broker has all changes that were taken.
-    pub fn told(&self, now: DateTime<Utc>) {
-        self.promises.lock().holds.told(now.timestamp_micros());
-    }
-
-    /// The broker did not take changes of these.
-    pub fn tell_again(&self, ids: impl IntoIterator<Item = HoldId>) {
-        self.promises.lock().holds.tell_again(ids);
-    }
-
-    /// What is held here, or no longer, since this was asked last; then say [`Live::told`] or [`Live::tell_again`].
-    #[must_use]
-    pub fn take_changes(&self) -> VecDeque<Change> {
-        self.promises.lock().holds.take_changes()
-    }
-
-    /// What was told of a hold, by another instance or by this one before it started anew. One whose time is up counts no longer.
-    pub fn hear(&self, change: Change, now: DateTime<Utc>) {
-        let mut promises = self.promises.lock();
-        match change {
-            Change::Placed(id, hold) if hold.expires > now.timestamp_micros() => {
-                // In this order: an event that is read meanwhile is found by one of both.
-                if promises.holds.place_foreign(id, hold).is_err() {
-                    tracing::debug!("decide.max_holds is reached: a hold of another instance does not count");
-                } else if self.awaited.came_lately(id.event()) {
-                    promises.holds.end_soon(id, now.timestamp_micros(), true);
-                }
-            }
-            Change::Gone(id) => promises.holds.end_soon(id, now.timestamp_micros(), false),
-            // A claim ends here by itself.
-            Change::Placed(..) | Change::Unclaimed(_) => {}
-        }
-    }
-
-    /// How many instances decide beside this one.
-    pub fn set_others(&self, others: u32) {
-        let mut promises = self.promises.lock();
-        promises.others = others;
-        self.awaited.remember(others > 0 || !promises.is_told);
-    }
-
-    /// Forgets holds whose time is up; decide does so as well.
-    pub fn expire(&self, now: DateTime<Utc>) {
-        self.promises.lock().holds.expire(now.timestamp_micros());
-    }
-
-    /// Estimates that are held.
-    #[must_use]
-    pub fn holds(&self) -> usize {
-        self.promises.lock().holds.len()
     }
 
     /// Decisions to write down, the oldest first.

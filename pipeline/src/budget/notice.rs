@@ -9,6 +9,7 @@ use spendstream_schemas::money::{Amount, div_half_even};
 
 use super::book::Entry;
 use super::crossing::Sum;
+use super::limit::figure;
 use super::percent;
 use super::standing::{Ground, Standing};
 use super::words::time;
@@ -127,18 +128,29 @@ fn figures(case: &Case<'_>, ground: &Ground<'_>) -> String {
     let since = reset.map_or_else(|| local(start), |reset| format!("the reset at {}", local(reset)));
     let to = local(end);
     let used = standing.used.brief();
-    let currency = ground.rates.prices.currency();
-    let (percent, limit) = (percent::text(*value, standing.limit), standing.limit);
+    let (percent, limit) = (percent::text(*value, standing.limit), in_words(case, ground));
     match case.basis {
         Basis::Actual => {
             let end = if case.entry.budget.period.is_rolling() { "the window ends" } else { "the period ends" };
-            format!("{scope} has used {used} of {limit} {currency} ({percent} %) since {since}; {end} at {to}.")
+            format!("{scope} has used {used} of {limit} ({percent} %) since {since}; {end} at {to}.")
         }
         Basis::Forecast => format!(
-            "{scope} has used {used} of {limit} {currency} since {since}. At this pace it will be {} ({percent} %) when the period ends at {to}.",
+            "{scope} has used {used} of {limit} since {since}. At this pace it will be {} ({percent} %) when the period ends at {to}.",
             value.brief()
         ),
     }
+}
+
+/// `100 USD`; `1.08 USD = 1 EUR` where the budget is in another currency than the lake.
+fn in_words(case: &Case<'_>, ground: &Ground<'_>) -> String {
+    let (budget, currency) = (&case.entry.budget, ground.rates.prices.currency());
+    let limit = case.standing.limit;
+    if budget.currency == currency {
+        return format!("{limit} {currency}");
+    }
+    let keys = ground.book.keys(case.entry).keys();
+    let own = figure(budget, keys, case.sum.values, ground.rates).normalize();
+    format!("{} {currency} = {own} {}", limit.brief(), budget.currency)
 }
 
 fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), title: String, message: String) -> Alert {

@@ -334,6 +334,22 @@ fn a_limit_that_was_reached_stays_reached_while_its_total_is_read_anew() {
 }
 
 #[test]
+fn a_team_that_is_spelled_otherwise_keeps_what_is_held_and_was_used() {
+    let desk = Desk::new("", &[HARD]);
+    desk.spend("hard", &[Some("search")], "0.98");
+    assert!(desk.ask(&format!(r#"{TEAM}, "id": "a""#)).held);
+    let mut spelled = (*desk.book.entries()[0].budget).clone();
+    spelled.scope = spelled.scope.spelled(|_, _| Some("Search".to_owned()));
+    let book = std::sync::Arc::new(super::fixture::book(&[std::sync::Arc::new(spelled)]));
+    desk.spend.set_unknown(book.entries()[0].watch.unwrap());
+    desk.live.set_book(book);
+    let again = desk.ask(r#""team": "Search", "id": "b""#);
+    assert!(again.allow, "{again:?}");
+    let over = desk.ask(r#""team": "Search", "id": "c""#);
+    assert!(!over.allow && over.reasons[0].contains("0.98 used + 0.02 held"), "{over:?}");
+}
+
+#[test]
 fn an_unknown_total_follows_the_policy() {
     for (config, budget, priority, allow) in [
         ("", HARD, "normal", true),
