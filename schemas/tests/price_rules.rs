@@ -36,6 +36,10 @@ p,dated,input,1,1000000,USD,2026-01-01,2026-07-01T16:00:00Z,,,,,s,
 p,dated,input,0.5,1000000,USD,2026-07-01T16:00:00Z,,,,,,s,
 p,night,input,1,1000000,USD,,,,,,,s,
 p,night,input,0.25,1000000,USD,,,,,,16:30-00:30 mon-fri,s,
+p,shift,input,1,1000000,USD,,,,,,,s,
+p,shift,input,3,1000000,USD,,,,,,01:00-04:00,s,
+p,shift,output,10,1000000,USD,,,,,,,s,
+p,shift,output,20,1000000,USD,,,,,,01:00-04:00 06:00-10:00,s,
 p,fee,request,5,1000,USD,,,,,,,s,
 p,fee,input,1,1000000,USD,,,,,,,s,
 p,free,input,0,1000000,USD,,,,,,,s,
@@ -219,6 +223,15 @@ fn schedules_hold_in_their_windows_only() {
     check(at("2026-11-21T00:29:59Z"), "0.25");
     check(at("2026-11-21T00:30:00Z"), "1");
     check(at("2026-11-21T17:00:00Z"), "1");
+}
+
+#[test]
+fn each_meter_keeps_to_its_own_windows() {
+    let counts = &[(Count::Input, 1_000_000), (Count::Output, 1_000_000)];
+    let at = |at| Call { model: "shift", at, counts, ..CALL };
+    check(at("2026-11-20T02:00:00Z"), "23");
+    check(at("2026-11-20T05:00:00Z"), "11");
+    check(at("2026-11-20T07:00:00Z"), "21");
 }
 
 #[test]
@@ -515,6 +528,8 @@ p,m,output,1,1,USD,,,,,,nightly,s,
 p,m,output,1,1,USD
 p,,output,1,1,USD,,,,,,,s,
 p,m,cache_read,1,1,EUR,,,,,,,s,
+p,n,input,1,1,USD,,,,,,01:00-04:00,s,
+p,n,input,2,1,USD,,,,,,00:00-24:00 sat,s,
 "
     );
     let files = BookFiles {
@@ -539,10 +554,11 @@ p,m,cache_read,1,1,EUR,,,,,,,s,
         "prices.csv:14: 6 fields, expected 14",
         "prices.csv:15: model is empty",
         "prices.csv:16: p/m is in EUR here and in USD in line 2",
+        "prices.csv:18: p/n has another price of 'input' in '00:00-24:00 sat' than in '01:00-04:00' of line 17, and both hold at once",
         "aliases.csv:2: p/y has no price",
         "lake.currency: currency 'usd'",
     ] {
         assert!(errors.iter().any(|error| error.starts_with(expected)), "{expected} is not in\n{}", errors.join("\n"));
     }
-    assert_eq!(errors.len(), 16, "{}", errors.join("\n"));
+    assert_eq!(errors.len(), 17, "{}", errors.join("\n"));
 }

@@ -70,10 +70,11 @@ fn by_name(rows: &[PriceRow]) -> HashMap<(&str, &str), Vec<&PriceRow>> {
     groups
 }
 
-/// Two prices that would both apply to the same call: same key, overlapping in time.
+/// Two prices that would both apply to the same call: same key, overlapping in time, or in time and schedule.
 pub(super) fn ambiguities(rows: &[PriceRow]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for group in by_model(rows).values() {
+        schedules_that_overlap(group, &mut findings);
         let mut group = group.clone();
         let key = |row: &PriceRow| {
             (row.meter.clone(), row.service_tier.clone(), row.region.clone(), row.schedule.clone(), row.tier_min_tokens)
@@ -99,6 +100,34 @@ pub(super) fn ambiguities(rows: &[PriceRow]) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| finding.line);
     findings
+}
+
+/// Two schedules of one meter, tier, region and prompt size that share a minute and differ in price: which one holds then?
+fn schedules_that_overlap(group: &[&PriceRow], findings: &mut Vec<Finding>) {
+    let place = |row: &PriceRow| (row.meter.clone(), row.service_tier.clone(), row.region.clone(), row.tier_min_tokens);
+    let scheduled = || group.iter().filter_map(|row| Some((*row, row.schedule.as_deref()?)));
+    for (two, later) in scheduled() {
+        let clash = scheduled().find(|(one, earlier)| {
+            one.line < two.line
+                && *earlier != later
+                && place(one) == place(two)
+                && steps::overlap(one, two)
+                && steps::dearer(one, two) != steps::dearer(two, one)
+                && earlier.overlaps(later)
+        });
+        if let Some((one, earlier)) = clash {
+            findings.push(Finding {
+                severity: Severity::Error,
+                file: PRICES,
+                line: two.line,
+                text: format!(
+                    "{}/{} has another price of '{}' in '{later}' than in '{earlier}' of line {}, and both hold at once; end one, or make \
+                     their windows not overlap",
+                    two.provider, two.model, two.meter, one.line
+                ),
+            });
+        }
+    }
 }
 
 /// A price for large prompts whose meter has no price for small ones.
@@ -242,6 +271,32 @@ mod tests {
                 "prices.csv:3: a/m has a second price of 'input' for the same time as line 2; end one where the other starts"
             ]
         );
+    }
+
+    #[test]
+    fn schedules_that_overlap_with_different_prices_are_found() {
+        let base = "a,m,input,1,1000000,USD,,,,,,,,\n";
+        let line = |price: &str, from: &str, until: &str, above: &str, schedule: &str| {
+            format!("a,m,input,{price},1000000,USD,{from},{until},{above},,,{schedule},,\n")
+        };
+        let peak = line("3", "", "", "", "01:00-04:00");
+        assert_eq!(
+            findings(&format!("{base}{peak}{}", line("9", "", "", "", "02:00-03:00"))),
+            [
+                "prices.csv:4: a/m has another price of 'input' in '02:00-03:00' than in '01:00-04:00' of line 3, and both hold at once; \
+                 end one, or make their windows not overlap"
+            ]
+        );
+        for fine in [
+            line("9", "", "", "", "04:00-06:00"),
+            line("3.0", "", "", "", "02:00-03:00"),
+            line("9", "", "", "200000", "02:00-03:00"),
+        ] {
+            assert_eq!(findings(&format!("{base}{peak}{fine}")), Vec::<String>::new(), "{fine}");
+        }
+        let ended = line("3", "", "2026-01-01", "", "01:00-04:00");
+        let next = line("9", "2026-01-01", "", "", "01:00-04:00 06:00-10:00");
+        assert_eq!(findings(&format!("{base}{ended}{next}")), Vec::<String>::new());
     }
 
     #[test]

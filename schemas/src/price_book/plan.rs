@@ -157,7 +157,7 @@ impl Plan {
         let variant = segment
             .variants
             .iter()
-            .find(|variant| variant.schedule.as_ref().is_none_or(|schedule| schedule.contains(time_micros)))
+            .find(|variant| variant.schedules.iter().all(|schedule| schedule.contains(time_micros)))
             .ok_or_else(none)?;
         let band = variant.bands.iter().rev().find(|band| band.above == 0 || prompt_tokens > band.above);
         band.ok_or_else(none)

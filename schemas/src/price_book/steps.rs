@@ -117,7 +117,8 @@ fn likeness(other: &PriceRow, row: &PriceRow) -> [bool; 3] {
     [other.service_tier == row.service_tier, other.region == row.region, other.schedule == row.schedule]
 }
 
-fn overlap(one: &PriceRow, two: &PriceRow) -> bool {
+/// Whether both are in force at some time.
+pub(super) fn overlap(one: &PriceRow, two: &PriceRow) -> bool {
     let before = |first: &PriceRow, second: &PriceRow| {
         first.effective_until.is_some_and(|until| second.effective_from.is_some_and(|from| until <= from))
     };
@@ -125,6 +126,6 @@ fn overlap(one: &PriceRow, two: &PriceRow) -> bool {
 }
 
 /// Exact: units have at most seven digits, prices fourteen.
-fn dearer(one: &PriceRow, two: &PriceRow) -> bool {
+pub(super) fn dearer(one: &PriceRow, two: &PriceRow) -> bool {
     one.price * Decimal::from(two.per) > two.price * Decimal::from(one.per)
 }

@@ -38,13 +38,14 @@ pub(super) struct Selection<'a> {
 pub(super) struct Segment {
     /// Microseconds, inclusive.
     pub from: i64,
-    /// Scheduled ones first; the last has no schedule.
+    /// Those of more schedules first; the last has none.
     pub variants: Vec<Variant>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Variant {
-    pub schedule: Option<Arc<Schedule>>,
+    /// Holds while each of these does: two meters may have windows of their own.
+    pub schedules: Schedules,
     /// By rising prompt size; the first is the base.
     pub bands: Vec<Band>,
 }
@@ -57,6 +58,9 @@ pub(super) struct Band {
     /// `None`: no override is in force, the list price is what is paid.
     pub own: Option<Rates>,
 }
+
+/// The schedules that hold at one time.
+pub(super) type Schedules = Vec<Arc<Schedule>>;
 
 /// The timetable of a selection; `None` when its figures do not fit together in 128 bits. A stretch without any price has
 /// no variants.
@@ -78,32 +82,42 @@ fn segment(rows: &[&PriceRow], overrides: &[&Override], selection: &Selection<'_
     let rows: Vec<&PriceRow> = rows.iter().copied().filter(|row| row.in_force(from)).collect();
     let overrides: Vec<&Override> = overrides.iter().copied().filter(|entry| entry.in_force(from)).collect();
     let priced = rows.iter().any(|row| &*row.model != "*") || overrides.iter().any(|entry| !entry.prices.is_empty());
-    let mut schedules: BTreeSet<Option<&Arc<Schedule>>> = rows.iter().map(|row| row.schedule.as_ref()).collect();
-    schedules.remove(&None);
-    let variants = schedules.into_iter().chain([None]).filter(|_| priced);
+    let variants = at_once(&rows).into_iter().filter(|_| priced);
     let variants = variants
-        .map(|schedule| {
-            let bands = bands(&rows, &overrides, selection, schedule, from)?;
-            Some(Variant { schedule: schedule.cloned(), bands })
-        })
+        .map(|schedules| Some(Variant { bands: bands(&rows, &overrides, selection, &schedules, from)?, schedules }))
         .collect::<Option<_>>()?;
     Some(Segment { from, variants })
+}
+
+/// Every set of schedules that hold together at some minute of the week, larger sets first, none last: the first of which all
+/// hold at a moment is what holds at it.
+fn at_once(rows: &[&PriceRow]) -> Vec<Schedules> {
+    let all: BTreeSet<&Arc<Schedule>> = rows.iter().filter_map(|row| row.schedule.as_ref()).collect();
+    let edges: BTreeSet<u16> = all.iter().flat_map(|schedule| schedule.edges()).collect();
+    let held = |minute: u16| -> Schedules {
+        all.iter().filter(|schedule| schedule.has_minute(minute)).map(|one| Arc::clone(one)).collect()
+    };
+    let mut sets: BTreeSet<Schedules> = edges.into_iter().map(held).collect();
+    sets.insert(Vec::new());
+    let mut sets: Vec<Schedules> = sets.into_iter().collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    sets
 }
 
 fn bands(
     rows: &[&PriceRow],
     overrides: &[&Override],
     selection: &Selection<'_>,
-    schedule: Option<&Arc<Schedule>>,
+    schedules: &[Arc<Schedule>],
     from: i64,
 ) -> Option<Vec<Band>> {
     let own_tiers = overrides.iter().flat_map(|entry| entry.prices.iter().map(|price| price.tier_min_tokens));
     let mut tiers: BTreeSet<i64> = rows.iter().map(|row| row.tier_min_tokens).chain(own_tiers).collect();
     tiers.insert(0);
     let band = |above: i64| {
-        let mut list = list_prices(rows, selection, schedule, above);
+        let mut list = list_prices(rows, selection, schedules, above);
         let mut currency = rows.first().map_or_else(|| Arc::from("USD"), |row| Arc::clone(&row.currency));
-        let mut id = price_id(selection, schedule, above, from);
+        let mut id = price_id(selection, schedules, above, from);
         let own = own_prices(&mut list, overrides, &currency, (selection.tier, above));
         if list.is_empty()
             && let Some((_, own_currency, _)) = &own
@@ -131,9 +145,9 @@ type Fixed<'a> = (usize, &'a Arc<str>, Option<&'a Arc<str>>);
 
 /// The list price of every meter: the row that fits best by tier, region, schedule and prompt size, in that order. Where that
 /// row's own place knows no price for a large prompt and another does, [`steps::found`] decides.
-fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64) -> Prices {
-    let best = fitting(rows, selection.tier, selection.region, schedule, above);
-    let standard = fitting(rows, "", selection.region, schedule, above);
+fn list_prices(rows: &[&PriceRow], selection: &Selection<'_>, schedules: &[Arc<Schedule>], above: i64) -> Prices {
+    let best = fitting(rows, selection.tier, selection.region, schedules, above);
+    let standard = fitting(rows, "", selection.region, schedules, above);
     let price = |row: &PriceRow| {
         if *row.service_tier == *selection.tier {
             return steps::found(row, rows, above);
@@ -151,12 +165,12 @@ fn fitting<'a>(
     rows: &[&'a PriceRow],
     tier: &str,
     region: &str,
-    schedule: Option<&Arc<Schedule>>,
+    schedules: &[Arc<Schedule>],
     above: i64,
 ) -> Vec<&'a PriceRow> {
     let mut best: Vec<(&PriceRow, _)> = Vec::new();
     for &row in rows.iter().filter(|row| row.tier_min_tokens <= above) {
-        if row.schedule.is_some() && row.schedule.as_ref() != schedule {
+        if row.schedule.as_ref().is_some_and(|schedule| !schedules.contains(schedule)) {
             continue;
         }
         let rank = (
@@ -255,7 +269,7 @@ fn add_free(prices: &mut Prices, free_meters: &[String]) {
 }
 
 /// `openai/gpt-5;from=2026-10-12;tier=flex;above=272000`: where in the book the price stands.
-fn price_id(selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: i64, from: i64) -> String {
+fn price_id(selection: &Selection<'_>, schedules: &[Arc<Schedule>], above: i64, from: i64) -> String {
     let mut id = selection.name.to_owned();
     let mut add = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -265,7 +279,7 @@ fn price_id(selection: &Selection<'_>, schedule: Option<&Arc<Schedule>>, above: 
     add("from", &if from == i64::MIN { String::new() } else { instant::show(from) });
     add("tier", selection.tier);
     add("region", selection.region);
-    add("schedule", &schedule.map(ToString::to_string).unwrap_or_default());
+    add("schedule", &schedules.iter().map(ToString::to_string).collect::<Vec<_>>().join("+"));
     add("above", &if above == 0 { String::new() } else { above.to_string() });
     id
 }
