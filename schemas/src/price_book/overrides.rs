@@ -219,6 +219,36 @@ impl Override {
         self.service_tier.as_deref()
     }
 
+    /// Whether a call of this entry may be one of the other's too, by who pays for it.
+    pub fn shares_payer(&self, other: &Override) -> bool {
+        let any = |entry: &Override| entry.organization == "*";
+        any(self) || any(other) || self.organization.to_lowercase() == other.organization.to_lowercase()
+    }
+
+    /// Whether it is for every organisation, and so for each call of an entry that is for one of them; provider, model and tier aside.
+    pub fn is_for_everyone_under(&self, other: &Override) -> bool {
+        let wider = |wide: &Option<String>, narrow: &Option<String>| wide.is_none() || wide == narrow;
+        let ends =
+            |until: Option<i64>, from: Option<i64>| until.is_some_and(|until| from.is_some_and(|from| until <= from));
+        self.organization == "*"
+            && other.organization != "*"
+            && wider(&self.billing_account, &other.billing_account)
+            && wider(&self.region, &other.region)
+            && !ends(self.effective_until, other.effective_from)
+            && !ends(other.effective_until, self.effective_from)
+    }
+
+    /// Whether it has a price or, for `discount`, a discount in a tier in which the other has.
+    pub fn shares_tier(&self, other: &Override, discount: bool) -> bool {
+        // A price without a tier is one of the standard tier, a discount one of each.
+        let tier = |entry: &Override| match entry.service_tier.as_deref() {
+            None if discount => ALL_TIERS.to_owned(),
+            tier => tier.unwrap_or(row::STANDARD).to_owned(),
+        };
+        let (one, two) = (tier(self), tier(other));
+        one == two || [one, two].iter().any(|tier| tier == ALL_TIERS)
+    }
+
     fn is_for_all_tiers(&self) -> bool {
         self.service_tier.as_deref() == Some(ALL_TIERS)
     }
