@@ -45,6 +45,8 @@ AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazon
 US_ONLY = re.compile(r"^claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])")
 # Tools that a provider prices apart from the model.
 TOOLS = ("web_search", "file_search", "code_interpreter_session")
+# Clouds that sell Claude with its own search, which Anthropic prices alike everywhere.
+CLAUDE_CLOUDS = ("azure", "google", "google_vertex")
 # Rule 12: ids that a provider retired without refusing them: from the time on it serves, and bills, another model under the id.
 XAI_RETIRED = ("2026-05-15T19:00:00Z", "grok-4.3", "https://docs.x.ai/developers/migration/may-15-retirement")
 REDIRECTS = [("xai", model, *XAI_RETIRED) for model in (
@@ -366,6 +368,20 @@ def tools_everywhere(models):
                                               source="rule: same on every model"))
 
 
+def searches_of_claude(models):
+    """Rule 10 within a cloud that sells Claude beside models that search at other prices: where those of its Claude models that have a
+    price for a search have one, it is that of all of them."""
+    for cloud in CLAUDE_CLOUDS:
+        claudes = [rows for (provider, model), rows in sorted(models.items()) if provider == cloud and model.startswith("claude-")]
+        told = [row for rows in claudes for row in rows if row["meter"] == "web_search"]
+        plain = [row for row in told if not (row["service_tier"] or row["region"] or row["effective_until"])]
+        if len({row["price"] / row["per"] for row in told}) != 1 or not plain:
+            continue
+        for rows in claudes:
+            if all(row["meter"] != "web_search" for row in rows):
+                rows.append(dict(plain[0], model=rows[0]["model"], effective_from="", source="rule: same on every Claude"))
+
+
 def search_models(models):
     """Rule 11: OpenAI's search models search once in every call, charge for it, and say nothing of it in their usage: the price of a
     search is one of a request too. Where a search is counted after all, it is charged instead of the request."""
@@ -438,6 +454,7 @@ def main(path):
     by_hand(models, aliases)
     complete(models)
     tools_everywhere(models)
+    searches_of_claude(models)
     search_models(models)
     redirect(models)
     join_unchanged(models)

@@ -50,6 +50,19 @@ fn known_calls_cost_what_the_provider_publishes() {
     }
 }
 
+/// Anthropic's search costs the same wherever Claude is sold; a list often says so of the newer models only.
+#[test]
+fn a_search_of_claude_has_a_price_on_googles_cloud() {
+    let call = &[(Count::Input, 1_000_000), (Count::WebSearches, 2)];
+    for (provider, model, expected) in [
+        ("vertex_ai", "claude-3-5-haiku@20241022", "1.02"),
+        ("google", "claude-3-5-sonnet", "3.02"),
+        ("google", "claude-sonnet-4-6", "3.02"),
+    ] {
+        assert_eq!(cost(provider, model, call), expected, "{provider}/{model}");
+    }
+}
+
 /// A zero that nobody entered must not hide the price that another list has; what is free has a provider of its own.
 #[test]
 fn a_zero_gives_way_to_a_price() {
