@@ -7,6 +7,8 @@ mod clean;
 mod genai_prices;
 mod litellm;
 mod merge;
+mod rules;
+mod windows;
 
 use std::fs;
 use std::io::Write as _;
@@ -24,12 +26,15 @@ use merge::{Change, Merged};
 
 /// How many lines of each kind of change a table shows unless `--all` is given.
 const SHOWN: usize = 30;
+/// How many refused lines are shown unless `--all` is given.
+const REFUSED_SHOWN: usize = 3;
 
 /// Take the prices of a public list into a book. Shows what would change; changes it only with `--apply`.
 ///
 /// From the import's date on the list's prices hold; what was priced before stays as it was. Models that the book does not
 /// know yet are priced for the past too.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "Examples:
   spendstream prices export ./prices
   spendstream prices import --from litellm model_prices_and_context_window.json --book ./prices
@@ -53,6 +58,9 @@ pub struct Args {
     /// Also end prices that came from this source before and that it no longer lists.
     #[arg(long)]
     close_removed: bool,
+    /// Refuse the whole list when a price in it cannot be read. Without this the rest of it is taken.
+    #[arg(long)]
+    strict: bool,
     /// Show every change in the table, not only the first of each kind.
     #[arg(long)]
     all: bool,
@@ -85,6 +93,14 @@ struct Offer {
     rows: Vec<PriceRow>,
     /// One line each, for people.
     remarks: Vec<String>,
+    /// What cannot be read, one line each.
+    refused: Vec<String>,
+}
+
+impl Offer {
+    fn refuse(&mut self, what: &str, error: &anyhow::Error) {
+        self.refused.push(format!("{what}: {error:#}"));
+    }
 }
 
 pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
@@ -96,6 +112,9 @@ pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     let book = PriceBook::load(&texts.files()).context("the book to import into")?;
     let text = fs::read_to_string(&args.file).with_context(|| format!("price list {}", args.file.display()))?;
     let offer = read(args.from, &text, &book, date).with_context(|| format!("price list {}", args.file.display()))?;
+    if args.strict && !offer.refused.is_empty() {
+        bail!("price list {}: refused, for --strict: {}", args.file.display(), brief(&offer.refused));
+    }
     let merged = merge::merge(
         book.rows(),
         &offer.rows,
@@ -124,12 +143,19 @@ fn read(from: From, text: &str, book: &PriceBook, date: i64) -> anyhow::Result<O
     let mut offer = match from {
         From::Litellm => litellm::read(text, book, &source)?,
         From::GenaiPrices => genai_prices::read(text, book, &source)?,
-        From::Spendstream => own(text)?,
+        From::Spendstream => own(text),
     };
+    if offer.rows.is_empty() && !offer.refused.is_empty() {
+        bail!("no price in it can be read: {}", brief(&offer.refused));
+    }
     if offer.rows.is_empty() {
         bail!("no price found; is it a {} file?", from.name());
     }
     clean::one_spelling(&mut offer, book);
+    if from != From::Spendstream {
+        rules::retired_ids(&mut offer, book, date);
+        rules::zeros(&mut offer, book, (from.name(), date));
+    }
     let zero = offer.rows.iter().filter(|row| row.price.is_zero()).count();
     if zero > 0 {
         offer.remarks.push(format!("prices of zero (free, or unknown to the list; look before applying): {zero}"));
@@ -137,16 +163,20 @@ fn read(from: From, text: &str, book: &PriceBook, date: i64) -> anyhow::Result<O
     Ok(offer)
 }
 
-fn own(text: &str) -> anyhow::Result<Offer> {
-    let mut errors = Vec::new();
-    let rows = parse_prices(text, &mut errors);
-    if !errors.is_empty() {
-        bail!("{}", errors.join("; "));
-    }
-    Ok(Offer { rows, remarks: Vec::new() })
+fn own(text: &str) -> Offer {
+    let mut refused = Vec::new();
+    let rows = parse_prices(text, &mut refused);
+    Offer { rows, refused, ..Offer::default() }
 }
 
-const COLUMNS: [&str; 10] = [
+/// The first few of many.
+fn brief(refused: &[String]) -> String {
+    let more = refused.len().saturating_sub(REFUSED_SHOWN);
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    refused.iter().take(REFUSED_SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ") + &rest
+}
+
+const COLUMNS: [&str; 11] = [
     "change",
     "provider",
     "model",
@@ -154,13 +184,19 @@ const COLUMNS: [&str; 10] = [
     "above_tokens",
     "service_tier",
     "region",
+    "schedule",
     "old_price",
     "new_price",
     "from",
 ];
 
 fn show(args: &Args, offer: &Offer, merged: &Merged) -> anyhow::Result<()> {
-    let kinds = [("added", &merged.added), ("changed", &merged.changed), ("removed", &merged.removed)];
+    let kinds = [
+        ("added", &merged.added),
+        ("changed", &merged.changed),
+        ("replaced", &merged.replaced),
+        ("removed", &merged.removed),
+    ];
     let limit = if args.all || args.format != Format::Table { usize::MAX } else { SHOWN };
     let lines: Vec<Vec<String>> =
         kinds.iter().flat_map(|(kind, changes)| changes.iter().take(limit).map(|change| line(kind, change))).collect();
@@ -173,10 +209,41 @@ fn show(args: &Args, offer: &Offer, merged: &Merged) -> anyhow::Result<()> {
     for remark in &offer.remarks {
         eprintln!("note: {remark}");
     }
-    let [added, changed, removed] = kinds.map(|(_, changes)| changes.len());
+    let refused = if args.all { offer.refused.len() } else { REFUSED_SHOWN };
+    for line in offer.refused.iter().take(refused) {
+        eprintln!("left out: {line}");
+    }
+    if !offer.refused.is_empty() {
+        eprintln!(
+            "left out, because they cannot be read: {} (--all shows them, --strict refuses the list)",
+            offer.refused.len()
+        );
+    }
+    for note in doubts(args.from, merged) {
+        eprintln!("note: {note}");
+    }
+    let [added, changed, replaced, removed] = kinds.map(|(_, changes)| changes.len());
+    let replaced = if replaced > 0 { format!(", {replaced} replaced by other windows") } else { String::new() };
     let kept = if removed > 0 && !args.close_removed { " (they stay in force; --close-removed ends them)" } else { "" };
-    eprintln!("{added} added, {changed} changed, {removed} removed{kept}, {} unchanged", merged.unchanged);
+    eprintln!("{added} added, {changed} changed{replaced}, {removed} removed{kept}, {} unchanged", merged.unchanged);
     Ok(())
+}
+
+/// What wants a look before the changes are applied.
+fn doubts(from: From, merged: &Merged) -> Vec<String> {
+    let old = || merged.changed.iter().filter_map(|change| change.old.as_ref());
+    let mut doubts = Vec::new();
+    let trusted = old().filter(|row| row.source.starts_with(From::GenaiPrices.name())).count();
+    if from == From::Litellm && trusted > 0 {
+        doubts.push(format!(
+            "changed prices that the book has from genai-prices, which it trusts before litellm where both speak of the same day: {trusted}"
+        ));
+    }
+    let ruled = old().filter(|row| row.source.starts_with("rule: ")).count();
+    if ruled > 0 {
+        doubts.push(format!("changed prices that the book has by a rule (source 'rule: …'): {ruled}"));
+    }
+    doubts
 }
 
 fn line(kind: &str, change: &Change) -> Vec<String> {
@@ -191,6 +258,7 @@ fn line(kind: &str, change: &Change) -> Vec<String> {
         text(tier_text),
         text(|row| row.service_tier.to_string()),
         text(|row| row.region.to_string()),
+        text(|row| row.schedule.as_ref().map(ToString::to_string).unwrap_or_default()),
         price(&change.old),
         price(&change.new),
         change.from.map(show_instant).unwrap_or_default(),

@@ -69,15 +69,38 @@ pub fn usual_unit(meter: &str) -> u32 {
     if small { 1_000_000 } else { 1 }
 }
 
-/// The id that the provider's API takes, and the region that the spelling names.
-pub fn model(provider: &str, listed_provider: &str, listed: &str, book: &PriceBook) -> (String, String) {
+/// What lists put before the ids of a provider, besides their own name of it.
+const PREFIXES: [(&str, &[&str]); 16] = [
+    ("alibaba", &["dashscope"]),
+    ("aws_bedrock", &["bedrock", "bedrock_mantle", "bedrock_converse"]),
+    ("azure", &["azure_ai"]),
+    ("codestral", &["text-completion-codestral"]),
+    ("cohere", &["cohere_chat"]),
+    ("fireworks", &["fireworks_ai", "accounts/fireworks/models"]),
+    ("google", &["gemini"]),
+    ("google_vertex", &["vertex_ai", "vertex_ai_beta"]),
+    ("inception", &["text-completion-inception"]),
+    ("lambda", &["lambda_ai"]),
+    ("meta", &["meta_llama"]),
+    ("moonshotai", &["moonshot"]),
+    ("openai", &["text-completion-openai"]),
+    ("together", &["together_ai"]),
+    ("voyage", &["voyageai"]),
+    ("zhipuai", &["bigmodel"]),
+];
+
+/// The id that the provider's API takes, and the region that the spelling names. Each prefix goes once: what LiteLLM calls
+/// `perplexity/perplexity/sonar` is the model `perplexity/sonar`.
+pub fn model(provider: &str, listed_provider: &str, listed: &str) -> (String, String) {
+    let known = PREFIXES.iter().find(|(id, _)| *id == provider).map_or(&[][..], |(_, prefixes)| prefixes);
+    let mut prefixes = vec![provider];
+    prefixes.extend(known);
+    if !prefixes.contains(&listed_provider) {
+        prefixes.push(listed_provider);
+    }
     let mut model = listed;
-    while let Some((head, rest)) = model.split_once('/') {
-        let same = head == listed_provider || book.provider_id(head) == Some(provider);
-        if !same {
-            break;
-        }
-        model = rest;
+    for prefix in prefixes {
+        model = model.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model);
     }
     match provider {
         "aws_bedrock" => bedrock(model),
@@ -238,8 +261,6 @@ pub fn tokens(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use spendstream_schemas::price_book::PriceBook;
-
     use super::{model, number, published};
 
     #[test]
@@ -260,7 +281,6 @@ mod tests {
 
     #[test]
     fn spellings_are_brought_to_the_ids_that_the_api_takes() {
-        let book = PriceBook::builtin().unwrap();
         for (provider, listed_provider, listed, expected) in [
             ("openai", "openai", "openai/gpt-4o", "gpt-4o|"),
             (
@@ -275,9 +295,12 @@ mod tests {
             ("azure", "azure", "azure/eu/gpt-4o-2024-08-06", "gpt-4o-2024-08-06|eu"),
             ("azure", "azure", "azure/global-standard/gpt-4o", "gpt-4o|"),
             ("openrouter", "openrouter", "openrouter/openai/gpt-4o", "openai/gpt-4o|"),
+            ("perplexity", "perplexity", "perplexity/sonar", "sonar|"),
+            ("perplexity", "perplexity", "perplexity/perplexity/sonar", "perplexity/sonar|"),
+            ("watsonx", "watsonx", "watsonx/ibm/granite-3-8b-instruct", "ibm/granite-3-8b-instruct|"),
             ("google_vertex", "vertex_ai-language-models", "vertex_ai/claude-3@default", "claude-3|"),
         ] {
-            let (id, region) = model(provider, listed_provider, listed, &book);
+            let (id, region) = model(provider, listed_provider, listed);
             assert_eq!(format!("{id}|{region}"), expected, "{listed}");
         }
     }

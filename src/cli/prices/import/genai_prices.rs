@@ -54,7 +54,14 @@ struct Provider {
     id: String,
     #[serde(default)]
     pricing_urls: Vec<String>,
-    models: Vec<Model>,
+    /// Read one by one: what is wrong with one says nothing of the others.
+    models: Vec<Box<RawValue>>,
+}
+
+/// The list's third format: what it counts, beside its providers.
+#[derive(Deserialize)]
+struct WithUnits {
+    providers: Vec<Provider>,
 }
 
 #[derive(Deserialize)]
@@ -102,19 +109,33 @@ struct Tier {
 type Prices = BTreeMap<String, Box<RawValue>>;
 
 /// # Errors
-/// When the text is not such a list, or a price in it is negative or no number.
+/// When the text is not such a list. A model with a price that cannot be read is refused alone.
 pub fn read(text: &str, book: &PriceBook, source: &str) -> anyhow::Result<Offer> {
-    let providers: Vec<Provider> = serde_json::from_str(text).context("not a JSON list of providers")?;
+    let providers = providers(text).context("not a JSON list of providers")?;
     let mut offer = Offer::default();
     let (mut left_out, mut repaired) = (BTreeSet::new(), 0);
     for listed in &providers {
         let provider = book.provider_id(&listed.id).unwrap_or(&listed.id).to_owned();
         let link = listed.pricing_urls.first().map_or("", String::as_str);
-        for entry in &listed.models {
-            let at = || format!("model '{}' of '{}'", entry.id, listed.id);
-            let (model, region) = clean::model(&provider, &listed.id, &entry.id, book);
-            let drafts = drafts(entry, &mut left_out).with_context(at)?;
-            offer.rows.extend(clean::rows((&provider, &model, &region), drafts, (source, link), &mut repaired));
+        for (position, entry) in listed.models.iter().enumerate() {
+            let entry: Model = match serde_json::from_str(entry.get()).context("not a model with prices") {
+                Ok(entry) => entry,
+                Err(error) => {
+                    offer.refuse(&format!("model {} of '{}'", position + 1, listed.id), &error);
+                    continue;
+                }
+            };
+            let (model, region) = match provider.as_str() {
+                // What its Agent API calls `perplexity/sonar` is another product than `sonar`; this list has both as they are.
+                "perplexity" => (entry.id.clone(), String::new()),
+                _ => clean::model(&provider, &listed.id, &entry.id),
+            };
+            match drafts(&entry, &mut left_out) {
+                Ok(drafts) => {
+                    offer.rows.extend(clean::rows((&provider, &model, &region), drafts, (source, link), &mut repaired));
+                }
+                Err(error) => offer.refuse(&format!("model '{}' of '{}'", entry.id, listed.id), &error),
+            }
         }
     }
     if repaired > 0 {
@@ -125,6 +146,13 @@ pub fn read(text: &str, book: &PriceBook, source: &str) -> anyhow::Result<Offer>
         offer.remarks.push(format!("what has no meter or tier in the book, left out: {}", names.join(", ")));
     }
     Ok(offer)
+}
+
+fn providers(text: &str) -> serde_json::Result<Vec<Provider>> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map(|list: WithUnits| list.providers);
+    }
+    serde_json::from_str(text)
 }
 
 fn drafts(model: &Model, left_out: &mut BTreeSet<String>) -> anyhow::Result<Vec<Draft>> {

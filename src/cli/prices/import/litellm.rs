@@ -67,7 +67,7 @@ const SEARCHES: [(&str, &str); 3] = [
 ];
 
 /// # Errors
-/// When the text is not such a list, or a price in it is negative or no number.
+/// When the text is not such a list. A model with a price that cannot be read is refused alone.
 pub fn read(text: &str, book: &PriceBook, source: &str) -> anyhow::Result<Offer> {
     let models: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).context("not a JSON object of models")?;
     let mut offer = Offer::default();
@@ -76,7 +76,13 @@ pub fn read(text: &str, book: &PriceBook, source: &str) -> anyhow::Result<Offer>
     let mut models: Vec<_> = models.iter().collect();
     models.sort_by_key(|(listed, _)| listed.matches('/').count());
     for (listed, fields) in models {
-        let fields: Fields = serde_json::from_str(fields.get()).with_context(|| format!("model '{listed}'"))?;
+        let fields: Fields = match serde_json::from_str(fields.get()).context("not a JSON object") {
+            Ok(fields) => fields,
+            Err(error) => {
+                offer.refuse(&format!("model '{listed}'"), &error);
+                continue;
+            }
+        };
         let Some(listed_provider) = fields.get("litellm_provider").and_then(|raw| string(raw)) else { continue };
         if listed == "sample_spec" {
             continue;
@@ -89,8 +95,14 @@ pub fn read(text: &str, book: &PriceBook, source: &str) -> anyhow::Result<Offer>
         let base = listed_provider.split_once('-').map_or(listed_provider.as_str(), |(base, _)| base);
         let provider = book.provider_id(&listed_provider).or_else(|| book.provider_id(base));
         let provider = provider.unwrap_or(&listed_provider).to_owned();
-        let (model, region) = clean::model(&provider, &listed_provider, listed, book);
-        let drafts = drafts(&fields, &mut left_out).with_context(|| format!("model '{listed}'"))?;
+        let (model, region) = clean::model(&provider, &listed_provider, listed);
+        let drafts = match drafts(&fields, &mut left_out) {
+            Ok(drafts) => drafts,
+            Err(error) => {
+                offer.refuse(&format!("model '{listed}'"), &error);
+                continue;
+            }
+        };
         let link = fields.get("source").and_then(|raw| string(raw)).unwrap_or_default();
         offer.rows.extend(clean::rows((&provider, &model, &region), drafts, (source, &link), &mut repaired));
     }

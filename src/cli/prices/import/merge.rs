@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use spendstream_schemas::price_book::{PriceRow, Schedule};
 
+use super::windows;
+
 /// How a list is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'a> {
@@ -35,6 +37,8 @@ pub struct Merged {
     pub rows: Vec<PriceRow>,
     pub added: Vec<Change>,
     pub changed: Vec<Change>,
+    /// Scheduled prices that end because the list's windows overlap theirs.
+    pub replaced: Vec<Change>,
     /// In the book from this source, not in the list any more.
     pub removed: Vec<Change>,
     /// Prices of the list that the book has already.
@@ -45,7 +49,7 @@ pub struct Merged {
 impl Merged {
     /// Whether the rows differ from the book's.
     pub fn is_change(&self) -> bool {
-        self.ended || !self.added.is_empty() || !self.changed.is_empty()
+        self.ended || !self.added.is_empty() || !self.changed.is_empty() || !self.replaced.is_empty()
     }
 }
 
@@ -68,19 +72,33 @@ pub fn key(row: &PriceRow) -> Key {
 /// Takes `list` into `book`.
 pub fn merge(book: &[PriceRow], list: &[PriceRow], rule: &Rule<'_>) -> Merged {
     let known: HashSet<(&str, &str)> = book.iter().map(|row| (&*row.provider, &*row.model)).collect();
-    let (book_keys, list_keys) = (by_key(book), by_key(list));
-    let keys: BTreeSet<&Key> = book_keys.keys().chain(list_keys.keys()).collect();
+    let (book, list) = (windows::apart(book), windows::apart(list));
+    let (book_keys, list_keys) = (by_key(&book), by_key(&list));
+    let unlisted = || book_keys.iter().filter(|(key, _)| !list_keys.contains_key(*key)).flat_map(|(_, rows)| rows);
+    let scheduled: Vec<&PriceRow> = unlisted().copied().filter(|row| row.schedule.is_some()).collect();
     let mut merged = Merged::default();
-    for key in keys {
+    for (key, new) in &list_keys {
         let old = book_keys.get(key).map_or(&[][..], Vec::as_slice);
-        let new = list_keys.get(key).map_or(&[][..], Vec::as_slice);
-        if new.is_empty() {
-            keep(old, rule, &mut merged);
-        } else {
-            let is_known = known.contains(&(&*key.0, &*key.1));
-            take(old, new, is_known.then_some(rule.date), &mut merged);
-        }
+        let from = known.contains(&(&*key.0, &*key.1)).then_some(rule.date);
+        let rivals = scheduled.iter().copied().filter(|row| new.iter().any(|offered| windows::rivals(offered, row)));
+        // A list row without dates speaks of the present: it does not cancel a price that the book has announced.
+        let starts = old.iter().copied().chain(rivals).map(|row| row.effective_from);
+        let announced = starts.filter(|start| *start > from).flatten().min();
+        take(old, new, from, announced, &mut merged);
     }
+    let taken: Vec<PriceRow> = merged.rows.iter().filter(|row| row.schedule.is_some()).cloned().collect();
+    for row in unlisted() {
+        let rivals: Vec<&PriceRow> = taken.iter().filter(|new| windows::rivals(new, row)).collect();
+        let pieces = windows::beside(row, &rivals, rule.date);
+        if pieces[..] == [(*row).clone()] {
+            keep(row, rule, &mut merged);
+            continue;
+        }
+        merged.replaced.push(Change { old: Some((*row).clone()), new: None, from: Some(rule.date) });
+        merged.rows.extend(pieces);
+    }
+    merged.rows = windows::together(std::mem::take(&mut merged.rows));
+    merged.rows.sort_by_cached_key(|row| (key(row), row.effective_from));
     merged
 }
 
@@ -95,40 +113,36 @@ fn by_key(rows: &[PriceRow]) -> BTreeMap<Key, Vec<&PriceRow>> {
     keys
 }
 
-/// A key that the list does not have: missing when it came from the same source and is in force.
-fn keep(old: &[&PriceRow], rule: &Rule<'_>, merged: &mut Merged) {
-    for row in old {
-        let ours = row.source.split_whitespace().next() == Some(rule.source);
-        if !ours || !row.in_force(rule.date) {
-            merged.rows.push((*row).clone());
-            continue;
-        }
-        let change = Change { old: Some((*row).clone()), new: None, from: Some(rule.date) };
-        merged.removed.push(change);
-        if !rule.close_removed {
-            merged.rows.push((*row).clone());
-            continue;
-        }
-        merged.ended = true;
-        // A row that starts at the date itself has priced nothing.
-        if row.effective_from != Some(rule.date) {
-            merged.rows.push(PriceRow { effective_until: Some(rule.date), ..(*row).clone() });
-        }
+/// A row of a key that the list does not have: missing when it came from the same source and is in force.
+fn keep(row: &PriceRow, rule: &Rule<'_>, merged: &mut Merged) {
+    let ours = row.source.split_whitespace().next() == Some(rule.source);
+    if !ours || !row.in_force(rule.date) {
+        merged.rows.push(row.clone());
+        return;
+    }
+    merged.removed.push(Change { old: Some(row.clone()), new: None, from: Some(rule.date) });
+    if !rule.close_removed {
+        merged.rows.push(row.clone());
+        return;
+    }
+    merged.ended = true;
+    // A row that starts at the date itself has priced nothing.
+    if row.effective_from != Some(rule.date) {
+        merged.rows.push(PriceRow { effective_until: Some(rule.date), ..row.clone() });
     }
 }
 
 /// Old rows until `from`, the list's afterwards; an old row stays where the list says the same or nothing.
-fn take(old: &[&PriceRow], new: &[&PriceRow], from: Option<i64>, merged: &mut Merged) {
+fn take(old: &[&PriceRow], new: &[&PriceRow], from: Option<i64>, announced: Option<i64>, merged: &mut Merged) {
     let mut borders: BTreeSet<Option<i64>> = BTreeSet::from([None, from]);
     for row in old.iter().chain(new) {
         borders.insert(row.effective_from);
         borders.extend(row.effective_until.map(Some));
     }
-    // A list row without dates speaks of the present: it does not cancel a price that the book has announced.
-    let announced = old.iter().map(|row| row.effective_from).filter(|start| *start > from).min();
+    borders.extend(announced.map(Some));
     let speaks = |offered: &PriceRow, start: Option<i64>| {
         let dated = offered.effective_from.is_some() || offered.effective_until.is_some();
-        start >= from && (dated || announced.is_none_or(|announced| start < announced))
+        start >= from && (dated || announced.is_none_or(|announced| start < Some(announced)))
     };
     let borders: Vec<Option<i64>> = borders.into_iter().collect();
     let mut rows: Vec<PriceRow> = Vec::new();

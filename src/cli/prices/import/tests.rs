@@ -45,7 +45,7 @@ fn check(from: From, list: &str, expected: &[&str], remarks: &[&str]) {
     let book = book("openai,known,input,1,1,USD,,,,,,,,", "");
     let offer = read(from, list, &book, parse_instant("2026-11-22").unwrap()).unwrap();
     assert_eq!(offer.rows.iter().map(text).collect::<Vec<_>>(), expected);
-    assert_eq!(offer.remarks, remarks);
+    assert_eq!((offer.remarks, offer.refused), (remarks.iter().map(|text| (*text).to_owned()).collect(), Vec::new()));
     assert!(offer.rows.iter().all(|row| *row.source == format!("{} 2026-11-22", from.name())));
 }
 
@@ -113,6 +113,62 @@ fn our_own_format_keeps_its_source() {
 }
 
 #[test]
+fn what_cannot_be_read_is_named_and_the_rest_is_taken() {
+    let book = book("openai,known,input,1,1,USD,,,,,,,,", "");
+    for (from, list, expected) in [
+        (
+            From::Litellm,
+            r#"{"bad": {"litellm_provider": "openai", "input_cost_per_token": 1e-6, "output_cost_per_token": -1},
+                "good": {"litellm_provider": "openai", "input_cost_per_token": 1e-6}}"#,
+            "model 'bad': field 'output_cost_per_token': price -1 is negative",
+        ),
+        (
+            From::GenaiPrices,
+            r#"[{"id": "openai", "models": [{"id": "bad", "prices": {"input_mtok": "x"}}, {"id": "good", "prices": {"input_mtok": 1}}]}]"#,
+            "model 'bad' of 'openai': input_mtok: price x is not a decimal of at most 28 digits",
+        ),
+        (
+            From::Spendstream,
+            "provider,model,meter,price,per,currency,effective_from,effective_until,tier_min_tokens,service_tier,region,schedule,\
+             source,source_ref\nopenai,bad,tokens,1,1000000,USD,,,,,,,,\nopenai,good,input,1,1000000,USD,,,,,,,,\n",
+            "prices.csv:2: meter 'tokens' is not in the vocabulary",
+        ),
+    ] {
+        let offer = read(from, list, &book, 0).unwrap();
+        assert_eq!(offer.rows.iter().map(text).collect::<Vec<_>>(), ["openai,good,input,1,1000000,USD"]);
+        assert_eq!(offer.refused, [expected]);
+    }
+}
+
+#[test]
+fn a_list_with_its_units_is_read_like_one_without() {
+    let book = book("openai,known,input,1,1,USD,,,,,,,,", "");
+    let with_units = format!(r#"{{"units": {{"input_tokens": {{"per": 1000000}}}}, "providers": {GENAI}}}"#);
+    let [plain, units] = [GENAI, &with_units].map(|list| read(From::GenaiPrices, list, &book, 0).unwrap().rows);
+    assert_eq!((plain.len(), &plain), (9, &units));
+}
+
+#[test]
+fn a_list_does_not_undo_the_rules_of_the_book() {
+    let book = PriceBook::builtin().unwrap();
+    let date = parse_instant("2026-12-01").unwrap();
+    let list = r#"[{"id": "x-ai", "models": [{"id": "grok-3", "prices": {"input_mtok": 3}}, {"id": "grok-4.3", "prices": {"input_mtok": 1.5}},
+        {"id": "grok-code-fast-1", "prices": {"input_mtok": 0.2}},
+        {"id": "grok-4-0709", "prices": [{"prices": {"input_mtok": 3}}, {"constraint": {"start_date": "2026-11-30"}, "prices": {"input_mtok": 4}}]}]},
+        {"id": "perplexity", "models": [{"id": "perplexity/sonar", "prices": {"input_mtok": 0.25}}, {"id": "sonar", "prices": {"input_mtok": 1}}]}]"#;
+    let offer = read(From::GenaiPrices, list, &book, date).unwrap();
+    let rows: Vec<_> = offer.rows.iter().map(|row| format!("{} {} {}", row.model, row.price, row.source)).collect();
+    for expected in ["grok-3 1.5 rule: served by grok-4.3", "perplexity/sonar 0.25 genai-prices 2026-12-01"] {
+        assert!(rows.iter().any(|row| row == expected), "{expected} in {rows:?}");
+    }
+    assert!(!rows.iter().any(|row| row.starts_with("grok-3 3") || row.starts_with("grok-code-fast-1")), "{rows:?}");
+    assert!(
+        rows.iter().any(|row| row == "grok-4-0709 4 genai-prices 2026-12-01"),
+        "dated after the retirement: {rows:?}"
+    );
+}
+
+#[test]
 fn a_list_that_cannot_be_read_says_where() {
     let book = PriceBook::builtin().unwrap();
     for (from, list, expected) in [
@@ -121,15 +177,15 @@ fn a_list_that_cannot_be_read_says_where() {
         (
             From::Litellm,
             r#"{"m": {"litellm_provider": "openai", "input_cost_per_token": -1e-6}}"#,
-            "model 'm': field 'input_cost_per_token': price -1e-6 is negative",
+            "no price in it can be read: model 'm': field 'input_cost_per_token': price -1e-6 is negative",
         ),
         (From::GenaiPrices, "{}", "not a JSON list of providers"),
         (
             From::GenaiPrices,
             r#"[{"id": "p", "models": [{"id": "m", "prices": {"input_mtok": "x"}}]}]"#,
-            "model 'm' of 'p': input_mtok: price x is not a decimal of at most 28 digits",
+            "no price in it can be read: model 'm' of 'p': input_mtok: price x is not a decimal of at most 28 digits",
         ),
-        (From::Spendstream, "a,b\n", "prices.csv:1: the columns must be provider"),
+        (From::Spendstream, "a,b\n", "no price in it can be read: prices.csv:1: the columns must be provider"),
     ] {
         let message = crate::cli::one_line(&read(from, list, &book, 0).unwrap_err());
         assert!(message.starts_with(expected), "{message}");

@@ -1,0 +1,73 @@
+//! Rules of the book (`schemas/price_book/README.md`) that no public list knows: applied to a list before it is compared, so
+//! that it does not undo them. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use spendstream_schemas::price_book::{PriceBook, PriceRow};
+
+use super::{Offer, merge};
+
+/// How the book marks a price of rule 12.
+const SERVED_BY: &str = "rule: served by ";
+
+/// Provider and model of a retired id → since when, and which model answers.
+type Served = BTreeMap<(Arc<str>, Arc<str>), (Option<i64>, String)>;
+
+/// Rule 12: lists keep the old prices of an id that its provider retired and still answers. It costs what the model that answers
+/// does, and follows it when the list has a new price of that. A list that dates a price of the id after its retirement is believed.
+pub fn retired_ids(offer: &mut Offer, book: &PriceBook, date: i64) {
+    let mut served = Served::new();
+    for row in book.rows().iter().filter(|row| row.in_force(date)) {
+        let Some(successor) = row.source.strip_prefix(SERVED_BY) else { continue };
+        let told = (row.effective_from, successor.to_owned());
+        let known = served.entry((Arc::clone(&row.provider), Arc::clone(&row.model))).or_insert_with(|| told.clone());
+        if *known < told {
+            *known = told;
+        }
+    }
+    for row in &offer.rows {
+        let key = (Arc::clone(&row.provider), Arc::clone(&row.model));
+        if served.get(&key).is_some_and(|(since, _)| row.effective_from > *since) {
+            served.remove(&key);
+        }
+    }
+    let before = offer.rows.len();
+    offer.rows.retain(|row| !served.contains_key(&(Arc::clone(&row.provider), Arc::clone(&row.model))));
+    if offer.rows.len() < before {
+        let dropped = before - offer.rows.len();
+        offer.remarks.push(format!("prices of retired ids, which cost what the model behind them does: {dropped}"));
+    }
+    let mut followers = Vec::new();
+    for ((provider, model), (_, successor)) in &served {
+        let source: Arc<str> = format!("{SERVED_BY}{successor}").into();
+        let answers = offer.rows.iter().filter(|row| row.provider == *provider && *row.model == **successor);
+        followers.extend(answers.map(|row| PriceRow {
+            model: Arc::clone(model),
+            source: Arc::clone(&source),
+            ..row.clone()
+        }));
+    }
+    offer.rows.extend(followers);
+}
+
+/// Rule 6a: a zero is often a price that nobody has entered. One without a date gives way to a price above zero that the book has
+/// from somewhere else.
+pub fn zeros(offer: &mut Offer, book: &PriceBook, (from, date): (&str, i64)) {
+    let paid: HashMap<_, _> = book
+        .rows()
+        .iter()
+        .filter(|row| row.in_force(date) && !row.price.is_zero())
+        .map(|row| (merge::key(row), row.source.split_whitespace().next()))
+        .collect();
+    let gives_way = |row: &PriceRow| {
+        let elsewhere = || paid.get(&merge::key(row)).is_some_and(|source| *source != Some(from));
+        row.price.is_zero() && row.effective_from.is_none() && elsewhere()
+    };
+    let before = offer.rows.len();
+    offer.rows.retain(|row| !gives_way(row));
+    if offer.rows.len() < before {
+        let dropped = before - offer.rows.len();
+        offer.remarks.push(format!("prices of zero where another source has one above zero, left out: {dropped}"));
+    }
+}
