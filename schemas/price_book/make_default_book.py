@@ -35,7 +35,8 @@ PREFIXES = {"google": ["gemini"], "google_vertex": ["vertex_ai", "vertex_ai_beta
             "fireworks": ["fireworks_ai", "accounts/fireworks/models"], "codestral": ["text-completion-codestral"],
             "azure": ["azure_ai"], "aws_bedrock": ["bedrock", "bedrock_mantle", "bedrock_converse"], "moonshotai": ["moonshot"],
             "alibaba": ["dashscope"], "zhipuai": ["bigmodel"], "github_copilot": ["github_copilot"], "meta": ["meta_llama"],
-            "lambda": ["lambda_ai"], "voyage": ["voyage"], "cohere": ["cohere_chat"]}
+            "lambda": ["lambda_ai"], "voyage": ["voyage"], "cohere": ["cohere_chat"],
+            "inception": ["text-completion-inception"]}
 # metergraph's ids are names of its own except for gateways, whose ids are vendor/model.
 METERGRAPH = {"vercel_ai_gateway", "openrouter"}
 REGION = re.compile(r"^(us|eu|apac|ap|au|jp|ca|global|us-gov|regional)\.(?=[a-z0-9-]+\.)")
@@ -45,6 +46,8 @@ AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazon
 US_ONLY = re.compile(r"^claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])")
 # Tools that a provider prices apart from the model.
 TOOLS = ("web_search", "file_search", "code_interpreter_session")
+# Sound and pictures, which text's price never stands in for.
+APART = ("audio_in", "audio_out", "image_in", "image_out")
 # Clouds that sell Claude with its own search, which Anthropic prices alike everywhere.
 CLAUDE_CLOUDS = ("azure", "google", "google_vertex")
 # Rule 12: ids that a provider retired without refusing them: from the time on it serves, and bills, another model under the id.
@@ -331,6 +334,25 @@ def fold_dated(models):
     return aliases
 
 
+def sound_of_undated(models):
+    """Rule 7a: sound and pictures are never charged as text, so an undated id that lists only its text would price no call with them.
+    Where all its dated ids cost what it does for text and agree with each other, it costs what they do."""
+    dated = collections.defaultdict(list)
+    for provider, model in sorted(models):
+        stem = DATE.sub("", model)
+        if stem != model and (provider, stem) in models:
+            dated[provider, stem].append(models[provider, model])
+    for (provider, stem), others in dated.items():
+        rows = models[provider, stem]
+        own = base_price(rows)
+        if any(base_price(other).get(meter) != own.get(meter) for other in others for meter in ("input", "output")):
+            continue
+        for meter in APART:
+            told = {base_price(other).get(meter) for other in others}
+            if meter not in {row["meter"] for row in rows} and len(told) == 1 and told != {None}:
+                rows += [dict(row, model=stem, source=f"rule: as {row['model']}") for row in others[0] if row["meter"] == meter]
+
+
 def by_hand(models, aliases):
     """Rule 9: names that a rule cannot tell; such a name has no prices of its own."""
     with open(HERE / "aliases.hand.csv", newline="") as file:
@@ -451,6 +473,7 @@ def main(path):
             del models[key]
     drop_equal_searches(models)
     aliases = fold_dated(models)
+    sound_of_undated(models)
     by_hand(models, aliases)
     complete(models)
     tools_everywhere(models)

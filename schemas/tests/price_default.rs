@@ -256,8 +256,9 @@ fn a_dated_model_keeps_the_prices_that_its_undated_name_has_not() {
         ("gpt-4o-audio-preview-2024-12-17", audio, "0.10225"),
         ("gpt-4o-audio-preview-2025-06-03", audio, "0.10225"),
         ("gpt-4o-mini-audio-preview-2024-12-17", audio, "0.025135"),
-        // The undated name has no price of audio in any source: nobody knows what it costs.
-        ("gpt-4o-audio-preview", audio, "no_price_for_meter:audio_in"),
+        // No source has a price of audio for the undated names; their dated ones agree on it and cost what they do for text.
+        ("gpt-4o-audio-preview", audio, "0.10225"),
+        ("gpt-4o-mini-audio-preview", audio, "0.025135"),
         ("ft:gpt-4o-2024-08-06", &[(Input, 1000), (CacheRead, 1000)], "0.001875"),
         ("ft:gpt-4o-mini-2024-07-18", &[(Input, 1000), (CacheRead, 1000)], "0.00015"),
         ("gpt-4o-mini-transcribe-2025-12-15", &[(Input, 1000), (AudioInput, 900), (Output, 100)], "0.00175"),
