@@ -27,16 +27,26 @@ pub enum Note {
     ResponseCacheHit,
     /// The call failed without any counted token.
     NoUsage,
-    /// The emitter's own total is more than the parts it named: tokens that no field explains are not in the cost.
+    /// The emitter's own total is more than the parts it named, or it names a count that nobody knows: those tokens are not in the cost.
     TokensUnexplained,
     /// The model charges a request by how much of the web it may read, and the event does not say how much.
     SearchSizeAssumed,
     /// The amount was converted with a rate of more than a month before the call.
     ExchangeRateOld,
+    /// The book does not know the model that was sent (the name of a deployment); the one that the answer names was used.
+    ModelOfAnswer,
+    /// The model thought, and its provider charges an answer with thinking by prices of its own.
+    ThinkingPrice,
+    /// A gateway passed the call on with the caller's own key: the provider bills it, at the gateway's price or another.
+    BilledUpstream,
+    /// A session that serves several calls was charged to this one; another call may have paid for it already.
+    SessionAssumed,
+    /// How many of the cached tokens were sound or pictures was not sent; the sums allow a range.
+    CachedPartsAssumed,
 }
 
 impl Note {
-    pub const ALL: [Note; 14] = [
+    pub const ALL: [Note; 19] = [
         Note::RegionAssumed,
         Note::TierAssumed,
         Note::CacheUnknown,
@@ -51,6 +61,11 @@ impl Note {
         Note::TokensUnexplained,
         Note::SearchSizeAssumed,
         Note::ExchangeRateOld,
+        Note::ModelOfAnswer,
+        Note::ThinkingPrice,
+        Note::BilledUpstream,
+        Note::SessionAssumed,
+        Note::CachedPartsAssumed,
     ];
 
     /// The word in `price_notes`.
@@ -71,13 +86,18 @@ impl Note {
             Note::TokensUnexplained => "tokens_unexplained",
             Note::SearchSizeAssumed => "search_size_assumed",
             Note::ExchangeRateOld => "exchange_rate_old",
+            Note::ModelOfAnswer => "model_of_answer",
+            Note::ThinkingPrice => "thinking_price",
+            Note::BilledUpstream => "billed_upstream",
+            Note::SessionAssumed => "session_assumed",
+            Note::CachedPartsAssumed => "cached_parts_assumed",
         }
     }
 }
 
 /// A set of [`Note`]s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Notes(u16);
+pub struct Notes(u32);
 
 impl Notes {
     pub const NONE: Notes = Notes(0);

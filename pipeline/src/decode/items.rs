@@ -1,7 +1,7 @@
 //! What a message holds — one item, an array, JSON lines, protobuf — and whose shape each item is.
 
 use spendstream_schemas::dimension::Text;
-use spendstream_schemas::note::CostQuality;
+use spendstream_schemas::note::{CostQuality, Note};
 use spendstream_schemas::usage_event::UsageRow;
 
 use super::body::{self, Hint};
@@ -264,10 +264,13 @@ fn envelope<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     Ok(found)
 }
 
-/// A line of OpenAI's batch files for a request that was refused or expired: nothing was answered, nothing is paid.
+/// A line of OpenAI's or Anthropic's batch files for a request that was refused or expired: nothing was answered, nothing is paid.
 fn is_failed_batch_line(node: &Node<'_>) -> bool {
     if node.text_of("custom_id").is_none() {
         return false;
+    }
+    if let Some(kind) = node.get("result").and_then(|result| result.text_of("type")) {
+        return matches!(kind, "errored" | "canceled" | "expired");
     }
     match node.get("response") {
         None => node.get("error").is_some() && node.get("usage").is_none(),
@@ -300,7 +303,8 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
         "meta",
         "usage_info",
     ];
-    if !known.iter().any(|key| node.get(key).is_some()) {
+    let is_batch_line = node.get("response").is_some_and(|response| response.get("usageMetadata").is_some());
+    if !is_batch_line && !known.iter().any(|key| node.get(key).is_some()) {
         return Ok(None);
     }
     let Some(mut reading) = body::read(node, Hint::default())? else { return Ok(None) };
@@ -315,6 +319,7 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
         if matches!(node.path("usage.is_byok"), Some(Node::Bool(true))) {
             // With the caller's own key the upstream bills it, at prices that OpenRouter repeats; what it says the call costs is its fee.
             reading.reported_usd = node.path("usage.cost_details.upstream_inference_cost").and_then(cost_of);
+            reading.notes.insert(Note::BilledUpstream);
             reading.quality = CostQuality::Estimated;
             call.row.tags.push(("billed_by".into(), "upstream_provider".into()));
         }

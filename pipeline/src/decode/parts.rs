@@ -121,7 +121,11 @@ impl<'a> Parts<'a> {
                 quality = CostQuality::Estimated;
             }
         }
-        quality = quality.max(self.overlaps(uncached)?);
+        let overlaps = self.overlaps(uncached)?;
+        if overlaps != CostQuality::Exact {
+            notes.insert(Note::CachedPartsAssumed);
+        }
+        quality = quality.max(overlaps);
         self.named_parts();
         let mut counts = Counts::default();
         for (count, value) in [
@@ -309,6 +313,7 @@ mod tests {
         let checked = parts.check().unwrap();
         assert_eq!(checked.quantities.as_slice(), [("cache_read_audio".into(), Decimal::from(40))]);
         assert_eq!(checked.quality, CostQuality::Estimated);
+        assert_eq!(checked.notes, Notes::NONE.with(Note::CachedPartsAssumed));
     }
 
     proptest! {

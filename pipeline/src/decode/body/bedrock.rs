@@ -18,7 +18,7 @@ pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Readin
     let split = usage.get("cacheDetails").map(|_| long);
     let writes = first_count(usage, &["cacheWriteInputTokens", "cacheWriteInputTokenCount"])?;
     let told = default_writes(writes, short, long)?.saturating_add(long);
-    Ok(from_counts(
+    let mut reading = from_counts(
         [
             first_count(usage, &["inputTokens", "inputTokenCount"])?,
             first_count(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"])?,
@@ -28,7 +28,40 @@ pub(super) fn converse<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Readin
         ],
         split,
         hint,
-    ))
+    );
+    kits(usage, hint, &mut reading)?;
+    Ok(reading)
+}
+
+/// Cached input and thoughts as Genkit and Vercel's AI SDK name them beside the same totals.
+fn kits(usage: &Node<'_>, hint: Hint<'_>, reading: &mut Reading<'_>) -> Result<(), Fault> {
+    let parts = &mut reading.parts;
+    let summed = |parts: &Parts<'_>| parts.input.unwrap_or(0).checked_add(parts.output.unwrap_or(0));
+    if let Some(thoughts) = first_count(usage, &["reasoningTokens", "thoughtsTokens"])?.filter(|count| *count > 0) {
+        parts.reasoning = thoughts;
+        // Google counts thoughts beside the answer, others within it; the total tells which.
+        if parts.total.is_none() || parts.total != summed(parts) {
+            parts.output = Some(parts.output.unwrap_or(0).saturating_add(thoughts));
+            if parts.total.is_none() {
+                reading.notes.insert(Note::TokensUnexplained);
+                reading.quality = CostQuality::Estimated;
+            }
+        }
+    }
+    if let Some(cached) = first_count(usage, &["cachedInputTokens", "cachedContentTokens"])?.filter(|count| *count > 0)
+    {
+        parts.cache_read = parts.cache_read.saturating_add(cached);
+        // The kits copy the provider's input, and Anthropic's is without what was cached.
+        let beside =
+            hint.model.is_some_and(|model| model.contains("claude")) || parts.input.is_none_or(|input| input < cached);
+        if beside {
+            parts.input = Some(parts.input.unwrap_or(0).saturating_add(cached));
+            parts.total = None;
+            reading.notes.insert(Note::InputConventionCorrected);
+            reading.quality = CostQuality::Estimated;
+        }
+    }
+    Ok(())
 }
 
 /// From input, cache reads, cache writes, output and total; `one_hour` writes where lifetimes are told.

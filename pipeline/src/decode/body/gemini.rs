@@ -30,7 +30,14 @@ fn modalities(usage: &Node<'_>, keys: &[&str]) -> Result<Option<[i64; 3]>, Fault
 pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
     let prompt = first_count(usage, &["promptTokenCount", "prompt_token_count"])?;
     let tools = first_count(usage, &["toolUsePromptTokenCount", "tool_use_prompt_token_count"])?.unwrap_or(0);
-    let answer = ["candidatesTokenCount", "responseTokenCount", "candidates_token_count", "response_token_count"];
+    // Llama on Bedrock says `generation_token_count`, with Gemini's name for the prompt.
+    let answer = [
+        "candidatesTokenCount",
+        "responseTokenCount",
+        "candidates_token_count",
+        "response_token_count",
+        "generation_token_count",
+    ];
     let candidates = first_count(usage, &answer)?;
     let thoughts = first_count(usage, &["thoughtsTokenCount", "thoughts_token_count"])?;
     let mut parts = Parts {
@@ -42,7 +49,8 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         ..Parts::default()
     };
     parts.cached = modalities(usage, &["cacheTokensDetails", "cache_tokens_details"])?;
-    let prompt = modalities(usage, &["promptTokensDetails", "prompt_tokens_details"])?.unwrap_or_default();
+    let prompt =
+        modalities(usage, &["promptTokensDetails", "promptTokenDetails", "prompt_tokens_details"])?.unwrap_or_default();
     let tools =
         modalities(usage, &["toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"])?.unwrap_or_default();
     [parts.audio_in, parts.image_in, parts.video_in] =

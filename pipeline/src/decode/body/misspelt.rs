@@ -5,7 +5,7 @@ use super::super::json::Node;
 use super::super::reject::{Fault, Reason};
 
 /// The names of counts that usage objects of any shape have at their top.
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 46] = [
     "input_tokens",
     "output_tokens",
     "total_tokens",
@@ -46,6 +46,12 @@ const NAMES: [&str; 40] = [
     "response_token_count",
     "thoughts_token_count",
     "total_token_count",
+    "generation_token_count",
+    "num_cached_tokens",
+    "reasoningTokens",
+    "thoughtsTokens",
+    "cachedInputTokens",
+    "cachedContentTokens",
 ];
 /// Two names this far apart may be the same; `input` and `output` are three apart.
 const NEAR: usize = 2;

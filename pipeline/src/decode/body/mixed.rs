@@ -7,7 +7,7 @@ use super::{Shape, plain};
 
 const INPUTS: [&str; 6] =
     ["prompt_tokens", "input_tokens", "inputTokens", "inputTokenCount", "promptTokenCount", "prompt_token_count"];
-const OUTPUTS: [&str; 8] = [
+const OUTPUTS: [&str; 9] = [
     "completion_tokens",
     "output_tokens",
     "outputTokens",
@@ -16,6 +16,7 @@ const OUTPUTS: [&str; 8] = [
     "candidates_token_count",
     "responseTokenCount",
     "response_token_count",
+    "generation_token_count",
 ];
 
 /// The names of its totals, input and output.
@@ -44,15 +45,18 @@ pub(super) fn check(shape: Shape, usage: &Node<'_>) -> Result<(), Fault> {
         }
     }
     if matches!(shape, Shape::Chat | Shape::Converse | Shape::Gemini) {
-        let is_ours = |key: &str| {
-            let is_total = INPUTS.contains(&key) || OUTPUTS.contains(&key) || key == "total_tokens";
-            !is_total && !shares(key) && plain::is_plain(key) && counts(key)
-        };
+        let is_ours =
+            |key: &str| !is_total(key) && key != "total_tokens" && !shares(key) && plain::is_plain(key) && counts(key);
         if let Some((key, _)) = usage.members().iter().find(|(key, _)| is_ours(key)) {
             return Err(refused(key, inputs[0]));
         }
     }
     Ok(())
+}
+
+/// Whether a dialect calls its input or output so.
+pub(super) fn is_total(key: &str) -> bool {
+    INPUTS.contains(&key) || OUTPUTS.contains(&key)
 }
 
 /// Names of ours that others use too.

@@ -10,11 +10,12 @@ mod misspelt;
 mod mixed;
 mod openai;
 mod plain;
+mod unread;
 
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
-use spendstream_schemas::note::{CostQuality, Notes};
+use spendstream_schemas::note::{CostQuality, Note, Notes};
 
 use super::field::{cost_of, count_of};
 use super::json::Node;
@@ -94,6 +95,7 @@ fn shape_of(usage: &Node<'_>) -> Option<Shape> {
         "responseTokenCount",
         "prompt_token_count",
         "candidates_token_count",
+        "generation_token_count",
     ]) {
         return Some(Shape::Gemini);
     }
@@ -122,8 +124,7 @@ fn shape_of(usage: &Node<'_>) -> Option<Shape> {
     if thinks && usage.members().iter().any(|(key, _)| key.starts_with("cache_") && key.ends_with("_input_tokens")) {
         return Some(Shape::Anthropic);
     }
-    let detailed =
-        has(&["input_tokens_details", "input_token_details", "output_tokens_details", "output_token_details"]);
+    let detailed = has(&openai::INPUT_DETAILS) || has(&openai::OUTPUT_DETAILS);
     // A sum beside plain names is only checked.
     let summed = has(&["total_tokens"]) && !plain::tells_parts(usage);
     if detailed || summed || usage.text_of("type") == Some("duration") {
@@ -159,6 +160,12 @@ pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Read
     if let Some(reading) = openai::images(node)? {
         return Ok(Some(reading));
     }
+    // A response that failed counted nothing.
+    if node.text_of("object") == Some("response") && matches!(node.text_of("status"), Some("failed" | "cancelled")) {
+        let mut reading = Reading::default();
+        around(Shape::Responses, node, &mut reading)?;
+        return Ok(Some(reading));
+    }
     shape_of(node).map(|shape| usage_of(shape, node, hint)).transpose()
 }
 
@@ -180,9 +187,9 @@ fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>,
     if node.has_object("usage") || node.has_object("usageMetadata") {
         return Ok(None);
     }
-    let Some(response) = node.get("response").or_else(|| node.get("message")).filter(|inner| inner.is_object()) else {
-        return Ok(None);
-    };
+    let result = || node.get("result").and_then(|result| result.get("message"));
+    let inner = node.get("response").or_else(|| node.get("message")).or_else(result);
+    let Some(response) = inner.filter(|inner| inner.is_object()) else { return Ok(None) };
     // A line of an OpenAI batch output file.
     if let Some(body) = response.get("body").filter(|body| body.is_object()) {
         let mut reading = read(body, hint)?.unwrap_or_default();
@@ -190,7 +197,13 @@ fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>,
         reading.failed |= count_of(response, "status_code")?.is_some_and(|status| status >= 400);
         return Ok(Some(reading));
     }
-    read(response, hint)
+    let mut reading = read(response, hint)?;
+    // A line of Anthropic's message batches, or of Gemini's batch output.
+    let is_batch_line = node.get("result").is_some() || response.get("usageMetadata").is_some();
+    if let Some(reading) = reading.as_mut().filter(|_| is_batch_line) {
+        reading.service_tier = Some("batch");
+    }
+    Ok(reading)
 }
 
 fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
@@ -212,6 +225,10 @@ fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Rea
         Shape::Cohere => cohere::usage(usage),
         Shape::Plain => plain::usage(usage),
     }?;
+    if unread::any(shape, usage, &reading.parts) {
+        reading.notes.insert(Note::TokensUnexplained);
+        reading.quality = CostQuality::Estimated;
+    }
     if let Some(tier) = usage.text_of("service_tier").or_else(|| usage.text_of("serviceTier")) {
         reading.service_tier = reading.service_tier.or(Some(tier));
     }

@@ -10,24 +10,57 @@ use super::super::field::{count_of, first_count, inner_count, object_of, quantit
 use super::super::json::Node;
 use super::super::parts::{Parts, default_writes};
 use super::super::reject::Fault;
-use super::{Hint, Reading};
+use super::{Hint, Reading, Shape};
+
+/// Details of the input as dialects call them, those of chat completions first.
+pub(super) const INPUT_DETAILS: [&str; 4] =
+    ["prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details"];
+pub(super) const OUTPUT_DETAILS: [&str; 4] =
+    ["completion_tokens_details", "completion_token_details", "output_tokens_details", "output_token_details"];
+/// Cache reads beside the totals of a chat completion; the last is Mistral's.
+pub(super) const CACHED: [&str; 5] = [
+    "cache_read_input_tokens",
+    "prompt_cache_hit_tokens",
+    "cached_tokens",
+    "cached_prompt_text_tokens",
+    "num_cached_tokens",
+];
+
+/// The names under which this body has the details of its input and output: its shape's own, else those of the other dialect.
+pub(super) fn details(shape: Shape, usage: &Node<'_>) -> [&'static str; 2] {
+    [INPUT_DETAILS, OUTPUT_DETAILS].map(|mut names| {
+        if shape == Shape::Responses {
+            names.rotate_left(2);
+        }
+        let told =
+            |name: &&str| usage.get(name).is_some_and(|details| !details.is_object() || !details.members().is_empty());
+        names.iter().copied().find(|name| told(name)).unwrap_or(names[0])
+    })
+}
+
+/// The count under the first of `keys` that the object under `outer` has as a number.
+fn inner_first(usage: &Node<'_>, outer: &str, keys: &[&str]) -> Result<Option<i64>, Fault> {
+    for key in keys {
+        if let Some(value) = inner_count(usage, outer, key)? {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
 
 /// `prompt_tokens` and `completion_tokens`: chat completions, embeddings, and what LiteLLM, OpenRouter, xAI, DeepSeek, … make of them.
 pub(super) fn chat<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
     let mut parts =
         Parts { input: count_of(usage, "prompt_tokens")?, total: count_of(usage, "total_tokens")?, ..Parts::default() };
-    let prompt = "prompt_tokens_details";
-    let read = match inner_count(usage, prompt, "cached_tokens")? {
+    let [prompt, answer] = details(Shape::Chat, usage);
+    let read = match inner_first(usage, prompt, &["cached_tokens", "cache_read"])? {
         Some(read) => Some(read),
-        None => first_count(
-            usage,
-            &["cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens", "cached_prompt_text_tokens"],
-        )?,
+        None => first_count(usage, &CACHED)?,
     };
     parts.cache_read = read.unwrap_or(0);
     let mut notes = writes(usage, prompt, &mut parts)?;
     modalities(usage, prompt, &mut parts)?;
-    completion(usage, &mut parts)?;
+    completion(usage, answer, &mut parts)?;
     // LiteLLM once left Anthropic's exclusive input as it was.
     let cached = parts.cache_read.saturating_add(parts.cache_write).saturating_add(parts.cache_write_1h);
     if hint.lenient && parts.input.is_some_and(|input| cached > input) {
@@ -59,14 +92,13 @@ fn search_fee(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn completion(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
-    let details = "completion_tokens_details";
+fn completion(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<(), Fault> {
     let completion = count_of(usage, "completion_tokens")?;
     parts.output = completion;
-    parts.audio_out = inner_count(usage, details, "audio_tokens")?.unwrap_or(0);
+    parts.audio_out = inner_first(usage, details, &["audio_tokens", "audio"])?.unwrap_or(0);
     parts.image_out = inner_count(usage, details, "image_tokens")?.unwrap_or(0);
     parts.video_out = inner_count(usage, details, "video_tokens")?.unwrap_or(0);
-    parts.reasoning = inner_count(usage, details, "reasoning_tokens")?.unwrap_or(0);
+    parts.reasoning = inner_first(usage, details, &["reasoning_tokens", "thinking_tokens", "reasoning"])?.unwrap_or(0);
     let beside = completion.map(|completion| completion.saturating_add(parts.reasoning));
     // xAI and Gemini's OpenAI interface count reasoning beside the completion; only their total shows it.
     if parts.reasoning > 0
@@ -88,16 +120,23 @@ fn completion(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
 
 /// Cache writes, by lifetime where told. LiteLLM repeats the same writes under three names.
 fn writes(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<Notes, Fault> {
-    let all = match inner_count(usage, details, "cache_write_tokens")? {
+    let nested = object_of(usage, details)?;
+    // LangChain's `cache_creation` is a count, and 0 where the lifetimes beside it say how many; DashScope's an object of them.
+    let langchain = nested.and_then(|details| details.get("cache_creation"));
+    let counted = matches!(langchain, Some(Node::Number(text)) if *text != "0");
+    let names = ["cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", "cache_creation"];
+    let all = match inner_first(usage, details, if counted { &names[..] } else { &names[..3] })? {
         Some(writes) => Some(writes),
-        None => match inner_count(usage, details, "cache_creation_tokens")? {
-            Some(writes) => Some(writes),
-            None => count_of(usage, "cache_creation_input_tokens")?,
-        },
+        None => count_of(usage, "cache_creation_input_tokens")?,
     };
-    let nested = usage.get(details);
-    let by_lifetime =
-        nested.and_then(|details| details.get("cache_creation_token_details")).or(object_of(usage, "cache_creation")?);
+    let has_lifetimes = |node: &&Node<'_>| {
+        ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"].iter().any(|key| node.get(key).is_some())
+    };
+    let by_lifetime = nested
+        .and_then(|details| details.get("cache_creation_token_details"))
+        .or(object_of(usage, "cache_creation")?)
+        .or(langchain.filter(|created| created.is_object()))
+        .or(nested.filter(has_lifetimes));
     let split = match by_lifetime {
         Some(split) => (
             count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0),
@@ -111,12 +150,13 @@ fn writes(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<Note
         parts.cache_write_12h = count_of(lifetimes, "ttl_12h_tokens")?.unwrap_or(0);
     }
     // Anthropic's name without a split of lifetimes.
-    let assumed = parts.cache_write > 0 && by_lifetime.is_none() && usage.get("cache_creation_input_tokens").is_some();
+    let named = counted || usage.get("cache_creation_input_tokens").is_some();
+    let assumed = parts.cache_write > 0 && by_lifetime.is_none() && named;
     Ok(if assumed { Notes::NONE.with(Note::CacheTtlAssumed) } else { Notes::NONE })
 }
 
 fn modalities(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<(), Fault> {
-    parts.audio_in = inner_count(usage, details, "audio_tokens")?.unwrap_or(0);
+    parts.audio_in = inner_first(usage, details, &["audio_tokens", "audio"])?.unwrap_or(0);
     parts.image_in = inner_count(usage, details, "image_tokens")?.unwrap_or(0);
     parts.video_in = inner_count(usage, details, "video_tokens")?.unwrap_or(0);
     if let Some(cached) = usage.get(details).and_then(|details| details.get("cached_tokens_details")) {
@@ -128,26 +168,18 @@ fn modalities(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<
 
 /// `input_tokens` and `output_tokens` with details: responses, realtime (`…_token_details`, singular), images, transcription.
 pub(super) fn responses<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
-    let plural = usage.get("input_tokens_details").is_some() || usage.get("output_tokens_details").is_some();
-    let (input, output) = if plural {
-        ("input_tokens_details", "output_tokens_details")
-    } else {
-        ("input_token_details", "output_token_details")
-    };
+    let [input, output] = details(Shape::Responses, usage);
     let mut parts = Parts {
         input: count_of(usage, "input_tokens")?,
         output: count_of(usage, "output_tokens")?,
         total: count_of(usage, "total_tokens")?,
-        cache_read: match inner_count(usage, input, "cached_tokens")? {
+        cache_read: match inner_first(usage, input, &["cached_tokens", "cache_read"])? {
             Some(read) => read,
-            None => count_of(usage, "cache_read_input_tokens")?.unwrap_or(0),
+            None => first_count(usage, &["cache_read_input_tokens", "cached_tokens"])?.unwrap_or(0),
         },
-        reasoning: match inner_count(usage, output, "reasoning_tokens")? {
-            Some(reasoning) => reasoning,
-            None => inner_count(usage, output, "thinking_tokens")?.unwrap_or(0),
-        },
+        reasoning: inner_first(usage, output, &["reasoning_tokens", "thinking_tokens", "reasoning"])?.unwrap_or(0),
         web_searches: inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0),
-        audio_out: inner_count(usage, output, "audio_tokens")?.unwrap_or(0),
+        audio_out: inner_first(usage, output, &["audio_tokens", "audio"])?.unwrap_or(0),
         image_out: inner_count(usage, output, "image_tokens")?.unwrap_or(0),
         ..Parts::default()
     };
@@ -172,7 +204,7 @@ pub(super) fn images<'n>(body: &'n Node<'_>) -> Result<Option<Reading<'n>>, Faul
     }
     let mut reading = Reading { operation: Some("image"), ..Reading::default() };
     reading.parts.add_quantity("image_out_each", Decimal::from(images));
-    super::around(super::Shape::Responses, body, &mut reading)?;
+    super::around(Shape::Responses, body, &mut reading)?;
     Ok(Some(reading))
 }
 
@@ -203,6 +235,7 @@ pub(super) fn tool_calls<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
     }
     if !containers.is_empty() {
         // A container serves the calls of 20 minutes and is paid once; which call that was, none of them says.
+        reading.notes.insert(Note::SessionAssumed);
         reading.quality = reading.quality.max(CostQuality::UpperBound);
         reading.parts.add_quantity(CODE_INTERPRETER_SESSION, Decimal::from(containers.len()));
     }

@@ -95,6 +95,9 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         }
     }
     parts.total = count_of(usage, "total_tokens")?;
+    if parts.cache_read == 0 {
+        parts.cache_read = count_of(usage, "cached_tokens")?.unwrap_or(0);
+    }
     Ok(Reading { parts, ..Reading::default() })
 }
 
