@@ -64,6 +64,8 @@ pub struct UsageRow<'a> {
     /// Microseconds since the epoch, UTC: when the call ended.
     pub time_micros: i64,
     pub texts: Texts<'a>,
+    /// The model that the answer names, where that is another than [`Text::Model`]; priced by where the book does not know that.
+    pub model_answered: Option<Cow<'a, str>>,
     pub tags: SmallVec<[(Cow<'a, str>, Cow<'a, str>); 4]>,
     pub latency_ms: Option<i64>,
     /// Answered from the app's own response cache: the provider charged nothing.

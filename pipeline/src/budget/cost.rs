@@ -49,7 +49,8 @@ impl Plans {
     /// # Errors
     /// Why there are none.
     pub fn find(&mut self, question: &Question<'_>) -> Found {
-        let Question { provider, model, service_tier, region, organization, billing_account, operation } = *question;
+        let Question { provider, model, service_tier, region, organization, billing_account, operation, .. } =
+            *question;
         let words = [provider, model, service_tier, region, organization, billing_account, operation];
         let hash = xxh3_128(&key::of(&words));
         if let Some(found) = self.by_question.get(&hash) {
@@ -79,6 +80,7 @@ pub fn question<'a>(request: &'a Request<'_>) -> Question<'a> {
         organization: text(Text::Organization),
         billing_account: text(Text::BillingAccount),
         operation: text(Text::Operation),
+        model_answered: None,
     }
 }
 

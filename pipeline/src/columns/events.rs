@@ -36,6 +36,7 @@ pub type QuantityUnits = i128;
 #[derive(Debug)]
 pub struct Staged {
     symbols: [Symbol; Text::COUNT],
+    model_answered: Symbol,
     /// Hash of each text, 0 where there is none.
     pub hashes: [u64; Text::COUNT],
     tags: SmallVec<[(Symbol, Symbol); 4]>,
@@ -48,6 +49,7 @@ impl Default for Staged {
     fn default() -> Self {
         Self {
             symbols: [Symbol::NONE; Text::COUNT],
+            model_answered: Symbol::NONE,
             hashes: [0; Text::COUNT],
             tags: SmallVec::new(),
             tags_hash: 0,
@@ -74,6 +76,9 @@ impl Staged {
                 }
                 Keep::Plain => staged.hashes[text as usize] = text_hash(value),
             }
+        }
+        if let Some(model) = &row.model_answered {
+            staged.model_answered = interner.intern(model).0;
         }
         for (key, value) in &row.tags {
             let ((key, key_hash), (value, value_hash)) = (interner.intern(key), interner.intern(value));
@@ -142,6 +147,8 @@ pub struct EventColumns {
     pub quantity_ends: Vec<i32>,
     pub quantities: Vec<(Symbol, QuantityUnits)>,
     pub reported: Vec<Option<(Decimal, Symbol)>>,
+    /// The model that the answer names, where that is another.
+    pub models_answered: Vec<Symbol>,
     pub committed: Vec<bool>,
     pub notes: Vec<Notes>,
     pub qualities: Vec<CostQuality>,
@@ -169,6 +176,7 @@ impl EventColumns {
             tag_ends: Vec::with_capacity(rows),
             quantity_ends: Vec::with_capacity(rows),
             reported: Vec::with_capacity(rows),
+            models_answered: Vec::with_capacity(rows),
             committed: Vec::with_capacity(rows),
             notes: Vec::with_capacity(rows),
             qualities: Vec::with_capacity(rows),
@@ -205,6 +213,7 @@ impl EventColumns {
         self.quantities.extend_from_slice(&staged.quantities);
         self.quantity_ends.push(end(self.quantities.len()));
         self.reported.push(row.reported_cost.as_ref().map(|cost| (cost.amount, interner.intern(&cost.currency).0)));
+        self.models_answered.push(staged.model_answered);
         self.committed.push(row.committed);
         self.notes.push(row.notes);
         self.qualities.push(row.quality);

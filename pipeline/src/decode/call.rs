@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use spendstream_schemas::config::DecodeConfig;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::note::Note;
+use spendstream_schemas::note::{CostQuality, Note};
 use spendstream_schemas::usage_event::{ReportedCost, Texts, UsageRow};
 
 use super::body::{Extra, Reading};
@@ -75,6 +75,9 @@ impl<'n> Call<'n> {
     /// Takes over what a body said; what the envelope said before stays.
     pub fn take(&mut self, reading: Reading<'n>) {
         self.default_text(Text::Model, reading.model);
+        if self.row.model_answered.is_none() && reading.model != self.row.texts.get(Text::Model) {
+            self.row.model_answered = reading.model.map(Cow::Borrowed);
+        }
         self.default_text(Text::ProviderSent, reading.provider);
         self.default_text(Text::ResponseId, reading.response_id);
         self.default_text(Text::Operation, reading.operation);
@@ -109,6 +112,7 @@ impl<'n> Call<'n> {
             committed: self.row.committed,
             notes: self.row.notes,
             quality: self.row.quality,
+            model_answered: self.row.model_answered.map(owned),
             ..UsageRow::default()
         };
         for (text, value) in self.row.texts.iter() {
@@ -159,6 +163,10 @@ impl<'n> Call<'n> {
     }
 
     fn check(&mut self, context: Context<'_>) -> Result<(), Fault> {
+        // Vectors have no output: the sum of Voyage and Jina is the input.
+        if self.parts.says_nothing() && self.makes_vectors() {
+            self.parts.input = self.parts.total;
+        }
         let nothing = self.parts.says_nothing() && self.extra.is_empty();
         if nothing && !self.failed() && self.row.cache_hit != Some(true) {
             let advice = "send the provider's usage object, or the plain names such as input_tokens and output_tokens";
@@ -168,9 +176,18 @@ impl<'n> Call<'n> {
         let Some(time) = self.time_micros else { return Err(Fault::missing("time", "send when the call ended")) };
         time::check(time, context.message_ms)?;
         self.row.time_micros = time;
+        let most = context.limits.max_text_bytes;
+        self.row.model_answered = self.row.model_answered.take().filter(|model| model.len() <= most);
         bounded(&self.row, context.limits)?;
         secret::clean(&mut self.row);
         reported_fits(&self.row)
+    }
+
+    fn makes_vectors(&self) -> bool {
+        let provider = self.row.texts.get(Text::ProviderSent).unwrap_or_default().to_ascii_lowercase();
+        let operation = self.row.texts.get(Text::Operation).unwrap_or_default();
+        ["voyage", "jina"].iter().any(|name| provider.starts_with(name))
+            || ["embed", "rerank"].iter().any(|name| operation.starts_with(name))
     }
 
     fn defaults(&mut self) -> Result<(), Fault> {
@@ -224,6 +241,10 @@ fn charge<'n>(row: &mut UsageRow<'n>, parts: Parts<'n>) -> Result<(), Fault> {
     row.quantities = checked.quantities;
     row.notes = row.notes.union(checked.notes);
     row.quality = row.quality.max(checked.quality);
+    // The longer lifetime costs more: by the default one the cost may be too low.
+    if row.notes.contains(Note::CacheTtlAssumed) {
+        row.quality = row.quality.max(CostQuality::Estimated);
+    }
     if row.cache_hit == Some(true) {
         row.notes.insert(Note::ResponseCacheHit);
     }
@@ -239,7 +260,10 @@ fn beside<'n>(call: &UsageRow<'n>, extra: &Extra<'n>, number: usize) -> UsageRow
     let id = format!("{}#{number}", row.texts.get(Text::EventId).unwrap_or_default());
     row.texts.set(Text::EventId, id);
     row.texts.set_if_some(Text::ProviderSent, extra.provider.clone());
-    row.texts.set_if_some(Text::Model, extra.model.clone());
+    if extra.model.is_some() {
+        row.texts.set_if_some(Text::Model, extra.model.clone());
+        row.model_answered = None;
+    }
     secret::clean(&mut row);
     // The response and its reported cost belong to the first row; counted once, they stay true in sums.
     row.texts.set(Text::ResponseId, "");

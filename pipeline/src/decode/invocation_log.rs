@@ -7,7 +7,9 @@ use super::call::Call;
 use super::field::{count_of, loose_text};
 use super::gateways::label;
 use super::json::Node;
+use super::parts::Parts;
 use super::reject::Fault;
+use super::stream::{self, Role};
 use super::time::{Unit, micros};
 
 /// Reads an invocation log record; `None` when it is none.
@@ -43,23 +45,32 @@ pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
     if let Some(time) = node.get("timestamp") {
         call.time_micros = Some(micros(time, "timestamp", Unit::Any)?);
     }
-    let mut reading = counts(node, Hint { model, operation: node.text_of("operation"), lenient: false })?;
-    reading.response_id = None;
-    reading.provider = None;
-    reading.time_micros = None;
-    call.take(reading);
+    let hint = Hint { model, operation: node.text_of("operation"), lenient: false };
+    let body = node.path("output.outputBodyJson");
+    if let Some(answer) = body.and_then(streamed) {
+        let mut call: Call<'_> = call.into_owned();
+        call.take(counts(node, Some(&answer), hint)?);
+        return Ok(Some(call.into_owned()));
+    }
+    call.take(counts(node, body, hint)?);
     Ok(Some(call))
 }
 
-/// The body's own usage says more (lifetimes of cache writes); the record's counts say enough.
-fn counts<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
-    let body = node.path("output.outputBodyJson");
-    if let Some(body) = body.filter(|body| body.is_object())
-        && let Some(reading) = body::read(body, hint)?
-        && !reading.parts.says_nothing()
-    {
-        return Ok(reading);
-    }
+/// The whole answer of `InvokeModelWithResponseStream`, whose chunks the log has in a list.
+fn streamed<'a>(body: &Node<'a>) -> Option<Node<'a>> {
+    let chunks: Vec<Option<&Node<'a>>> = body.items().iter().map(Some).collect();
+    let whole = stream::roles(&chunks).into_iter().zip(body.items()).find_map(|(role, chunk)| match role {
+        Role::Joined(whole) => Some(*whole),
+        Role::Last => Some(chunk.clone()),
+        Role::Whole | Role::Chunk => None,
+    });
+    whole.or_else(|| {
+        body.items().iter().rev().find(|chunk| chunk.has_object("amazon-bedrock-invocationMetrics")).cloned()
+    })
+}
+
+/// The body's own usage says more (lifetimes of cache writes); the record's counts say enough, and hold where the body has less.
+fn counts<'n>(node: &'n Node<'_>, body: Option<&'n Node<'_>>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
     let of = |side: &str, key: &str| match node.get(side) {
         Some(part) => count_of(part, key),
         None => Ok(None),
@@ -67,5 +78,22 @@ fn counts<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> 
     let input = of("input", "inputTokenCount")?;
     let output = of("output", "outputTokenCount")?;
     let (read, write) = (of("input", "cacheReadInputTokenCount")?, of("input", "cacheWriteInputTokenCount")?);
+    if let Some(body) = body.filter(|body| body.is_object())
+        && let Some(mut reading) = body::read(body, hint)?
+        && !reading.parts.says_nothing()
+        && !loses(&reading.parts, [input, read, write, output])
+    {
+        reading.response_id = None;
+        reading.provider = None;
+        reading.time_micros = None;
+        return Ok(reading);
+    }
     Ok(bedrock_counts([input, read, write, output, None], None, hint))
+}
+
+/// Whether a body gave less than the record beside it says: input, cache reads, cache writes, output.
+fn loses(parts: &Parts<'_>, record: [Option<i64>; 4]) -> bool {
+    let writes = parts.cache_write.saturating_add(parts.cache_write_1h);
+    let given = [parts.input.unwrap_or(0), parts.cache_read, writes, parts.output.unwrap_or(0)];
+    given.into_iter().zip(record).any(|(given, told)| told.is_some_and(|told| told > given))
 }

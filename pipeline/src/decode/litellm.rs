@@ -99,7 +99,14 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
     texts.set_if_some(Text::ResponseId, node.text_of("id"));
     texts.set_if_some(Text::EventSource, Some("litellm"));
     texts.set_if_some(Text::ProviderSent, node.text_of("custom_llm_provider"));
-    texts.set_if_some(Text::Model, node.text_of("model").map(plain_model));
+    let provider = node.text_of("custom_llm_provider").unwrap_or_default();
+    let (model, routed) = node.text_of("model").map(|model| plain_model(model, provider)).unzip();
+    texts.set_if_some(Text::Model, model);
+    texts.set_if_some(Text::Region, routed.flatten());
+    // The name of a deployment is nobody's model: what answered, and what LiteLLM itself prices by, says more.
+    let answered = [response.and_then(|response| response.text_of("model")), mapped_model(node)];
+    call.row.model_answered = answered.into_iter().flatten().find(|answered| Some(*answered) != model).map(Into::into);
+    let texts = &mut call.row.texts;
     texts.set(Text::Operation, operation(node.text_of("call_type").unwrap_or_default()));
     texts.set_if_some(Text::Customer, node.get("end_user").and_then(loose_text));
     texts.set_if_some(Text::SessionId, node.text_of("session_id"));
@@ -134,14 +141,47 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
     }
 }
 
-/// `openai/gpt-4o` repeats the provider; the price book has names of its own for routed models, so only that prefix goes.
-fn plain_model(model: &str) -> &str {
-    for prefix in ["openai/", "anthropic/", "azure/", "bedrock/", "gemini/", "vertex_ai/"] {
-        if let Some(rest) = model.strip_prefix(prefix) {
-            return rest;
+/// The model whose price LiteLLM's own list has.
+fn mapped_model<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    node.path("model_map_information.model_map_key").and_then(Node::text)
+}
+
+/// The model without what LiteLLM puts before it, and the region that a Bedrock route names.
+///
+/// Only the provider's own name goes: OpenRouter, Groq and others know their models as `vendor/model`.
+fn plain_model<'n>(model: &'n str, provider: &str) -> (&'n str, Option<&'n str>) {
+    /// Providers with several names of their own (`vertex_ai_beta`, `bedrock_converse`, `azure_text`).
+    const FAMILIES: [&str; 3] = ["azure", "bedrock", "vertex_ai"];
+    let is_own = |head: &str| {
+        head == provider
+            || (FAMILIES.contains(&head) && provider.starts_with(head))
+            || (head == "openai" && provider == "text-completion-openai")
+    };
+    let mut plain = match model.split_once('/') {
+        // OpenRouter has a model `openrouter/auto`.
+        Some((head, rest)) if is_own(head) && (head != "openrouter" || rest.contains('/')) => rest,
+        _ => model,
+    };
+    let mut region = None;
+    if provider.starts_with("bedrock") {
+        while let Some((head, rest)) = plain.split_once('/') {
+            if is_region(head) {
+                region = Some(head);
+            } else if !matches!(head, "converse" | "converse_like" | "invoke") {
+                break;
+            }
+            plain = rest;
         }
     }
-    model
+    (plain, region)
+}
+
+/// `eu-central-1`, `us-gov-west-1`.
+fn is_region(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let ends_in_number = parts.next_back().is_some_and(|last| last.parse::<u8>().is_ok());
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    ends_in_number && text.matches('-').count() >= 2 && parts.all(is_word)
 }
 
 fn operation(call_type: &str) -> &'static str {

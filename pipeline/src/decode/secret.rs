@@ -52,6 +52,7 @@ pub(super) fn tells_apart(text: Text) -> bool {
 /// Takes out of a row whatever must not be kept. What identity hangs on becomes a hash, so that two of them never become one.
 pub(super) fn clean(row: &mut UsageRow<'_>) {
     clean_texts(&mut row.texts);
+    row.model_answered = row.model_answered.take().filter(|model| !model.contains('\0') && !looks_secret(model));
     let mut removed = false;
     row.tags.retain(|(key, value)| clean_tag(key, value, &mut removed));
 }

@@ -30,6 +30,8 @@ use crate::columns::owners::{Filling, Owners};
 pub const TIER_SENT: &str = "service_tier_sent";
 /// Key of `pricing_inputs`: the region as it was sent, where the lake's column says something else; empty for none.
 pub const REGION_SENT: &str = "region_sent";
+/// Key of `pricing_inputs`: the model that the answer names, where the price was looked for by it.
+pub const MODEL_ANSWERED: &str = "model_answered";
 /// The service tier of who says nothing.
 pub const STANDARD_TIER: &str = "standard";
 
@@ -47,7 +49,8 @@ const QUESTION: [Text; 7] = [
 /// Questions whose answers are kept between batches: an answer takes kilobytes, and organisations times models may be many.
 const MOST_ANSWERS: usize = 20_000;
 
-type QuestionKey = [Symbol; QUESTION.len()];
+/// The texts of [`QUESTION`], and last the model that answered.
+type QuestionKey = [Symbol; QUESTION.len() + 1];
 
 /// What a question resolved to, with its words as symbols.
 struct Answer {
@@ -257,7 +260,10 @@ impl Engine {
     }
 
     fn price_row(&mut self, columns: &EventColumns, row: usize, out: &mut PricedColumns, summary: &mut SummaryBuilder) {
-        let key = QUESTION.map(|text| columns.symbols[text as usize][row]);
+        let mut key = [columns.models_answered[row]; QUESTION.len() + 1];
+        for (word, text) in key.iter_mut().zip(QUESTION) {
+            *word = columns.symbols[text as usize][row];
+        }
         let Self { interner, answers, book, words, .. } = self;
         let answer = answers.entry(key).or_insert_with(|| answer(book, &key, interner));
         out.provider.push(answer.provider);
@@ -368,7 +374,7 @@ impl PricedColumns {
 
 fn answer(book: &PriceBook, key: &QuestionKey, interner: &mut Interner) -> Answer {
     let words = key.map(|symbol| interner.text(symbol).map(ToOwned::to_owned));
-    let [provider, model, service_tier, region, organization, billing_account, operation] = &words;
+    let [provider, model, service_tier, region, organization, billing_account, operation, model_answered] = &words;
     let plan = book.resolve(&Question {
         provider: provider.as_deref(),
         model: model.as_deref(),
@@ -377,15 +383,22 @@ fn answer(book: &PriceBook, key: &QuestionKey, interner: &mut Interner) -> Answe
         organization: organization.as_deref(),
         billing_account: billing_account.as_deref(),
         operation: operation.as_deref(),
+        model_answered: model_answered.as_deref(),
     });
     let mut intern = |text: &str| if text.is_empty() { Symbol::NONE } else { interner.intern(text).0 };
     let Ok(plan) = plan else {
         let known = provider.as_deref().and_then(|name| book.provider_id(name)).map_or(Symbol::NONE, &mut intern);
         let (tier, region) = (key[2], key[3]);
-        return Answer { plan, provider: known, model_id: Symbol::NONE, tier, region, inputs: SmallVec::new() };
+        // Kept, so that a later book finds it.
+        let answered = model_answered.as_deref().map(|model| (intern(MODEL_ANSWERED), intern(model)));
+        let inputs = answered.into_iter().collect();
+        return Answer { plan, provider: known, model_id: Symbol::NONE, tier, region, inputs };
     };
     let mut inputs: SmallVec<[(Symbol, Symbol); 2]> =
         plan.pricing_inputs.iter().map(|(name, value)| (intern(name), intern(value))).collect();
+    if plan.notes.contains(Note::ModelOfAnswer) {
+        inputs.push((intern(MODEL_ANSWERED), intern(model_answered.as_deref().unwrap_or_default())));
+    }
     let known = |name: &str| plan.pricing_inputs.iter().any(|(other, _)| other == name);
     if !known(TIER_SENT) && plan.service_tier != service_tier.as_deref().unwrap_or(STANDARD_TIER) {
         inputs.push((intern(TIER_SENT), intern(service_tier.as_deref().unwrap_or_default())));

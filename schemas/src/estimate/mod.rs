@@ -208,6 +208,7 @@ fn question(request: &EstimateRequest) -> Question<'_> {
         organization: request.organization.as_deref(),
         billing_account: None,
         operation: request.operation.as_deref(),
+        model_answered: None,
     }
 }
 

@@ -54,6 +54,9 @@ impl BookFiles<'static> {
     }
 }
 
+/// The service tier under which a book has the prices of answers with thinking, where a provider charges them by others.
+const THINKING: &str = "thinking";
+
 /// Everything wrong with a book's texts, one line each: file, line, what, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the price book is not usable: {}", brief(.0))]
@@ -226,11 +229,20 @@ impl PriceBook {
     pub fn resolve(&self, question: &Question<'_>) -> Result<Plan, Unpriced> {
         let model = question.model.unwrap_or_default().trim();
         let provider = self.provider(question.provider, model)?;
-        let spellings = spelling::spellings(model, &|head| self.catalog.provider(head).is_some());
-        let (rows, suffix_dropped) = self
-            .find(provider, &spellings)
-            .ok_or_else(|| Unpriced::UnknownModel { provider: provider.to_owned(), model: model.to_owned() })?;
+        let spelled = |model: &str| spelling::spellings(model, &|head| self.catalog.provider(head).is_some());
         let mut notes = Notes::NONE;
+        let mut spellings = spelled(model);
+        let mut found = self.find(provider, &spellings);
+        if let (None, Some(answered)) = (found, question.model_answered) {
+            let theirs = spelled(answered);
+            found = self.find(provider, &theirs);
+            // Where it runs is what the name that was sent says.
+            spellings.all = theirs.all;
+            spellings.regions.extend(theirs.regions);
+            notes.insert(Note::ModelOfAnswer);
+        }
+        let (rows, suffix_dropped) =
+            found.ok_or_else(|| Unpriced::UnknownModel { provider: provider.to_owned(), model: model.to_owned() })?;
         if suffix_dropped {
             notes.insert(Note::ModelSuffixDropped);
         }
@@ -259,6 +271,11 @@ impl PriceBook {
         let wildcard = self.wildcard(owner).iter().filter(|row| Some(&row.currency) == currency);
         let all: Vec<&PriceRow> = rows.iter().chain(wildcard).collect();
         let segments = tariff::segments(&all, &overrides, &selection).ok_or(Unpriced::AmountTooLarge)?;
+        let thinks = price_tier.is_empty() && rows.iter().any(|row| &*row.service_tier == THINKING);
+        let thinking = thinks
+            .then(|| tariff::segments(&all, &overrides, &Selection { tier: THINKING, ..selection }))
+            .map(|segments| segments.ok_or(Unpriced::AmountTooLarge))
+            .transpose()?;
         let pricing_inputs = inputs(question, &service_tier, region.as_deref());
         Ok(Plan {
             provider_id: provider.to_owned(),
@@ -269,6 +286,7 @@ impl PriceBook {
             pricing_inputs,
             timetable: Timetable {
                 segments,
+                thinking,
                 exchange: Arc::clone(&self.exchange),
                 currency: Arc::clone(&self.currency),
             },

@@ -20,6 +20,8 @@ use crate::usage_event::Quantity;
 pub(super) struct Timetable {
     /// By time, the first from the beginning of time.
     pub segments: Vec<Segment>,
+    /// For calls in which the model thought, where they have prices of their own.
+    pub thinking: Option<Vec<Segment>>,
     pub exchange: Arc<Exchange>,
     /// The lake's.
     pub currency: Arc<str>,
@@ -71,7 +73,9 @@ impl Plan {
     /// # Errors
     /// When a meter that was counted has no price then, a rate is missing or an amount does not fit: the row is `unpriced`.
     pub fn price(&self, time_micros: i64, usage: &Usage<'_>) -> Result<Priced<'_>, Unpriced> {
-        let band = self.band(time_micros, usage.counts.get(Count::Input))?;
+        let thinking = self.timetable.thinking.as_ref().filter(|_| usage.counts.get(Count::Reasoning) > 0);
+        let segments = thinking.unwrap_or(&self.timetable.segments);
+        let band = self.band(segments, time_micros, usage.counts.get(Count::Input))?;
         let plain = if usage.quantities.is_empty() { band.list.plain_sums(usage.counts) } else { None };
         let (tally, list_sums) = match plain {
             Some(sums) if band.own.is_none() => (Tally::default(), sums),
@@ -94,6 +98,9 @@ impl Plan {
         };
         let (added, quality) = judge(&sums);
         let mut notes = self.notes.union(added);
+        if thinking.is_some() {
+            notes.insert(Note::ThinkingPrice);
+        }
         if old_rate {
             notes.insert(Note::ExchangeRateOld);
         }
@@ -150,10 +157,9 @@ impl Plan {
             .any(|note| self.notes.contains(note))
     }
 
-    fn band(&self, time_micros: i64, prompt_tokens: i64) -> Result<&Band, Unpriced> {
+    fn band<'a>(&self, segments: &'a [Segment], time_micros: i64, prompt_tokens: i64) -> Result<&'a Band, Unpriced> {
         let none = || Unpriced::NoPriceAtTime { provider: self.provider_id.clone(), model: self.model_id.clone() };
-        let segment =
-            self.timetable.segments.iter().rev().find(|segment| segment.from <= time_micros).ok_or_else(none)?;
+        let segment = segments.iter().rev().find(|segment| segment.from <= time_micros).ok_or_else(none)?;
         let variant = segment
             .variants
             .iter()

@@ -21,6 +21,8 @@ pub struct Question<'a> {
     pub organization: Option<&'a str>,
     pub billing_account: Option<&'a str>,
     pub operation: Option<&'a str>,
+    /// The model that the answer names: asked for where the book does not know `model`.
+    pub model_answered: Option<&'a str>,
 }
 
 /// What one call used.

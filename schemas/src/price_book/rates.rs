@@ -255,6 +255,10 @@ impl Rates {
     fn other(&self, name: &str) -> Option<&Other> {
         let find = |name: &str| self.others.iter().find(|other| &*other.meter == name);
         match meter::alternatives(name) {
+            // Perplexity's deep research counts queries, and lists call them searches; where searches have sizes, a call pays one of those.
+            [] if name == "query" && SIZES.iter().all(|size| find(size).is_none()) => {
+                find(name).or_else(|| find(meter::WEB_SEARCH))
+            }
             [] => find(name),
             names => names.iter().find_map(|name| find(name)),
         }

@@ -46,6 +46,7 @@ pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         organization: args.organization.as_deref(),
         billing_account: args.billing_account.as_deref(),
         operation: None,
+        model_answered: None,
     };
     if book.provider_id(&args.provider).is_none() {
         bail!("{}", names::why_none(&book, Some(&args.provider), None));

@@ -1,7 +1,7 @@
 //! The keys that a reject may keep: names, holders of figures, and how figures are called.
 
 /// Keys whose texts are names, ids, times or figures.
-const NAMES: [&str; 106] = [
+const NAMES: [&str; 107] = [
     "id",
     "source",
     "time",
@@ -108,10 +108,11 @@ const NAMES: [&str; 106] = [
     "team_alias",
     "request_id",
     "finishReason",
+    "model_map_key",
 ];
 
 /// Keys that hold figures or further known keys; a text under them is content.
-pub(super) const HOLDERS: [&str; 59] = [
+pub(super) const HOLDERS: [&str; 61] = [
     "usage",
     "usageMetadata",
     "usage_metadata",
@@ -171,6 +172,8 @@ pub(super) const HOLDERS: [&str; 59] = [
     "precise_total_amount_cents",
     "number",
     "candidates",
+    "model_map_information",
+    "result",
 ];
 
 pub(super) fn is_name(key: &str) -> bool {

@@ -21,7 +21,7 @@ use super::figures::{EXAMPLES, Repricing};
 use crate::lake::error::LakeError;
 use crate::lake::view::{LakeView, failed};
 use crate::price::archive;
-use crate::price::engine::{REGION_SENT, TIER_SENT};
+use crate::price::engine::{MODEL_ANSWERED, REGION_SENT, TIER_SENT};
 
 /// The texts of the answer, in its order.
 const TEXTS: [&str; 12] = [
@@ -140,11 +140,16 @@ impl Columns {
 
     /// What was sent where the column says something else.
     fn sent(&self, name: &str, key: &str, row: usize) -> Option<String> {
-        let Entries { keys, values, .. } = &self.inputs;
-        match self.inputs.of(row).find(|&entry| keys.value(entry) == key) {
-            Some(entry) => Some(values.value(entry).to_owned()).filter(|text| !text.is_empty()),
+        match self.input(key, row) {
+            Some(sent) => Some(sent).filter(|text| !text.is_empty()),
             None => self.text(name, row).map(str::to_owned),
         }
+    }
+
+    /// An entry of `pricing_inputs`.
+    fn input(&self, key: &str, row: usize) -> Option<String> {
+        let Entries { keys, values, .. } = &self.inputs;
+        self.inputs.of(row).find(|&entry| keys.value(entry) == key).map(|entry| values.value(entry).to_owned())
     }
 
     fn quantities(&self, row: usize) -> Vec<Quantity<'_>> {
@@ -166,7 +171,7 @@ impl Columns {
 }
 
 /// What a question is made of, and the book it is asked of.
-type Key = [Option<String>; 8];
+type Key = [Option<String>; 9];
 
 #[derive(Default)]
 struct Again {
@@ -284,11 +289,12 @@ fn key(columns: &Columns, row: usize) -> Key {
         text("organization"),
         text("billing_account"),
         text("operation"),
+        columns.input(MODEL_ANSWERED, row),
     ]
 }
 
 fn question(key: &Key) -> Question<'_> {
-    let [_, provider, model, service_tier, region, organization, billing_account, operation] = key;
+    let [_, provider, model, service_tier, region, organization, billing_account, operation, model_answered] = key;
     Question {
         provider: provider.as_deref(),
         model: model.as_deref(),
@@ -297,6 +303,7 @@ fn question(key: &Key) -> Question<'_> {
         organization: organization.as_deref(),
         billing_account: billing_account.as_deref(),
         operation: operation.as_deref(),
+        model_answered: model_answered.as_deref(),
     }
 }
 
