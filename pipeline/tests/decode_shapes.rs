@@ -176,8 +176,15 @@ fn bedrock_invocation_log() {
          uncached_input_tokens=2 output_tokens=19 notes=input_convention_corrected quality=exact",
     );
     assert_eq!(row.tags["stage"], "x");
-    let body = r#"{"outputBodyJson":{"usage":{"inputTokens":6000,"outputTokens":19,"cacheWriteInputTokens":100}}}"#;
-    check(&log("Converse", body), "input_tokens=6100 uncached_input_tokens=6000 notes=");
+    let body = r#"{"outputBodyJson":{"usage":{"inputTokens":4995,"outputTokens":19,"cacheWriteInputTokens":4993,
+        "cacheDetails":[{"ttl":"1h","inputTokens":4993}]}}}"#;
+    check(
+        &log("Converse", body),
+        "input_tokens=9988 uncached_input_tokens=4995 cache_write_1h_tokens=4993 cache_write_tokens=0 notes=",
+    );
+    // The record's counts hold where the body has less.
+    let less = r#"{"outputBodyJson":{"usage":{"inputTokens":6000,"outputTokens":19,"cacheWriteInputTokens":100}}}"#;
+    check(&log("Converse", less), "input_tokens=9988 uncached_input_tokens=4995 cache_write_tokens=4993 notes=");
 }
 
 #[test]

@@ -11,12 +11,10 @@
 
 mod support;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use spendstream_schemas::price_book::{PriceBook, Question, Usage};
 use support::usages::{Reader, Recorded, all, as_expected, differences};
-use support::{Row, check, decode};
+use support::{Row, check, cost, decode};
 
 /// (provider, flavour, the figure that differs, how many, why ours is right). `*` stands for every provider not named before.
 const EXCEPTIONS: [(&str, &str, &str, usize, &str); 9] = [
@@ -48,7 +46,13 @@ const EXCEPTIONS: [(&str, &str, &str, usize, &str); 9] = [
         69,
         "`cache_write_tokens` is newer than that reader; OpenAI and OpenRouter send and bill it",
     ),
-    ("*", "*", "cache_read_tokens", 8, "that reader looks for no cached tokens; the body is another provider's"),
+    (
+        "*",
+        "*",
+        "cache_read_tokens",
+        411,
+        "that reader looks for no cached tokens; the body is another provider's, 13 times Mistral's with `num_cached_tokens`",
+    ),
     ("*", "*", "input_audio_tokens", 28, "that reader looks for no audio tokens; the body is OpenAI's"),
     ("*", "*", "output_reasoning_tokens", 223, "that reader does not tell reasoning apart; the total is the same"),
     ("*", "*", "web_searches", 16, "only Anthropic's own reader looks for server tools; a cloud relays the same body"),
@@ -110,7 +114,7 @@ fn extraction_equals_that_of_genai_prices() {
         println!("{count:5} {provider}:{flavour} {figure}: {why}");
     }
     assert_eq!(exceptions, EXCEPTIONS.map(|(_, _, _, count, _)| count));
-    assert_eq!((equal, whole), (6974, 7388));
+    assert_eq!((equal, whole), (6571, 7388));
 }
 
 /// The reader that belongs to the provider whose body it is.
@@ -126,15 +130,20 @@ fn every_body_is_read_as_its_own_provider_reads_it() {
     };
     let recorded = all();
     let mut different = Vec::new();
-    let mut whole = 0;
+    let (mut whole, mut cached_by_mistral) = (0, 0);
     for (recorded, reader, usage) in pairs(&recorded).filter(|(_, reader, _)| own(reader)) {
         whole += 1;
+        // The reader of OpenAI's chat completions does not know Mistral's cached tokens.
+        if recorded.body["usage"]["num_cached_tokens"].as_i64().is_some_and(|cached| cached > 0) {
+            cached_by_mistral += 1;
+            continue;
+        }
         let figures = differences(&as_expected(&recorded.decode(&reader.provider).rows[0]), usage);
         if !figures.is_empty() {
             different.push((recorded.file.as_str(), figures));
         }
     }
-    assert_eq!(whole, 784);
+    assert_eq!((whole, cached_by_mistral), (784, 13));
     let video = vec![("input_video_tokens".to_owned(), 258, 0)];
     assert_eq!(
         different,
@@ -152,28 +161,6 @@ fn the_notice_names_every_folder_of_data() {
         assert!(notice.contains(&format!("\n{folder}/  ")), "NOTICE says nothing of {folder}/");
         assert!(root.join(&folder).join("README.md").is_file(), "{folder}/ has no README.md with its source");
     }
-}
-
-/// The cost by the book that ships, or why there is none.
-fn cost(row: &Row) -> Result<String, String> {
-    let question = Question {
-        provider: Some(row.text("provider_sent")),
-        model: Some(row.text("model")),
-        operation: Some(row.text("operation")),
-        ..Question::default()
-    };
-    let quantities: Vec<_> =
-        row.quantities.iter().map(|(meter, amount)| (Cow::Borrowed(meter.as_str()), *amount)).collect();
-    let usage = Usage {
-        counts: &row.counts,
-        quantities: &quantities,
-        committed: row.committed,
-        cache_hit: row.cache_hit == Some(true),
-    };
-    let plan = PriceBook::builtin().unwrap().resolve(&question).map_err(|unpriced| unpriced.reason())?;
-    plan.price(row.time_micros, &usage)
-        .map(|priced| priced.cost.to_string())
-        .map_err(|unpriced| unpriced.reason().into_owned())
 }
 
 fn gpt(usage: &str) -> Row {

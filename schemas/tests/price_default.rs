@@ -482,3 +482,50 @@ fn a_kept_book_prices_again_and_has_the_same_version() {
     assert_ne!(book.version(), PriceBook::builtin().unwrap().version());
     assert!(PriceBook::from_archive(b"not gzip").unwrap_err().to_string().contains("not a kept price book"));
 }
+
+#[test]
+fn an_answer_with_thinking_has_its_own_price_and_says_so() {
+    use Count::{Input, Output, Reasoning};
+    let book = PriceBook::builtin().unwrap();
+    let question = Question { provider: Some("dashscope"), model: Some("qwen-plus"), ..Question::default() };
+    let plan = book.resolve(&question).unwrap();
+    for (reasoning, cost, thought) in [(0, "0.0016", false), (800, "0.0044", true)] {
+        let counts = counts(&[(Input, 1000), (Output, 1000), (Reasoning, reasoning)]);
+        let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
+        let priced = plan.price(NOON, &usage).unwrap();
+        let found = (priced.cost.to_string(), priced.quality, priced.notes.contains(Note::ThinkingPrice));
+        assert_eq!(found, (cost.to_owned(), CostQuality::Exact, thought));
+        assert_eq!(priced.price_id.contains("tier=thinking"), thought);
+    }
+}
+
+#[test]
+fn the_model_that_answered_is_asked_for_second() {
+    let book = PriceBook::builtin().unwrap();
+    let ask = |model, model_answered| {
+        let question = Question { provider: Some("azure"), model: Some(model), model_answered, ..Question::default() };
+        book.resolve(&question).map(|plan| (plan.model_id, plan.notes.contains(Note::ModelOfAnswer)))
+    };
+    assert_eq!(ask("gpt-4o", Some("gpt-4o-mini")), Ok(("gpt-4o".to_owned(), false)));
+    assert_eq!(ask("my-deploy", Some("azure/gpt-4o")), Ok(("gpt-4o".to_owned(), true)));
+    assert!(
+        matches!(ask("my-deploy", Some("mine")), Err(Unpriced::UnknownModel { model, .. }) if model == "my-deploy")
+    );
+}
+
+#[test]
+fn the_names_of_vercels_kit_are_known() {
+    let book = PriceBook::builtin().unwrap();
+    for (name, id) in [
+        ("openai.chat", "openai"),
+        ("openai.responses", "openai"),
+        ("anthropic.messages", "anthropic"),
+        ("google.generative-ai", "google"),
+        ("google.vertex.chat", "google_vertex"),
+        ("amazon-bedrock", "aws_bedrock"),
+        ("azure.chat", "azure"),
+        ("azure-openai.responses", "azure"),
+    ] {
+        assert_eq!(book.provider_id(name), Some(id), "{name}");
+    }
+}

@@ -4,6 +4,7 @@
 
 pub mod usages;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use spendstream_pipeline::decode::{Decoder, Ignored, Sink};
 use spendstream_schemas::config::DecodeConfig;
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::note::{CostQuality, Notes};
+use spendstream_schemas::price_book::{PriceBook, Question, Usage};
 use spendstream_schemas::usage_event::UsageRow;
 
 /// 2026-11-22T18:00:00Z: when every test message was written to Kafka.
@@ -26,6 +28,7 @@ pub struct Row {
     pub time_micros: i64,
     /// By column name; absent ones are not there.
     pub texts: BTreeMap<&'static str, String>,
+    pub model_answered: Option<String>,
     pub tags: BTreeMap<String, String>,
     pub latency_ms: Option<i64>,
     pub cache_hit: Option<bool>,
@@ -105,6 +108,7 @@ impl Sink for Decoded {
             index,
             time_micros: row.time_micros,
             texts: row.texts.iter().filter_map(|(text, value)| Some((text.column(), value?.to_owned()))).collect(),
+            model_answered: row.model_answered.as_ref().map(ToString::to_string),
             tags: row.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             latency_ms: row.latency_ms,
             cache_hit: row.cache_hit,
@@ -175,4 +179,27 @@ pub fn check(row: &Row, expected: &str) {
         };
         assert_eq!(found, value, "{name} of {row:#?}");
     }
+}
+
+/// The cost by the book that ships, or why there is none.
+pub fn cost(row: &Row) -> Result<String, String> {
+    let question = Question {
+        provider: Some(row.text("provider_sent")),
+        model: Some(row.text("model")),
+        operation: Some(row.text("operation")),
+        model_answered: row.model_answered.as_deref(),
+        ..Question::default()
+    };
+    let quantities: Vec<_> =
+        row.quantities.iter().map(|(meter, amount)| (Cow::Borrowed(meter.as_str()), *amount)).collect();
+    let usage = Usage {
+        counts: &row.counts,
+        quantities: &quantities,
+        committed: row.committed,
+        cache_hit: row.cache_hit == Some(true),
+    };
+    let plan = PriceBook::builtin().unwrap().resolve(&question).map_err(|unpriced| unpriced.reason())?;
+    plan.price(row.time_micros, &usage)
+        .map(|priced| priced.cost.to_string())
+        .map_err(|unpriced| unpriced.reason().into_owned())
 }
