@@ -37,6 +37,20 @@ fn plain_parts_count_beside_a_total() {
 }
 
 #[test]
+fn a_count_that_no_call_has_is_refused() {
+    let most = usage(r#""input_tokens":1000000000000,"output_tokens":5"#);
+    check(most.row(), "input_tokens=1000000000000 output_tokens=5");
+    for (counts, name, value) in [
+        (r#""input_tokens":1000000000001,"output_tokens":5"#, "input_tokens", "1000000000001"),
+        (r#""prompt_tokens":5,"completion_tokens":3000000000000000000"#, "output_tokens", "3000000000000000000"),
+        (r#""input_tokens":1,"web_searches":1000000000001"#, "web_searches", "1000000000001"),
+    ] {
+        let detail = format!("'{name}' is {value}, more than decode.max_count = 1000000000000");
+        assert_eq!(usage(counts).reject(), ("wrong_type", &*detail), "{counts}");
+    }
+}
+
+#[test]
 fn speed_and_place_count_without_a_cache() {
     for caches in ["", r#","cache_creation_input_tokens":null,"cache_read_input_tokens":null"#] {
         let decoded =

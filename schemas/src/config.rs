@@ -170,6 +170,8 @@ pub struct DecodeConfig {
     pub max_message_bytes: usize,
     /// A longer text value is rejected (`text_too_long`).
     pub max_text_bytes: usize,
+    /// A larger count of tokens, searches or images is rejected (`wrong_type`): it is a mistake, and sums of such counts would not fit.
+    pub max_count: i64,
     /// More tags than this on one event are rejected (`too_many_tags`).
     pub max_tags: usize,
     /// More rows than this in one message are rejected (`too_many_rows`).
@@ -187,6 +189,7 @@ impl Default for DecodeConfig {
         Self {
             max_message_bytes: 1 << 20,
             max_text_bytes: 1024,
+            max_count: 1_000_000_000_000,
             max_tags: 64,
             max_rows_per_message: 10_000,
             duplicate_horizon: 1_000_000,

@@ -176,6 +176,8 @@ impl<'n> Call<'n> {
         let Some(time) = self.time_micros else { return Err(Fault::missing("time", "send when the call ended")) };
         time::check(time, context.message_ms)?;
         self.row.time_micros = time;
+        let all = std::iter::once(&self.parts).chain(self.extra.iter().map(|extra| &extra.parts));
+        all.into_iter().try_for_each(|parts| parts.within(context.limits.max_count))?;
         let most = context.limits.max_text_bytes;
         self.row.model_answered = self.row.model_answered.take().filter(|model| model.len() <= most);
         bounded(&self.row, context.limits)?;

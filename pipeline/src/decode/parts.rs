@@ -146,6 +146,25 @@ impl<'a> Parts<'a> {
         Ok(Checked { counts, quantities: self.quantities, notes, quality })
     }
 
+    /// Says that a count is larger than `most`; parts are no larger than what they are of.
+    ///
+    /// # Errors
+    /// [`Reason::WrongType`], with the first such count.
+    pub fn within(&self, most: i64) -> Result<(), Fault> {
+        let counts = [
+            ("input_tokens", self.input.unwrap_or(0)),
+            ("output_tokens", self.output.unwrap_or(0)),
+            ("web_searches", self.web_searches),
+        ];
+        match counts.into_iter().find(|(_, value)| *value > most) {
+            Some((name, value)) => {
+                let detail = format!("'{name}' is {value}, more than decode.max_count = {most}");
+                Err(Fault::new(Reason::WrongType, detail))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Shapes subtract; what comes out below zero was never true.
     fn check_signs(&self) -> Result<(), Fault> {
         for (name, value) in [

@@ -148,6 +148,7 @@ fn rates(config: &Config) -> Result<(), ConfigError> {
 fn decode(config: &DecodeConfig) -> Result<(), ConfigError> {
     at_least_one("decode.max_message_bytes", config.max_message_bytes)?;
     at_least_one("decode.max_text_bytes", config.max_text_bytes)?;
+    at_least_one("decode.max_count", usize::try_from(config.max_count).unwrap_or(0))?;
     at_least_one("decode.max_rows_per_message", config.max_rows_per_message)?;
     if config.max_tags > MOST_TAGS {
         return fault("decode.max_tags", format!("is {}; write at most {MOST_TAGS}", config.max_tags));
