@@ -53,9 +53,12 @@ pub fn question(id: Option<&str>, team: &str, priority: &str) -> Value {
     })
 }
 
-/// The answer to a question; `None` when nobody answers.
+/// The answer to a question; `None` when nobody answers, or whoever does is about to stop.
 pub fn decide(address: &str, question: &Value) -> Option<Value> {
     let (status, answer) = http::post(address, "/v1/decide", "application/json", question.to_string().as_bytes())?;
+    if status == 503 && answer.contains("this instance stops") {
+        return None;
+    }
     assert_eq!(status, 200, "{answer}");
     Some(serde_json::from_str(&answer).unwrap())
 }

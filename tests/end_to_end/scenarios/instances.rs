@@ -204,6 +204,28 @@ fn two_instances_grant_to_the_last_cent_and_none_twice() {
     second.stop();
 }
 
+/// Who is asked to stop grants nothing any more, and goes only when the others can know of all that it granted.
+#[test]
+fn an_instance_that_stops_in_a_burst_leaves_no_promise_unheard() {
+    need!(Kafka);
+    let (broker, receiver, lake) = (broker::shared(), Receiver::start(), Lake::file());
+    let setup = shared_setup(broker, "instances-stop", &lake, &receiver);
+    let ([first, second], addresses) = two_that_know(broker, &setup);
+    let granted = Granted::default();
+    granted.burst("stop", &[(1, &addresses[0]), (2, &addresses[1])], 60, |_| {
+        wait::until("some calls are allowed", || (granted.count() >= ROOM / 4).then_some(()));
+        first.stop();
+    });
+    wait::until("the last cent is granted", || {
+        let name = format!("rest-{}", granted.count());
+        granted.ask((2, &addresses[1]), &name, 1, &AtomicBool::new(false));
+        (granted.count() >= ROOM).then_some(())
+    });
+    granted.ask((2, &addresses[1]), "over", 5, &AtomicBool::new(false));
+    assert_eq!(granted.count(), ROOM);
+    second.stop();
+}
+
 #[test]
 fn every_instance_knows_all_spend_before_it_is_committed_whoever_freezes_dies_or_joins() {
     need!(Kafka);
