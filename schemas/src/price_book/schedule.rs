@@ -113,7 +113,7 @@ impl Schedule {
 fn minutes(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
-    (hour <= 24 && minute < 60 && hour * 60 + minute <= MINUTES).then_some(hour * 60 + minute)
+    (hour <= 24 && minute < 60).then(|| hour * 60 + minute).filter(|minutes| *minutes <= MINUTES)
 }
 
 fn day_range(text: &str) -> Option<u8> {

@@ -1,7 +1,7 @@
 //! Rules of the book (`schemas/price_book/README.md`) that no public list knows: applied to a list before it is compared, so
 //! that it does not undo them. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use spendstream_schemas::price_book::{PriceBook, PriceRow};
@@ -38,6 +38,8 @@ pub fn retired_ids(offer: &mut Offer, book: &PriceBook, date: i64) {
         let dropped = before - offer.rows.len();
         offer.remarks.push(format!("prices of retired ids, which cost what the model behind them does: {dropped}"));
     }
+    // Only what the id has a price of: another list's border of the same step must not stand beside the book's.
+    let priced: HashSet<merge::Key> = book.rows().iter().map(merge::key).collect();
     let mut followers = Vec::new();
     for ((provider, model), (_, successor)) in &served {
         let source: Arc<str> = format!("{SERVED_BY}{successor}").into();
@@ -48,6 +50,7 @@ pub fn retired_ids(offer: &mut Offer, book: &PriceBook, date: i64) {
             ..row.clone()
         }));
     }
+    followers.retain(|row| priced.contains(&merge::key(row)));
     offer.rows.extend(followers);
 }
 
