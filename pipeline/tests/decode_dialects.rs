@@ -145,6 +145,7 @@ fn a_count_that_nobody_knows_is_said() {
         r#"{"input_tokens":1000,"output_tokens":100,"input_cached_tokens":400}"#,
         r#"{"input_tokens":1000,"output_tokens":100,"thinking_tokens":50}"#,
         r#"{"inputTokens":1000,"outputTokens":100,"cacheCreationTokens":400}"#,
+        r#"{"input_tokens":1000,"output_tokens":100,"svg_usage":{"input_tokens":40,"output_tokens":7}}"#,
         r#"{"billed_units":{"input_tokens":1000,"output_tokens":100},"tokens":{"input_tokens":1200},"cached_tokens":400}"#,
     ] {
         check(
@@ -156,6 +157,7 @@ fn a_count_that_nobody_knows_is_said() {
         r#"{"prompt_tokens":1000,"completion_tokens":100,"embedding_tokens":0,"max_tokens":50,"completion_tokens_per_sec":12.5}"#,
         r#"{"prompt_tokens":1000,"completion_tokens":100,"prompt_tokens_details":{"text_tokens":1000},"cost_details":{"token_cost":1}}"#,
         r#"{"prompt_tokens":1000,"completion_tokens":100,"prompt_cache_hit_tokens":400,"prompt_cache_miss_tokens":600}"#,
+        r#"{"input_tokens":1000,"output_tokens":100,"x_details":[{"input_tokens":1000,"output_tokens":100,"total_tokens":1100}]}"#,
         r#"{"input_tokens":1000,"output_tokens":100,"cache_read_tokens":400,"details":{"thinking":10},"requests":1}"#,
     ] {
         check(&event("openai", "m", usage), "input_tokens=1000 output_tokens=100 notes= quality=exact");

@@ -160,6 +160,31 @@ fn words_that_pricing_changes_are_read_back_as_sent() {
 }
 
 #[test]
+fn a_deployment_keeps_its_name_and_the_model_that_answered() {
+    let event = |model: &str| {
+        format!(
+            r#"{{"id":"{model}","time":1795342000123,"provider":"azure","model":"my-deploy","usage":{{"id":"x","object":"chat.completion",
+               "model":"{model}","choices":[],"usage":{{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}}}}}"#
+        )
+        .into_bytes()
+    };
+    let (live, batches) = rows(&[event("gpt-4o-2024-08-06"), event("unheard-of")], "kind,name\n");
+    let batch = &batches[0];
+    let columns = ["model", "model_id", "cost", "price_notes", "unpriced_reason", "pricing_inputs"];
+    let columns = columns.map(|name| texts(batch, name));
+    let row = |row: usize| columns.each_ref().map(|column| column[row].as_str()).join("|");
+    assert_eq!(
+        [row(0), row(1)],
+        [
+            "my-deploy|gpt-4o-2024-08-06|0.003500000000000|[model_of_answer]||{model_answered: gpt-4o-2024-08-06, service_tier_sent: }",
+            "my-deploy||||unknown_model|{model_answered: unheard-of}",
+        ]
+    );
+    let back: Vec<_> = rebuild::fingerprints(batch).unwrap().into_iter().map(|(_, _, print)| print).collect();
+    assert_eq!(live, back);
+}
+
+#[test]
 fn spans_are_read_back_as_they_came() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/captures");
     for name in ["otel_openai.otlp.json", "otel_openai.otlp.pb", "traceloop.otlp.json", "litellm_generic_api.json"] {

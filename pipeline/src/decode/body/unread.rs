@@ -57,30 +57,29 @@ pub(super) fn any(shape: Shape, usage: &Node<'_>, parts: &Parts<'_>) -> bool {
         Node::Object(_) | Node::Array(_) => {
             !is_whole(shape, key) && any_inside(value, is_details(shape, usage, key), parts)
         }
-        value => !is_read(shape, key) && counts(key, value),
+        value => !is_read(shape, key) && !mixed::is_total(key) && counts(key, value),
     })
 }
 
 fn counts(key: &str, value: &Node<'_>) -> bool {
     let lower = key.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    has(&SOUNDS)
-        && !has(&NO_COUNTS)
-        && !SILENT.contains(&key)
-        && !mixed::is_total(key)
-        && amount(value).is_some_and(|amount| !amount.is_zero())
+    has(&SOUNDS) && !has(&NO_COUNTS) && !SILENT.contains(&key) && amount(value).is_some_and(|amount| !amount.is_zero())
 }
 
 fn any_inside(node: &Node<'_>, known: bool, parts: &Parts<'_>) -> bool {
     let inside = node.members().iter().any(|(key, value)| match value {
         Node::Object(_) | Node::Array(_) => any_inside(value, known, parts),
-        value => counts(key, value) && !(known && DETAILS.contains(&&**key)) && !repeats(value, parts),
+        value => counts(key, value) && !(known && DETAILS.contains(&&**key)) && !repeats(key, value, parts),
     });
     inside || node.items().iter().any(|item| any_inside(item, known, parts))
 }
 
-/// Gateways tell the same part in several dialects.
-fn repeats(value: &Node<'_>, parts: &Parts<'_>) -> bool {
+/// Gateways tell the same part in several dialects, and Alibaba the totals once more in a list.
+fn repeats(key: &str, value: &Node<'_>, parts: &Parts<'_>) -> bool {
+    if mixed::is_total(key) {
+        return [parts.input, parts.output].into_iter().flatten().any(|told| amount(value) == Some(told.into()));
+    }
     let told = [
         parts.cache_read,
         parts.cache_write,
