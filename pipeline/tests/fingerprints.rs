@@ -176,8 +176,8 @@ fn a_deployment_keeps_its_name_and_the_model_that_answered() {
     assert_eq!(
         [row(0), row(1)],
         [
-            "my-deploy|gpt-4o-2024-08-06|0.003500000000000|[model_of_answer]||{model_answered: gpt-4o-2024-08-06, service_tier_sent: }",
-            "my-deploy||||unknown_model|{model_answered: unheard-of}",
+            "my-deploy|gpt-4o-2024-08-06|0.003500000000000|[model_of_answer]||{model_answered: gpt-4o-2024-08-06}",
+            "my-deploy|||[]|unknown_model|{model_answered: unheard-of}",
         ]
     );
     let back: Vec<_> = rebuild::fingerprints(batch).unwrap().into_iter().map(|(_, _, print)| print).collect();
