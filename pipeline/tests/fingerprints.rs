@@ -176,7 +176,7 @@ fn a_deployment_keeps_its_name_and_the_model_that_answered() {
     assert_eq!(
         [row(0), row(1)],
         [
-            "my-deploy|gpt-4o-2024-08-06|0.003500000000000|[model_of_answer]||{model_answered: gpt-4o-2024-08-06}",
+            "my-deploy|gpt-4o-2024-08-06|0.003500000000000|[region_assumed, model_of_answer]||{model_answered: gpt-4o-2024-08-06}",
             "my-deploy|||[]|unknown_model|{model_answered: unheard-of}",
         ]
     );

@@ -184,7 +184,7 @@ fn two_instances_grant_to_the_last_cent_and_none_twice() {
     large["input_tokens"] = json!(LARGE * 4_000);
     let ask = || decide(&addresses[0], &large).unwrap();
     let first_time = ask();
-    assert_eq!((&first_time["allow"], &first_time["retry_after_seconds"]), (&json!(false), &json!(2)), "{first_time}");
+    assert_eq!((&first_time["allow"], &first_time["retry_after_seconds"]), (&json!(false), &json!(3)), "{first_time}");
     wait::until("the large call is allowed", || (ask()["allow"] == json!(true)).then_some(()));
 
     let granted = Granted::default();
