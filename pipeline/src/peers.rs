@@ -284,7 +284,13 @@ impl Peers {
         let Some(shared) = payload.and_then(|payload| Shared::decode(payload).ok()) else { return true };
         if shared.instance == self.instance {
             // Its own words come back: so do those of others.
-            self.live.heard(now());
+            let at = now();
+            self.live.heard(at);
+            let at = at.timestamp_micros();
+            // After a silence the words of others may come a moment later than its own.
+            if seen.insert(self.instance, at).is_some_and(|before| at - before > GONE / 2) {
+                seen.values_mut().for_each(|heard| *heard = at);
+            }
             return true;
         }
         if shared.leaves {
@@ -302,9 +308,12 @@ impl Peers {
     }
 
     fn count(&self, seen: &mut HashMap<u64, i64>, now: DateTime<Utc>) {
-        seen.retain(|_, at| now.timestamp_micros() - *at < GONE);
-        self.in_company.store(!seen.is_empty(), Ordering::Relaxed);
-        self.live.set_others(u32::try_from(seen.len()).unwrap_or(u32::MAX));
+        // Who does not even hear itself cannot tell who is gone: until it does, all are there that were.
+        let heard = seen.get(&self.instance).copied().unwrap_or(now.timestamp_micros());
+        seen.retain(|instance, at| *instance == self.instance || heard - *at < GONE);
+        let others = seen.keys().filter(|instance| **instance != self.instance).count();
+        self.in_company.store(others > 0, Ordering::Relaxed);
+        self.live.set_others(u32::try_from(others).unwrap_or(u32::MAX));
     }
 
     /// `is_marked`: with the headers of [`unclaimed`].
