@@ -289,7 +289,9 @@ impl Peers {
             let at = at.timestamp_micros();
             // After a silence the words of others may come a moment later than its own.
             if seen.insert(self.instance, at).is_some_and(|before| at - before > GONE / 2) {
-                seen.values_mut().for_each(|heard| *heard = at);
+                for heard in seen.values_mut() {
+                    *heard = at;
+                }
             }
             return true;
         }
