@@ -51,6 +51,45 @@ fn a_count_that_no_call_has_is_refused() {
 }
 
 #[test]
+fn an_answer_in_an_envelope_is_no_batch_line() {
+    let gemini = r#""usageMetadata":{"promptTokenCount":1000,"candidatesTokenCount":100,"totalTokenCount":1100}"#;
+    let tier = |body: &str| event(&format!("\"usage\":{body}")).row().texts.get("service_tier").cloned();
+    assert_eq!(tier(&format!(r#"{{"response":{{{gemini}}},"traceId":"t"}}"#)), None);
+    assert_eq!(tier(&format!(r#"{{"key":"k","response":{{{gemini}}}}}"#)).as_deref(), Some("batch"));
+    let message = r#""message":{"type":"message","usage":{"input_tokens":1000,"output_tokens":100}}"#;
+    assert_eq!(tier(&format!(r#"{{"result":"success",{message}}}"#)), None);
+    assert_eq!(
+        tier(&format!(r#"{{"custom_id":"c","result":{{"type":"succeeded",{message}}}}}"#)).as_deref(),
+        Some("batch")
+    );
+}
+
+#[test]
+fn one_count_under_two_names_counts_once() {
+    let bedrock = |cached: u32| {
+        usage(&format!(
+            r#""inputTokens":1000,"outputTokens":100,"totalTokens":1500,"cacheReadInputTokens":400,"cachedInputTokens":{cached}"#
+        ))
+    };
+    check(bedrock(400).row(), "input_tokens=1400 cache_read_tokens=400 output_tokens=100");
+    assert_eq!(bedrock(300).reject().0, "wrong_type");
+    check(
+        usage(
+            r#""inputTokens":1000,"inputTokenDetails":{"noCacheTokens":600,"cacheReadTokens":400,"cacheWriteTokens":0},"outputTokens":100,"totalTokens":1100,"cachedInputTokens":400"#,
+        )
+        .row(),
+        "input_tokens=1000 uncached_input_tokens=600 cache_read_tokens=400 output_tokens=100",
+    );
+    // Gateways fill details with 0.
+    for zero in [
+        r#""prompt_tokens":1000,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":0},"prompt_cache_hit_tokens":400"#,
+        r#""input_tokens":1000,"output_tokens":5,"input_tokens_details":{"cached_tokens":0},"cached_tokens":400"#,
+    ] {
+        assert_eq!(usage(zero).row().count(Count::CacheRead), 400, "{zero}");
+    }
+}
+
+#[test]
 fn speed_and_place_count_without_a_cache() {
     for caches in ["", r#","cache_creation_input_tokens":null,"cache_read_input_tokens":null"#] {
         let decoded =

@@ -506,7 +506,16 @@ fn the_model_that_answered_is_asked_for_second() {
         let question = Question { provider: Some("azure"), model: Some(model), model_answered, ..Question::default() };
         book.resolve(&question).map(|plan| (plan.model_id, plan.notes.contains(Note::ModelOfAnswer)))
     };
-    assert_eq!(ask("gpt-4o", Some("gpt-4o-mini")), Ok(("gpt-4o".to_owned(), false)));
+    // At Azure the name that is sent is a deployment's, whatever it is called after.
+    assert_eq!(ask("gpt-4o", Some("gpt-4o-mini")), Ok(("gpt-4o-mini".to_owned(), true)));
+    assert_eq!(ask("gpt-4o", Some("gpt-4o")), Ok(("gpt-4o".to_owned(), false)));
+    let elsewhere = Question {
+        provider: Some("openai"),
+        model: Some("gpt-4o"),
+        model_answered: Some("gpt-4o-mini"),
+        ..Question::default()
+    };
+    assert_eq!(book.resolve(&elsewhere).unwrap().model_id, "gpt-4o");
     assert_eq!(ask("my-deploy", Some("azure/gpt-4o")), Ok(("gpt-4o".to_owned(), true)));
     assert!(
         matches!(ask("my-deploy", Some("mine")), Err(Unpriced::UnknownModel { model, .. }) if model == "my-deploy")
@@ -528,4 +537,26 @@ fn the_names_of_vercels_kit_are_known() {
     ] {
         assert_eq!(book.provider_id(name), Some(id), "{name}");
     }
+}
+
+/// A budget on a name is about what a call under that name is priced as.
+#[test]
+fn a_models_name_at_a_provider_is_what_its_calls_are_priced_as() {
+    let book = PriceBook::builtin().unwrap();
+    let names = [
+        ("anthropic", "claude-haiku-4-5-20251001"),
+        ("anthropic", "Claude-Sonnet-4-5-20250929"),
+        ("openai", "gpt-5-2025-08-07"),
+        ("aws", "us.anthropic.claude-haiku-4-5-20251001-v1:0"),
+        ("google", "models/gemini-2.5-pro"),
+    ];
+    let rows = book.rows().iter().map(|row| (&*row.provider, &*row.model));
+    for (provider, model) in names.into_iter().chain(rows) {
+        let question = Question { provider: Some(provider), model: Some(model), ..Question::default() };
+        let priced = book.resolve(&question).map(|plan| plan.model_id);
+        assert_eq!(book.model_id(Some(provider), model), priced.as_deref().ok(), "{provider} {model}");
+    }
+    assert_eq!(book.model_id(None, "claude-haiku-4-5-20251001"), Some("claude-haiku-4-5"));
+    assert_eq!(book.model_id(None, "openai/gpt-4o"), Some("gpt-4o"));
+    assert_eq!(book.model_id(None, "nobody-s"), None);
 }

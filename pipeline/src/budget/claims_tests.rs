@@ -212,6 +212,33 @@ fn what_the_broker_does_not_take_is_left_to_nobody_twice() {
     assert!((0..2).all(|instance| !company.ask(instance, "over", 1, 10).allow));
 }
 
+/// Of what is held for a run each instance gives its share at a time; all of it can be had.
+#[test]
+fn the_calls_of_a_run_share_its_room_between_instances() {
+    let mut company = Company::new(2);
+    let run = r#"{"team": "search", "items": 36, "metrics": ["m"], "id": "night"}"#;
+    assert!(!company.desks[0].ask_all(run).allow, "more than a share is claimed");
+    company.tell(0, 10);
+    company.wait(2500);
+    assert!(company.desks[0].ask_all(run).held);
+    company.tell(0, 10);
+    company.wait(1000);
+    let part = |company: &mut Company, instance: usize, call: usize| {
+        let answer =
+            company.desks[instance].ask(&format!(r#""team": "search", "run_id": "night", "id": "part-{call}""#));
+        company.tell(instance, 900);
+        answer.allow
+    };
+    let at_once = (0..200).filter(|call| part(&mut company, call % 2, *call)).count();
+    assert!((80..=100).contains(&at_once), "{at_once} calls of a cent: ninety of the run, ten of the rest");
+    let mut granted = at_once;
+    for call in 200..240 {
+        company.wait(2000);
+        granted += usize::from(part(&mut company, call % 2, call));
+    }
+    assert!((89..=100).contains(&granted), "{granted}");
+}
+
 #[test]
 fn a_larger_call_is_another_claim_and_what_is_granted_stays() {
     let mut company = Company::new(2);

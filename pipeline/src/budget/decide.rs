@@ -12,7 +12,7 @@ use spendstream_schemas::money::Amount;
 
 use super::book::{BudgetCell, Values};
 use super::cost::Quote;
-use super::holds::{Full, HoldId, Holds, Right};
+use super::holds::{Full, HoldId, Holds, Right, room_of};
 use super::last::LastKnown;
 use super::models::Step;
 use super::percent;
@@ -205,7 +205,8 @@ fn judge<'a>(
             };
             if let Some(standing) = standing {
                 let now = subject.now.timestamp_micros();
-                let (held, right) = promises.holds.against(cell, (own, subject.run_id()), estimate, now);
+                let (held, right) =
+                    promises.holds.against(cell, (own, subject.run_id(), promises.others), estimate, now);
                 let left_for_others =
                     if right == Right::Counted { Amount::ZERO } else { share(promises, cell, estimate) };
                 let total = standing.used + held + estimate;
@@ -286,10 +287,12 @@ fn hold(
     if cells.is_empty() || amount.is_zero() {
         return;
     }
+    // Only what was judged as a part of the run's hold is taken out of it.
+    let run = subject.run_id().filter(|_| verdict.judged.iter().any(|one| one.right == Right::Counted));
     // What is counted already is no news to the others.
     let news = |one: &&Judged<'_>| one.right != Right::Counted;
-    let unheard = verdict.judged.iter().filter(news).map(|one| one.cell).collect();
-    match promises.holds.place(id, amount, cells, (expires, subject.run_id())) {
+    let unheard = verdict.judged.iter().filter(news).map(|one| one.cell).chain(run.map(room_of)).collect();
+    match promises.holds.place(id, amount, cells, (expires, run)) {
         Ok(()) => {
             verdict.promise = Promise::Held;
             promises.holds.note_recent(subject.now.timestamp_micros(), amount, unheard);

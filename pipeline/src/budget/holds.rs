@@ -47,6 +47,12 @@ const DEAF_MICROS: i64 = 8 * PROPAGATION_MICROS;
 /// Changes that wait to be told, at most; beyond, nothing is held any more until they are.
 const MOST_CHANGES: usize = 100_000;
 
+/// The room of a run's hold, as a cell of its own.
+pub(super) fn room_of(run: HoldId) -> BudgetCell {
+    let (event, owner) = run.parts();
+    BudgetCell(u128::from(event) << 64 | u128::from(owner))
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Holds {
@@ -177,11 +183,12 @@ impl Holds {
         self.by_id.get(&id).map(|kept| &kept.hold).filter(|hold| hold.cells.contains(&cell))
     }
 
-    /// What is held in a cell against a call with this id, which may be a part of that run, and what it may take of the rest.
+    /// What is held in a cell against a call with this id, which may be a part of that run, and what it may take of the rest; `others`: instances
+    /// beside this one.
     pub(super) fn against(
         &self,
         cell: BudgetCell,
-        (own, run): (Option<HoldId>, Option<HoldId>),
+        (own, run, others): (Option<HoldId>, Option<HoldId>, u32),
         amount: Amount,
         now: i64,
     ) -> (Amount, Right) {
@@ -197,8 +204,14 @@ impl Holds {
             let left = at.saturating_add(RIPE_MICROS).saturating_sub(now).min(ASK_AGAIN_MICROS);
             return (before, if left > 0 { Right::Young(left) } else { Right::Counted });
         }
-        match run.and_then(counted) {
-            Some(hold) if hold.claimed_at.is_none() => (held - amount, Right::Counted),
+        // Of what is held for a run each instance gives its share, as of a budget.
+        let is_there = |run: HoldId, hold: &Hold| {
+            let granting = self.recent.of(room_of(run)) + amount;
+            let all = granting.units().saturating_mul(others.into()).saturating_add(amount.units());
+            hold.claimed_at.is_none() && all <= hold.amount.units()
+        };
+        match run.and_then(|run| Some((run, counted(run)?))) {
+            Some((run, hold)) if is_there(run, hold) => (held - amount, Right::Counted),
             _ => (held, Right::Share),
         }
     }
@@ -313,7 +326,9 @@ impl Holds {
         }
         self.take(id);
         let room = hold.run.filter(|run| *run != id).and_then(|run| self.by_id.get(&run));
-        let room = room.filter(|run| run.hold.claimed_at.is_none()).map(|run| run.hold.amount);
+        // A call that some of the run's budgets know nothing of takes nothing out of it.
+        let is_within = |run: &&Kept| run.hold.cells.iter().all(|cell| hold.cells.contains(cell));
+        let room = room.filter(|run| run.hold.claimed_at.is_none()).filter(is_within).map(|run| run.hold.amount);
         let moved = room.map_or(Amount::ZERO, |room| room.min(hold.amount));
         if let Some(run) = hold.run {
             self.shift(run, Amount::ZERO - moved);
@@ -375,8 +390,8 @@ impl Holds {
                 break;
             }
             let claim = self.by_id.get(&id).filter(|kept| kept.hold.claimed_at.is_some()).cloned();
-            // Whoever claimed may have been granted it: that would have been heard by now, if anything is.
-            if claim.as_ref().is_some_and(|claim| !claim.here) && self.heard < expires {
+            // It may be granted elsewhere: that would have been heard by now, if anything is.
+            if claim.is_some() && self.heard < expires {
                 kept.push((expires, id));
                 continue;
             }

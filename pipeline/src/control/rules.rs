@@ -14,7 +14,7 @@ use spendstream_control::blocks::BlockAction;
 use spendstream_control::budgets::BudgetFilter;
 use spendstream_control::{Act, Result, Store, budget_file};
 use spendstream_schemas::alert::{Alert, Kind};
-use spendstream_schemas::budget::{Budget, ScopeKey};
+use spendstream_schemas::budget::{Budget, Scope, ScopeKey, provider_of};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Filled, Precedence};
 use spendstream_schemas::money::Amount;
@@ -81,6 +81,9 @@ impl Rules {
             }
             match self.look(seen).await {
                 Ok(version) => {
+                    if seen != Some(version) {
+                        periods_due = now();
+                    }
                     if is_away {
                         tracing::info!("the control store answers again");
                     }
@@ -103,8 +106,8 @@ impl Rules {
             }
             if now() >= periods_due && !is_away {
                 periods_due = now() + PERIODS;
-                if let Err(error) = self.close_periods().await {
-                    tracing::debug!(%error, "periods that are over are looked for again");
+                if let Err(error) = self.take_back().await {
+                    tracing::debug!(%error, "what is over is looked for again");
                 }
             }
             if pause(LOOK, &mut stop).await {
@@ -133,37 +136,27 @@ impl Rules {
         Ok(told)
     }
 
-    /// Takes back what was told of periods that are over: an incident must not stay open for it.
-    async fn close_periods(&self) -> Result<()> {
-        let at = now();
-        let told = self.told().await?;
-        let is_over = |alert: &&Alert| {
-            let has_ended = |lateness| alert.period_end.is_some_and(|end| end + lateness <= at);
-            if alert.details.get("rolling").is_none_or(|rolling| rolling != true) {
-                return has_ended(self.lateness);
+    /// Takes back what was told of budgets that are not in force any more, and of periods that are over: nothing else ends an incident that was
+    /// opened for one. Each is told once, for the id of a recovery follows from its alert's.
+    async fn take_back(&self) -> Result<()> {
+        let (at, book) = (now(), self.live.book());
+        let why = |alert: &Alert| {
+            let id = alert.budget_id.as_deref()?;
+            let has_ended = |after| alert.period_end.is_some_and(|end| end + after <= at);
+            let is_rolling = alert.details.get("rolling").is_some_and(|rolling| rolling == true);
+            let entry = book.entries().iter().find(|entry| entry.budget.id == id);
+            if entry.is_none_or(|entry| entry.budget.valid_until.is_some_and(|until| until <= at)) {
+                return (is_rolling || !has_ended(TimeDelta::zero())).then_some(Over::Withdrawn);
+            }
+            if !is_rolling {
+                return has_ended(self.lateness).then_some(Over::Period);
             }
             // A rolling window that moved on and has nothing in it any more: live totals forgot that there was something.
-            let used = || self.live.used(alert.budget_id.as_deref()?, &alert.scope, at);
-            has_ended(PERIODS) && used().is_some_and(Amount::is_zero)
+            let is_empty = || self.live.used(id, &alert.scope, at).is_some_and(Amount::is_zero);
+            (has_ended(PERIODS) && is_empty()).then_some(Over::Period)
         };
-        self.live.tell(told.iter().filter(is_over).map(|alert| over(alert, Over::Period, at)));
-        Ok(())
-    }
-
-    /// Takes back what was told of budgets that are gone: nothing else ends an incident that was opened for one. Each is told once, for the id of
-    /// a recovery follows from its alert's.
-    async fn withdraw(&self, book: &Book, is_first: bool) -> Result<()> {
-        let is_there = |id: &str| book.entries().iter().any(|entry| entry.budget.id == id);
-        let before = self.live.book();
-        if !is_first && before.entries().iter().all(|entry| is_there(&entry.budget.id)) {
-            return Ok(());
-        }
-        let at = now();
         let told = self.told().await?;
-        let gone = told.iter().filter(|alert| {
-            alert.budget_id.as_deref().is_some_and(|id| !is_there(id)) && alert.period_end.is_some_and(|end| end > at)
-        });
-        self.live.tell(gone.map(|alert| over(alert, Over::Withdrawn, at)));
+        self.live.tell(told.iter().filter_map(|alert| Some(over(alert, why(alert)?, at))));
         Ok(())
     }
 
@@ -183,9 +176,13 @@ impl Rules {
         let entries = self.store.directory().list().await?;
         let directory = Arc::new(Directory::new(entries, &self.precedence));
         let prices = Arc::clone(&self.live.prices().borrow());
-        let spell = |key: &ScopeKey, value: &str| spelled(key, value, &prices, &directory);
+        let spell = |key: &ScopeKey, value: &str| spelled((key, value), None, &prices, &directory);
+        let spelled_scope = |scope: &Scope| {
+            let provider = provider_of(scope);
+            scope.spelled(|key, value| spelled((key, value), provider, &prices, &directory))
+        };
         let budgets =
-            budgets.into_iter().map(|budget| Arc::new(Budget { scope: budget.scope.spelled(spell), ..budget }));
+            budgets.into_iter().map(|budget| Arc::new(Budget { scope: spelled_scope(&budget.scope), ..budget }));
         let book = Book::new(budgets);
         for entry in book.entries() {
             let (name, currency) = (&entry.budget.name, &entry.budget.currency);
@@ -201,14 +198,13 @@ impl Rules {
         requests.extend(self.own.iter().cloned());
         let plan = self.totals.watch_spelled(&requests, directory.spellings());
         let (number, stops) = (book.entries().len(), blocks.len());
-        self.withdraw(&book, seen.is_none()).await?;
         self.live.spell_limits(&spell);
         self.live.set_attributes(Arc::clone(&directory) as _);
         self.directory.send_replace(Arc::clone(&directory));
         self.live.set_book(Arc::new(book.bound(&plan)));
         self.live.set_stops(Stops::new(blocks.into_iter().map(|block| Stop {
             id: block.id,
-            scope: block.scope.spelled(spell),
+            scope: spelled_scope(&block.scope),
             action: match block.action {
                 BlockAction::Block => Action::Block,
                 BlockAction::Downgrade => Action::Downgrade,
@@ -223,10 +219,15 @@ impl Rules {
 }
 
 /// A value of a scope as sums and questions have it: a provider or a model by the price book's id, a team as the directory spells it.
-fn spelled(key: &ScopeKey, value: &str, prices: &PriceBook, directory: &Directory) -> Option<String> {
+fn spelled(
+    (key, value): (&ScopeKey, &str),
+    provider: Option<&str>,
+    prices: &PriceBook,
+    directory: &Directory,
+) -> Option<String> {
     let known = match key {
         ScopeKey::Text(Text::ProviderSent) => prices.provider_id(value),
-        ScopeKey::Text(Text::Model) => prices.model_id(value),
+        ScopeKey::Text(Text::Model) => prices.model_id(provider, value),
         key => directory.spellings().of(key, value),
     };
     known.map(ToOwned::to_owned)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use spendstream_schemas::budget::{Budget, ResolvedScope, ScopeKey, ScopeValue, State, state};
+use spendstream_schemas::budget::{Budget, ResolvedScope, ScopeKey, ScopeValue, State, provider_of, state};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Spellings};
 use spendstream_schemas::money::Amount;
@@ -62,16 +62,22 @@ pub struct World<'a> {
 /// The budget with the price book's name of its provider and the directory's of its team, as sums have them.
 #[must_use]
 pub fn canonical(budget: Budget, book: &PriceBook, spellings: &Spellings) -> Budget {
-    let scope = budget.scope.spelled(|key, value| known(key, value, book, spellings));
+    let provider = provider_of(&budget.scope);
+    let scope = budget.scope.spelled(|key, value| known((key, value), provider, book, spellings));
     Budget { scope, ..budget }
 }
 
 /// A value as sums have it; `None` where it is theirs already, or unknown.
 #[must_use]
-pub fn known(key: &ScopeKey, value: &str, book: &PriceBook, spellings: &Spellings) -> Option<String> {
+pub fn known(
+    (key, value): (&ScopeKey, &str),
+    provider: Option<&str>,
+    book: &PriceBook,
+    spellings: &Spellings,
+) -> Option<String> {
     let known = match key {
         ScopeKey::Text(Text::ProviderSent) => book.provider_id(value),
-        ScopeKey::Text(Text::Model) => book.model_id(value),
+        ScopeKey::Text(Text::Model) => book.model_id(provider, value),
         key => spellings.of(key, value),
     };
     known.map(str::to_owned)

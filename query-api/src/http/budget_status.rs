@@ -65,8 +65,9 @@ async fn stand(
     page: Page,
 ) -> Result<Report, Problem> {
     let (directory, book) = (directory(store, &app.directory.precedence).await?, app.book().await?);
+    let provider = within.iter().find(|(key, _)| key.column() == "provider").map(|(_, value)| value.clone());
     let spelled = |(key, value): (ScopeKey, String)| {
-        let value = known(&key, &value, &book, directory.spellings()).unwrap_or(value);
+        let value = known((&key, &value), provider.as_deref(), &book, directory.spellings()).unwrap_or(value);
         (key, value)
     };
     let inputs = Inputs {

@@ -20,5 +20,5 @@ pub use definition::{AmountsBy, Budget, Increase};
 pub use draft::{BudgetDraft, Context, Problem};
 pub use period::{Period, PeriodRule};
 pub use quarter::{Quarter, Span};
-pub use scope::{ResolvedScope, Scope, ScopeKey, ScopeValue};
+pub use scope::{ResolvedScope, Scope, ScopeKey, ScopeValue, provider_of};
 pub use state::{BudgetStatus, State, crossed, is_crossed, state};

@@ -307,6 +307,15 @@ fn list<'a>(out: &mut fmt::Formatter<'_>, pairs: impl Iterator<Item = (&'a Scope
     if first { out.write_str("everything") } else { Ok(()) }
 }
 
+/// The provider that a scope names, by which its model is called.
+#[must_use]
+pub fn provider_of(scope: &Scope) -> Option<&str> {
+    scope.iter().find_map(|(key, value)| match (key, value) {
+        (ScopeKey::Text(Text::ProviderSent), ScopeValue::Is(provider)) => Some(provider.as_str()),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 #[path = "scope_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 //! The book itself: made from texts, asked by [`PriceBook::resolve`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use rust_decimal::Decimal;
@@ -170,26 +170,25 @@ impl PriceBook {
         self.catalog.provider(name)
     }
 
-    /// The book's id of a model by any of its names, whoever provides it; `None` where no provider has it, or several under different ids.
+    /// The book's id of a model by any of its names, at this provider; where none is named, that by which most providers have it. `None` where
+    /// nobody has it.
     #[must_use]
-    pub fn model_id(&self, name: &str) -> Option<&str> {
+    pub fn model_id(&self, provider: Option<&str>, name: &str) -> Option<&str> {
         let name = name.trim();
-        let owner = name.split_once('/').and_then(|(head, _)| self.catalog.provider(head));
+        let head = name.split_once('/').and_then(|(head, _)| self.catalog.provider(head));
         let spellings = spelling::spellings(name, &|head| self.catalog.provider(head).is_some());
-        let providers = self.catalog.providers.keys().map(String::as_str);
-        let mut found = None;
-        for provider in providers.filter(|provider| owner.is_none_or(|owner| owner == *provider)) {
-            let Some(id) = self.find(provider, &spellings).and_then(|(rows, _)| Some(&*rows.first()?.model)) else {
-                continue;
-            };
-            match found {
-                _ if id == name => return Some(id),
-                None => found = Some((id, true)),
-                Some((known, _)) if known == id => {}
-                Some((known, _)) => found = Some((known, false)),
-            }
+        let at = |provider: &str| Some(&*self.find(provider, &spellings)?.0.first()?.model);
+        if let Some(provider) = provider.and_then(|provider| self.catalog.provider(provider)) {
+            return at(provider);
         }
-        found.and_then(|(id, is_one)| is_one.then_some(id))
+        if let Some(id) = head.and_then(at) {
+            return Some(id);
+        }
+        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+        for id in self.catalog.providers.keys().filter_map(|provider| at(provider)) {
+            *found.entry(id).or_default() += 1;
+        }
+        found.into_iter().max_by_key(|(id, count)| (*count, std::cmp::Reverse(*id))).map(|(id, _)| id)
     }
 
     /// Everything needed to price again, compressed: kept under the lake as [`crate::lake_path::price_book`] says. Equal books
@@ -233,9 +232,11 @@ impl PriceBook {
         let mut notes = Notes::NONE;
         let mut spellings = spelled(model);
         let mut found = self.find(provider, &spellings);
-        if let (None, Some(answered)) = (found, question.model_answered) {
-            let theirs = spelled(answered);
-            found = self.find(provider, &theirs);
+        if let Some(theirs) = question.model_answered.map(spelled)
+            && let Some(answer) = self.find(provider, &theirs)
+            && goes_first(provider, found, answer)
+        {
+            found = Some(answer);
             // Where it runs is what the name that was sent says.
             spellings.all = theirs.all;
             spellings.regions.extend(theirs.regions);
@@ -397,4 +398,12 @@ fn inputs(question: &Question<'_>, tier: &str, region: Option<&str>) -> Vec<(Str
     add("region_sent", question.region, region);
     add("service_tier_sent", question.service_tier, Some(tier));
     inputs
+}
+
+/// Whether the model that answered is asked for before the one that was sent: where that is nobody's, is the name of a deployment, or was found
+/// only by leaving a part of it out.
+fn goes_first(provider: &str, sent: Option<(&[PriceRow], bool)>, (answer, is_guess): (&[PriceRow], bool)) -> bool {
+    let Some((rows, is_cut)) = sent else { return true };
+    let name = |rows: &[PriceRow]| rows.first().map(|row| row.model.clone());
+    !is_guess && (is_cut || provider.starts_with("azure")) && name(rows) != name(answer)
 }

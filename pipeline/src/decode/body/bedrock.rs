@@ -2,10 +2,10 @@
 
 use spendstream_schemas::note::{CostQuality, Note, Notes};
 
-use super::super::field::{count_of, first_count};
+use super::super::field::{count_of, first_count, inner_count, object_of};
 use super::super::json::Node;
 use super::super::parts::{Parts, default_writes};
-use super::super::reject::Fault;
+use super::super::reject::{Fault, Reason};
 use super::{Hint, Reading};
 
 /// `usage` of Converse and `ConverseStream`, and `amazon-bedrock-invocationMetrics`.
@@ -48,9 +48,22 @@ fn kits(usage: &Node<'_>, hint: Hint<'_>, reading: &mut Reading<'_>) -> Result<(
             }
         }
     }
+    if details(usage, reading)? {
+        return Ok(());
+    }
+    let parts = &mut reading.parts;
     if let Some(cached) = first_count(usage, &["cachedInputTokens", "cachedContentTokens"])?.filter(|count| *count > 0)
     {
-        parts.cache_read = parts.cache_read.saturating_add(cached);
+        // Converse's own name beside says the same.
+        if parts.cache_read == cached {
+            return Ok(());
+        }
+        if parts.cache_read > 0 {
+            let read = parts.cache_read;
+            let detail = format!("{read} and {cached} cached tokens are told by two names; send one of them");
+            return Err(Fault::new(Reason::WrongType, detail));
+        }
+        parts.cache_read = cached;
         // The kits copy the provider's input, and Anthropic's is without what was cached.
         let beside =
             hint.model.is_some_and(|model| model.contains("claude")) || parts.input.is_none_or(|input| input < cached);
@@ -62,6 +75,33 @@ fn kits(usage: &Node<'_>, hint: Hint<'_>, reading: &mut Reading<'_>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The details of Vercel's AI SDK 6, which say what was not cached too: so whether the input includes the rest. True where they are there.
+fn details(usage: &Node<'_>, reading: &mut Reading<'_>) -> Result<bool, Fault> {
+    let Some(input) = object_of(usage, "inputTokenDetails")? else { return Ok(false) };
+    let [read, write, plain] = ["cacheReadTokens", "cacheWriteTokens", "noCacheTokens"].map(|key| count_of(input, key));
+    let (read, write, plain) = (read?.unwrap_or(0), write?.unwrap_or(0), plain?);
+    let parts = &mut reading.parts;
+    if parts.reasoning == 0 {
+        parts.reasoning = inner_count(usage, "outputTokenDetails", "reasoningTokens")?.unwrap_or(0);
+    }
+    if read == 0 && write == 0 {
+        return Ok(false);
+    }
+    (parts.cache_read, parts.cache_write) = (read, write);
+    if write > 0 {
+        reading.notes.insert(Note::CacheTtlAssumed);
+    }
+    let sum = read.saturating_add(write).saturating_add(plain.unwrap_or(0));
+    if plain.is_none() || parts.input != Some(sum) {
+        // Without a sum that fits, the input is what was not cached.
+        parts.input = Some(parts.input.unwrap_or(0).saturating_add(read).saturating_add(write));
+        parts.total = None;
+        reading.notes.insert(Note::InputConventionCorrected);
+        reading.quality = CostQuality::Estimated;
+    }
+    Ok(true)
 }
 
 /// From input, cache reads, cache writes, output and total; `one_hour` writes where lifetimes are told.

@@ -44,9 +44,14 @@ pub(super) fn check(shape: Shape, usage: &Node<'_>) -> Result<(), Fault> {
             return Err(refused(other, own[0]));
         }
     }
-    if matches!(shape, Shape::Chat | Shape::Converse | Shape::Gemini) {
-        let is_ours =
-            |key: &str| !is_total(key) && key != "total_tokens" && !shares(key) && plain::is_plain(key) && counts(key);
+    if shape != Shape::Plain {
+        let is_ours = |key: &str| {
+            !is_total(key)
+                && !matches!(key, "total_tokens" | "seconds")
+                && !shares(key)
+                && plain::is_plain(key)
+                && counts(key)
+        };
         if let Some((key, _)) = usage.members().iter().find(|(key, _)| is_ours(key)) {
             return Err(refused(key, inputs[0]));
         }
@@ -93,6 +98,11 @@ mod tests {
             (r#"{"prompt_tokens":10,"completion_tokens":5,"web_searches":2}"#, false),
             (r#"{"inputTokens":10,"outputTokens":5,"web_searches":2}"#, false),
             (r#"{"prompt_tokens":10,"completion_tokens":5,"cache_read_tokens":2}"#, false),
+            (
+                r#"{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":0},"web_searches":2}"#,
+                false,
+            ),
+            (r#"{"input_tokens":10,"output_tokens":5,"cache_creation_input_tokens":0,"cache_read_tokens":2}"#, false),
         ] {
             let node = Node::parse(usage).unwrap();
             assert_eq!(check(shape_of(&node).unwrap(), &node).is_ok(), fine, "{usage}");

@@ -198,8 +198,15 @@ fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>,
         return Ok(Some(reading));
     }
     let mut reading = read(response, hint)?;
-    // A line of Anthropic's message batches, or of Gemini's batch output.
-    let is_batch_line = node.get("result").is_some() || response.get("usageMetadata").is_some();
+    // A line of Anthropic's message batches, or of a Gemini batch's output; others put an answer under `response` as well.
+    let is_anthropics = || {
+        let result = node.get("result").filter(|result| result.text_of("type") == Some("succeeded"));
+        node.get("custom_id").is_some() && result.is_some_and(|result| result.get("message").is_some())
+    };
+    let is_geminis = || {
+        response.get("usageMetadata").is_some() && (node.get("key").is_some() || node.get("processed_time").is_some())
+    };
+    let is_batch_line = is_anthropics() || is_geminis();
     if let Some(reading) = reading.as_mut().filter(|_| is_batch_line) {
         reading.service_tier = Some("batch");
     }

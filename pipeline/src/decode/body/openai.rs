@@ -53,11 +53,11 @@ pub(super) fn chat<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n
     let mut parts =
         Parts { input: count_of(usage, "prompt_tokens")?, total: count_of(usage, "total_tokens")?, ..Parts::default() };
     let [prompt, answer] = details(Shape::Chat, usage);
-    let read = match inner_first(usage, prompt, &["cached_tokens", "cache_read"])? {
-        Some(read) => Some(read),
-        None => first_count(usage, &CACHED)?,
+    // Gateways fill details with 0 and tell the count beside them.
+    parts.cache_read = match inner_first(usage, prompt, &["cached_tokens", "cache_read"])?.filter(|read| *read > 0) {
+        Some(read) => read,
+        None => first_count(usage, &CACHED)?.unwrap_or(0),
     };
-    parts.cache_read = read.unwrap_or(0);
     let mut notes = writes(usage, prompt, &mut parts)?;
     modalities(usage, prompt, &mut parts)?;
     completion(usage, answer, &mut parts)?;
@@ -125,9 +125,10 @@ fn writes(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<Note
     let langchain = nested.and_then(|details| details.get("cache_creation"));
     let counted = matches!(langchain, Some(Node::Number(text)) if *text != "0");
     let names = ["cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", "cache_creation"];
-    let all = match inner_first(usage, details, if counted { &names[..] } else { &names[..3] })? {
+    let inner = inner_first(usage, details, if counted { &names[..] } else { &names[..3] })?;
+    let all = match inner.filter(|writes| *writes > 0) {
         Some(writes) => Some(writes),
-        None => count_of(usage, "cache_creation_input_tokens")?,
+        None => count_of(usage, "cache_creation_input_tokens")?.or(inner),
     };
     let has_lifetimes = |node: &&Node<'_>| {
         ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"].iter().any(|key| node.get(key).is_some())
@@ -173,7 +174,7 @@ pub(super) fn responses<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         input: count_of(usage, "input_tokens")?,
         output: count_of(usage, "output_tokens")?,
         total: count_of(usage, "total_tokens")?,
-        cache_read: match inner_first(usage, input, &["cached_tokens", "cache_read"])? {
+        cache_read: match inner_first(usage, input, &["cached_tokens", "cache_read"])?.filter(|read| *read > 0) {
             Some(read) => read,
             None => first_count(usage, &["cache_read_input_tokens", "cached_tokens"])?.unwrap_or(0),
         },

@@ -11,7 +11,7 @@ const SOUNDS: [&str; 5] = ["token", "cach", "reason", "thought", "thinking"];
 const NO_COUNTS: [&str; 12] =
     ["cost", "price", "time", "second", "per_sec", "limit", "max", "rate", "discount", "saving", "budget", "ratio"];
 /// Sums, and parts that cost what their whole does.
-const SILENT: [&str; 14] = [
+const SILENT: [&str; 16] = [
     "tokens",
     "total_tokens",
     "totalTokens",
@@ -26,6 +26,8 @@ const SILENT: [&str; 14] = [
     "rejected_prediction_tokens",
     "ttl_30m_tokens",
     "cache_miss_tokens",
+    "noCacheTokens",
+    "textTokens",
 ];
 /// What the details of one's own dialect may hold.
 const DETAILS: [&str; 18] = [
