@@ -34,14 +34,18 @@ struct Kept {
 pub(super) enum Right {
     /// A share: the rest is left for what other instances may be granting.
     Share,
-    /// It has claimed its room, but not everybody may have heard of that; microseconds until they have.
-    Young(i64),
+    /// It has claimed its room, but not everybody may have heard of that; microseconds until they have, and what claims hold that go after it.
+    Young { left: i64, rivals: Amount },
     /// All: its room is counted by everybody already.
     Counted,
 }
 
 /// How long it takes, at most, until others count what they were told: what was told more recently is counted once for each of them.
 pub(super) const PROPAGATION_MICROS: i64 = 1_000_000;
+/// More than the time between two words of one's own that come back: what was told meanwhile comes a moment after the first of them.
+const SILENCE_MICROS: i64 = 3 * PROPAGATION_MICROS;
+/// How long a claim counts beyond its end: a silence that is not noticed as one, and the moment after it.
+const LINGER_MICROS: i64 = SILENCE_MICROS + PROPAGATION_MICROS;
 /// Others count one that they do not hear of as gone after ten seconds, and give its share away.
 const DEAF_MICROS: i64 = 8 * PROPAGATION_MICROS;
 /// Changes that wait to be told, at most; beyond, nothing is held any more until they are.
@@ -74,6 +78,8 @@ pub struct Holds {
     behind_until: i64,
     /// When what others tell was heard last, up to then.
     heard: i64,
+    /// When something was heard again after a silence.
+    resumed: i64,
 }
 
 impl Holds {
@@ -94,6 +100,7 @@ impl Holds {
             settle_micros: 0,
             behind_until: i64::MIN,
             heard: i64::MAX,
+            resumed: i64::MIN,
         }
     }
 
@@ -118,6 +125,9 @@ impl Holds {
 
     /// What others told until `now` is heard.
     pub fn heard(&mut self, now: i64) {
+        if now.saturating_sub(self.heard) > SILENCE_MICROS {
+            self.resumed = now;
+        }
         self.heard = now;
     }
 
@@ -200,9 +210,10 @@ impl Holds {
         if let Some((id, hold)) = own.and_then(|id| Some((id, counted(id)?))) {
             let Some(at) = hold.claimed_at else { return (held, Right::Counted) };
             let after = self.claims.after(cell, id).filter_map(|id| self.by_id.get(id));
-            let before = held - after.map(|kept| kept.hold.amount).sum();
+            let rivals: Amount = after.map(|kept| kept.hold.amount).sum();
             let left = at.saturating_add(RIPE_MICROS).saturating_sub(now).min(ASK_AGAIN_MICROS);
-            return (before, if left > 0 { Right::Young(left) } else { Right::Counted });
+            // Until then the others' claims may be granted first.
+            return if left > 0 { (held, Right::Young { left, rivals }) } else { (held - rivals, Right::Counted) };
         }
         // Of what is held for a run each instance gives its share, as of a budget.
         let is_there = |run: HoldId, hold: &Hold| {
@@ -224,8 +235,9 @@ impl Holds {
     /// What others claim in a cell, and until when.
     pub(super) fn claimed(&self, cell: BudgetCell, own: Option<HoldId>) -> (Amount, i64) {
         let others = self.claims.all(cell).filter(|id| Some(**id) != own).filter_map(|id| self.by_id.get(id));
-        others
-            .fold((Amount::ZERO, i64::MIN), |(sum, until), kept| (sum + kept.hold.amount, until.max(kept.hold.expires)))
+        others.fold((Amount::ZERO, i64::MIN), |(sum, until), kept| {
+            (sum + kept.hold.amount, until.max(kept.hold.expires.saturating_add(LINGER_MICROS)))
+        })
     }
 
     /// Until when nothing is claimed in one of these cells, if so.
@@ -391,7 +403,9 @@ impl Holds {
             }
             let claim = self.by_id.get(&id).filter(|kept| kept.hold.claimed_at.is_some()).cloned();
             // It may be granted elsewhere: that would have been heard by now, if anything is.
-            if claim.is_some() && self.heard < expires {
+            let is_heard = self.heard >= expires.saturating_add(LINGER_MICROS)
+                && now >= self.resumed.saturating_add(PROPAGATION_MICROS);
+            if claim.is_some() && !is_heard {
                 kept.push((expires, id));
                 continue;
             }

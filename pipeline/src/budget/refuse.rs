@@ -94,10 +94,18 @@ fn over_budget(
     let now = subject.now.timestamp_micros();
     let own = subject.hold_id();
     let id = own.filter(|id| !promises.holds.is_granted(*id) && !world.config.shadow);
-    if let Some(id) = id.filter(|_| fits_beside(Amount::ZERO)) {
+    let fits_alone = blocking().all(|one| {
+        let rivals = match one.right {
+            Right::Young { rivals, .. } => rivals,
+            Right::Share | Right::Counted => Amount::ZERO,
+        };
+        let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
+        !exceeds(one.total - rivals, Amount::ZERO, one.standing.limit, percent)
+    });
+    if let Some(id) = id.filter(|_| fits_alone) {
         promises.holds.note_repeated(id);
         let young = blocking().map(|one| match one.right {
-            Right::Young(left) => Some(left),
+            Right::Young { left, .. } => Some(left),
             Right::Share | Right::Counted => None,
         });
         let left = if let Some(left) = young.collect::<Option<SmallVec<[i64; 4]>>>() {
