@@ -39,11 +39,15 @@ PREFIXES = {"google": ["gemini"], "google_vertex": ["vertex_ai", "vertex_ai_beta
             "inception": ["text-completion-inception"]}
 # metergraph's ids are names of its own except for gateways, whose ids are vendor/model.
 METERGRAPH = {"vercel_ai_gateway", "openrouter"}
+# Ids that a source made up, and those that the provider's API takes for the same model.
+RENAMED = {("aws_bedrock", "anthropic.claude-opus-4-5"): "anthropic.claude-opus-4-5-20251101"}
 REGION = re.compile(r"^(us|eu|apac|ap|au|jp|ca|global|us-gov|regional)\.(?=[a-z0-9-]+\.)")
 AWS_REGION = re.compile(r"^([a-z]{2}(?:-gov)?-[a-z]+-\d)/(.+)$")
 AZURE_REGION = re.compile(r"^(us|eu|apac|global|global-standard|standard|datazone|data-zone)/(.+)$")
 # Anthropic: inference in the US only costs 1.1 times as much for Opus 4.6, Sonnet 4.6 and later.
 US_ONLY = re.compile(r"^claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])")
+# Anthropic: Claude 4.5 and later at a regional or multi-region endpoint of Google's cloud costs 1.1 times as much as at the global one.
+ENDPOINTS_APART = re.compile(r"^claude-((opus|sonnet|haiku)-4-[5-9]|[a-z]+-[5-9])")
 # Tools that a provider prices apart from the model.
 TOOLS = ("web_search", "file_search", "code_interpreter_session")
 # Sound and pictures, which text's price never stands in for.
@@ -56,7 +60,10 @@ REDIRECTS = [("xai", model, *XAI_RETIRED) for model in (
     "grok-3", "grok-3-latest", "grok-4", "grok-4-0709", "grok-4-fast", "grok-4-fast-reasoning", "grok-4-fast-non-reasoning",
     "grok-4-1-fast", "grok-4-1-fast-reasoning", "grok-4-1-fast-non-reasoning", "grok-code-fast-1")] + [
     # Its API lists the id as another name of the model for code since that was released.
-    ("xai", "grok-code-fast-1", "2026-05-20", "grok-build-0.1", "https://api.x.ai/v1/language-models")]
+    ("xai", "grok-code-fast-1", "2026-05-20", "grok-build-0.1", "https://api.x.ai/v1/language-models"),
+    # Its two modes, with and without thinking; refused since 2026-07-24 15:59 UTC.
+    ("deepseek", "deepseek-chat", "2026-04-24", "deepseek-v4-flash", "https://api-docs.deepseek.com/news/news260424"),
+    ("deepseek", "deepseek-reasoner", "2026-04-24", "deepseek-v4-flash", "https://api-docs.deepseek.com/news/news260424")]
 DATE = re.compile(r"-(?:20\d\d-\d\d-\d\d|20\d{6})$")
 
 
@@ -84,7 +91,7 @@ def clean_model(provider, model):
             region = "" if region in ("standard", "global-standard") else region
     elif provider == "google_vertex":
         model = re.sub(r"@default$", "", model)
-    return model, region
+    return RENAMED.get((provider, model), model), region
 
 
 def clean_price(text, per, meter):
@@ -193,6 +200,41 @@ def picture_tiers(rows):
             yield from (dict(row, meter="image_out") for row in told if row["service_tier"])
 
 
+def outdated(rows):
+    """Rule 6d: a price without a date may be one that has ended. It has where a source that dates its prices had it and goes on with
+    another, and no source but the most trusted one has it any more. From then on the source with the dates tells all meters of the
+    model in that tier and region."""
+    keys = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(list)))
+    for row in rows:
+        keys[row["provider"], row["model"], row["service_tier"], row["region"]][row["meter"]][row["rank"]].append(row)
+    for meters in keys.values():
+        ends = [(end, min(sources), rank) for sources in meters.values() for rank, end in ends_of(sources)]
+        end, trusted, dated = min(ends, default=("", None, None))
+        for sources in meters.values():
+            if end and min(sources) == trusted and dated in sources:
+                yield from (dict(row, effective_until=min(row["effective_until"] or end, end)) for row in sources[trusted]
+                            if row["effective_from"] < end)
+                yield from (dict(row, effective_from=max(row["effective_from"], end), rank=trusted) for row in sources[dated]
+                            if not row["effective_until"] or row["effective_until"] > end)
+                sources = {rank: told for rank, told in sources.items() if rank not in (trusted, dated)}
+            yield from (row for told in sources.values() for row in told)
+
+
+def ends_of(sources):
+    """The less trusted sources of a meter that date the end of the most trusted one's price, and when that was."""
+    trusted = sources[min(sources)]
+    others = {rank: rows for rank, rows in sources.items() if rank != min(sources) and now(rows)}
+    if any(row["effective_from"] or row["effective_until"] for row in trusted):
+        return
+    if len(others) < 2 or any(now(trusted) & now(rows) for rows in others.values()):
+        return
+    for rank, rows in others.items():
+        ended = [row["effective_until"] for row in rows if row["effective_until"] and not row["tier_min_tokens"]
+                 and row["price"] / row["per"] in now(trusted)]
+        if ended:
+            yield rank, max(ended)
+
+
 def merge(rows):
     """Rule 6: per model, meter, tier and region the most trusted source that has a price; where its prices only begin
     at some date, the next source tells what was before. Within a source the first of two contradicting lines stays."""
@@ -203,7 +245,7 @@ def merge(rows):
         if not any(overlaps(row, other) for other in group):
             group.append(row)
     for key, sources in keys.items():
-        kept = chosen(sources, sorted(sources))
+        kept = of_another_place(chosen(sources, sorted(sources)), key, sources, keys)
         if not any(row["tier_min_tokens"] for row in kept):
             kept = with_steps(kept, key, sources, keys)
         yield from kept
@@ -225,6 +267,23 @@ def chosen(sources, order):
         first = min(row["effective_from"] for row in sources[rank])
         start = first if start is None else min(start, first)
     return kept
+
+
+def of_another_place(kept, key, sources, keys):
+    """Rule 6e: a tier that only a less trusted source has, beside another standard price than the trusted one, is the tier of another
+    place. It costs what it does in the same source's other regions that have the trusted standard price, if those agree."""
+    standard = lambda region: keys.get((*key[:3], "", region), {})
+    rank, trusted = min(sources), standard(key[4])
+    if not key[3] or not trusted or rank not in trusted or rank <= min(trusted):
+        return kept
+    price = now(trusted[min(trusted)])
+    if not price or price & now(trusted[rank]):
+        return kept
+    elsewhere = [other[rank] for place, other in keys.items() if place[:4] == key[:4] and place != key and rank in other
+                 and now(standard(place[4]).get(rank, [])) == price]
+    told = [[(row["price"] / row["per"], row["tier_min_tokens"], row["schedule"], row["effective_from"], row["effective_until"])
+             for row in rows] for rows in elsewhere]
+    return [dict(row, region=key[4]) for row in elsewhere[0]] if told and all(one == told[0] for one in told) else kept
 
 
 def with_steps(kept, key, sources, keys):
@@ -254,8 +313,12 @@ def with_steps(kept, key, sources, keys):
 
 def backed_by(rows, sources):
     """How many sources have one of these prices for small prompts now."""
-    now = lambda rows: {row["price"] / row["per"] for row in rows if not (row["tier_min_tokens"] or row["effective_until"])}
     return sum(bool(now(rows) & now(told)) for told in sources.values())
+
+
+def now(rows):
+    """The prices for small prompts that have no end."""
+    return {row["price"] / row["per"] for row in rows if not (row["tier_min_tokens"] or row["effective_until"])}
 
 
 def steps_of(rows):
@@ -315,7 +378,8 @@ def contains(rows, one):
 def fold_dated(models):
     """Rule 7: a dated id that a less trusted source adds beside an undated one is another name for it when all its prices are
     among those of the undated one: every meter, tier, region, schedule and size, for all their time. Else it is a model, which
-    takes over what it says nothing of (a tier, web searches) where its text costs what the undated one's does."""
+    takes over what it says nothing of (a tier, web searches) where its text costs what the undated one's does. Where it does, a tool
+    that the undated one has a price for costs that."""
     aliases = {}
     for provider, model in sorted(models):
         stem = DATE.sub("", model)
@@ -323,10 +387,14 @@ def fold_dated(models):
             continue
         dated, plain = models[provider, model], models[provider, stem]
         worse = min(row["rank"] for row in dated) > min(row["rank"] for row in plain)
+        alike = all(base_price(dated).get(meter) == base_price(plain).get(meter) for meter in ("input", "output"))
+        key = lambda row: (re.sub("_(low|high)$", "", row["meter"]), row["service_tier"], row["region"])
+        if worse and alike:
+            tools = {key(row) for row in plain if row["meter"] in TOOLS}
+            dated[:] = [row for row in dated if key(row) not in tools or contains(plain, row)]
         if worse and all(contains(plain, row) for row in dated):
             aliases[provider, model] = stem
-        elif worse and all(base_price(dated).get(meter) == base_price(plain).get(meter) for meter in ("input", "output")):
-            key = lambda row: (re.sub("_(low|high)$", "", row["meter"]), row["service_tier"], row["region"])
+        elif worse and alike:
             own = {key(row) for row in dated}
             dated += [dict(row, model=model, source=f"rule: as {stem}") for row in plain if key(row) not in own]
     for provider, model in aliases:
@@ -443,6 +511,11 @@ def complete(models):
             rows += [dict(row, price=row["price"] * Decimal("1.1"), region="us", source="rule: us x1.1",
                           source_ref="https://platform.claude.com/docs/en/build-with-claude/data-residency")
                      for row in rows if row["meter"] != "web_search"]
+        if provider in ("google", "google_vertex") and ENDPOINTS_APART.match(model):
+            told = [row for row in rows if row["meter"] != "web_search" and not row["region"]]
+            rows += [dict(row, region="global") for row in told]
+            rows += [dict(row, price=row["price"] * Decimal("1.1"), region="regional", source="rule: regional x1.1",
+                          source_ref="https://platform.claude.com/docs/en/about-claude/pricing") for row in told]
         regions = {row["region"] for row in rows}
         if "" not in regions:
             default = next((r for r in ("global", "us") if r in regions), min(regions))
@@ -459,7 +532,7 @@ def main(path):
             if cleaned:
                 rows.append(cleaned)
     models = collections.defaultdict(list)
-    known = list(priced(rows))
+    known = list(outdated(list(priced(rows))))
     for row in merge(known + list(picture_tiers(known))):
         models[row["provider"], row["model"]].append(row)
     for row in rows:

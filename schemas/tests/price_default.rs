@@ -3,7 +3,9 @@
 
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::note::{CostQuality, Note};
-use spendstream_schemas::price_book::{BookFiles, PriceBook, Question, Severity, Unpriced, Usage, check};
+use spendstream_schemas::price_book::{
+    BookFiles, PriceBook, Question, Severity, Unpriced, Usage, check, parse_instant,
+};
 
 const NOON: i64 = 1_795_348_800_000_000; // 2026-11-22T12:00:00Z
 
@@ -208,7 +210,10 @@ fn a_large_prompt_is_never_priced_as_a_small_one_silently() {
         // priority: 12.5 and 75 for small prompts only, dearer than standard's 10 and 45 for large ones.
         (openai, "priority", None, 300_000, "3.825", Estimated),
         // batch: 1.5 and 7.5 for small prompts only; standard: 6 and 22.5 for large ones.
-        (("google_vertex", "claude-sonnet-4-5"), "batch", None, 300_000, "1.8225", UpperBound),
+        (("google_vertex", "claude-sonnet-4-5"), "batch", Some("global"), 300_000, "1.8225", UpperBound),
+        // Where it runs is not told, and a regional endpoint costs a tenth more.
+        (("google_vertex", "claude-sonnet-4-5"), "batch", None, 300_000, "1.8225", Estimated),
+        (("google_vertex", "claude-sonnet-4-5"), "batch", Some("europe-west4"), 300_000, "2.00475", UpperBound),
         // The dearer price for large prompts ended in March 2026: nothing is assumed since.
         (anthropic, "batch", Some("us"), 300_000, "0.83875", Exact),
         // 3.6 and 18 for small prompts only, dearer than the default's 3 and 15; the default's 6 and 22.5 for large ones.
@@ -329,6 +334,77 @@ fn a_retired_id_costs_what_answers_in_its_place() {
                 "{model} {time}"
             );
         }
+    }
+}
+
+/// The most trusted list has the prices of before August 2025, without a date. Another dates those after them, and since April 2026 the
+/// ids are the two modes of another model.
+#[test]
+fn an_undated_price_that_has_ended_holds_until_its_end() {
+    let book = PriceBook::builtin().unwrap();
+    let counts = counts(&[(Count::Input, 1000), (Count::CacheRead, 500), (Count::Output, 1000)]);
+    let usage = Usage { counts: &counts, quantities: &[], committed: false, cache_hit: false };
+    for (model, time, expected) in [
+        ("deepseek-chat", "2025-06-01T08:00:00Z", "0.00127"),
+        ("deepseek-chat", "2025-06-01T20:00:00Z", "0.000635"),
+        ("deepseek-chat", "2025-09-15T08:00:00Z", "0.002"),
+        ("deepseek-chat", "2025-12-01T20:00:00Z", "0.000574"),
+        ("deepseek-chat", "2026-05-01T08:00:00Z", "0.0003514"),
+        ("deepseek-chat", "2026-11-20T08:00:00Z", "0.001353"),
+        ("deepseek-chat", "2026-11-20T20:00:00Z", "0.0006765"),
+        ("deepseek-reasoner", "2025-06-01T08:00:00Z", "0.002535"),
+        ("deepseek-reasoner", "2025-09-15T08:00:00Z", "0.002"),
+        ("deepseek-reasoner", "2025-12-01T20:00:00Z", "0.000574"),
+        ("deepseek-reasoner", "2026-11-20T08:00:00Z", "0.001353"),
+        ("deepseek-v4-flash", "2026-11-20T08:00:00Z", "0.001353"),
+    ] {
+        let question = Question { provider: Some("deepseek"), model: Some(model), ..Question::default() };
+        let plan = book.resolve(&question).unwrap();
+        let priced = plan.price(parse_instant(time).unwrap(), &usage).unwrap();
+        assert_eq!(
+            (priced.cost.to_string().as_str(), priced.quality),
+            (expected, CostQuality::Exact),
+            "{model} {time}"
+        );
+    }
+}
+
+/// The names that providers answer with cost what the model does by the most trusted list, whatever another says of them.
+#[test]
+fn a_snapshot_costs_what_the_model_does() {
+    use Count::{Input, Output, WebSearches};
+    let tokens = &[(Input, 1_000_000), (Output, 1_000_000)][..];
+    let search = &[(Input, 1000), (WebSearches, 1)][..];
+    for (provider, model, values, expected) in [
+        ("openai", "gpt-4.1-2025-04-14", search, "0.012"),
+        ("openai", "gpt-4.1-mini-2025-04-14", search, "0.0104"),
+        ("openai", "gpt-4o-mini-2024-07-18", search, "0.01015"),
+        // Another product, with a search in every call.
+        ("openai", "gpt-4o-mini-search-preview-2025-03-11", search, "0.02515"),
+        ("openai", "gpt-4o-mini-tts-2025-03-20", tokens, "12.6"),
+        ("mistral", "mistral-large-4-0", tokens, "2.8"),
+        ("mistral", "open-mistral-nemo", tokens, "0.3"),
+        ("mistral", "labs-devstral-small-2512", tokens, "0.4"),
+        ("cloudflare", "clef-flash", tokens, "0.038"),
+    ] {
+        let found = ask((provider, model), ("", None), values, &[]);
+        assert_eq!(found, (expected.to_owned(), CostQuality::Exact), "{provider}/{model}");
+    }
+}
+
+/// Bedrock's regional price is a tenth above its global one; so is half of it, and a model that a source calls by a name of its own.
+#[test]
+fn a_call_without_region_on_bedrock_has_the_regional_price_in_every_tier() {
+    let call = |model, tier, region| ask(("aws", model), (tier, region), &[(Count::Input, 100_000)], &[]).0;
+    for (model, tier, regional, global) in [
+        ("anthropic.claude-opus-4-5-20251101-v1:0", "", "0.55", "0.5"),
+        ("anthropic.claude-opus-4-5", "", "0.55", "0.5"),
+        ("anthropic.claude-haiku-4-5-20251001-v1:0", "batch", "0.055", "0.05"),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "batch", "0.165", "0.15"),
+    ] {
+        let found = [None, Some("au"), Some("ap-southeast-2"), Some("us"), Some("global")]
+            .map(|region| call(model, tier, region));
+        assert_eq!(found, [regional, regional, regional, regional, global], "{model}");
     }
 }
 
@@ -459,7 +535,7 @@ fn the_book_has_no_errors_and_keeps_every_price_apart() {
     // Tiers and regions that have, or once had, prices for small prompts only.
     let gaps = check(book.rows()).into_iter().filter(|finding| finding.text.ends_with("tier_assumed; add the price"));
     let gaps: Vec<_> = gaps.collect();
-    assert_eq!(gaps.len(), 59, "{gaps:#?}");
+    assert_eq!(gaps.len(), 65, "{gaps:#?}");
     // Two default regions whose price before a cut in July 2026 had no step, while the global one had.
     let uneven =
         check(book.rows()).into_iter().filter(|finding| finding.text.ends_with("make sure that there is none"));

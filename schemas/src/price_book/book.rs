@@ -207,6 +207,12 @@ impl PriceBook {
         Self::load(&texts.files())
     }
 
+    /// Units of the lake's currency per unit of another by the rate in force at `time_micros`; `None` when there is none.
+    #[must_use]
+    pub fn rate(&self, currency: &str, time_micros: i64) -> Option<Rate> {
+        self.exchange.rate(currency, &self.currency, time_micros)
+    }
+
     /// An amount in the lake's currency by the rate in force at `time_micros`; `None` when there is no rate or it does not fit.
     #[must_use]
     pub fn convert(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<Amount> {
@@ -216,7 +222,7 @@ impl PriceBook {
     /// The same, and whether the rate is of more than a month before.
     #[must_use]
     pub fn convert_dated(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<(Amount, bool)> {
-        let Rate { value: rate, is_old } = self.exchange.rate(currency, &self.currency, time_micros)?;
+        let Rate { value: rate, is_old, .. } = self.rate(currency, time_micros)?;
         let exact = Ratio::of(amount, 1)?.times(Ratio::of(rate, 1)?)?;
         Some((ratio::amount(exact.numerator, exact.denominator).ok()?, is_old))
     }
@@ -234,7 +240,7 @@ impl PriceBook {
         let mut found = self.find(provider, &spellings);
         if let Some(theirs) = question.model_answered.map(spelled)
             && let Some(answer) = self.find(provider, &theirs)
-            && goes_first(provider, found, answer)
+            && goes_first(provider, model, found, answer)
         {
             found = Some(answer);
             // Where it runs is what the name that was sent says.
@@ -248,8 +254,10 @@ impl PriceBook {
             notes.insert(Note::ModelSuffixDropped);
         }
         let (service_tier, price_tier) = self.tier(question.service_tier, rows, &mut notes);
+        let owner = rows.first().map_or(provider, |row| &row.provider);
         let default = self.catalog.providers.get(provider).and_then(|provider| provider.default_region.as_deref());
-        let (region, price_region) = region(question.region, &spellings.regions, default, rows, &mut notes);
+        let other = self.catalog.providers.get(owner).and_then(|provider| provider.other_region.as_deref());
+        let (region, price_region) = region(question.region, &spellings.regions, (default, other), rows, &mut notes);
         let model_id = rows.first().map_or(model, |row| &row.model).to_owned();
         let subject = Subject {
             organization: question.organization,
@@ -260,7 +268,6 @@ impl PriceBook {
             region: region.as_deref(),
         };
         let overrides: Vec<&Override> = self.overrides.iter().filter(|entry| entry.matches(&subject)).collect();
-        let owner = rows.first().map_or(provider, |row| &row.provider);
         let selection = Selection {
             name: &format!("{owner}/{model_id}"),
             tier: &price_tier,
@@ -364,11 +371,11 @@ impl PriceBook {
     }
 }
 
-/// The word for the row and the region to price by (empty for the default).
+/// The word for the row and the region to price by (empty for the default, that of all others where the model prices them).
 fn region(
     sent: Option<&str>,
     named: &[String],
-    default: Option<&str>,
+    (default, other): (Option<&str>, Option<&str>),
     rows: &[PriceRow],
     notes: &mut Notes,
 ) -> (Option<String>, String) {
@@ -380,6 +387,9 @@ fn region(
         return (Some((*word).clone()), (*word).clone());
     }
     let first = candidates.first().map(|region| region.as_str());
+    if let Some((word, other)) = first.zip(other.filter(|other| priced(other))) {
+        return (Some(word.to_owned()), other.to_owned());
+    }
     let is_default = default.is_some() && first.or(default) == default;
     if !is_default && rows.iter().any(|row| !row.region.is_empty()) {
         notes.insert(Note::RegionAssumed);
@@ -400,10 +410,16 @@ fn inputs(question: &Question<'_>, tier: &str, region: Option<&str>) -> Vec<(Str
     inputs
 }
 
-/// Whether the model that answered is asked for before the one that was sent: where that is nobody's, is the name of a deployment, or was found
-/// only by leaving a part of it out.
-fn goes_first(provider: &str, sent: Option<(&[PriceRow], bool)>, (answer, is_guess): (&[PriceRow], bool)) -> bool {
+/// Whether the model that answered is asked for before the one that was sent: where that is nobody's, is the name of a deployment, stands for
+/// another model from time to time, or was found only by leaving a part of it out.
+fn goes_first(
+    provider: &str,
+    model: &str,
+    sent: Option<(&[PriceRow], bool)>,
+    (answer, is_guess): (&[PriceRow], bool),
+) -> bool {
     let Some((rows, is_cut)) = sent else { return true };
     let name = |rows: &[PriceRow]| rows.first().map(|row| row.model.clone());
-    !is_guess && (is_cut || provider.starts_with("azure")) && name(rows) != name(answer)
+    let moves = model.to_ascii_lowercase().ends_with("-latest");
+    !is_guess && (is_cut || moves || provider.starts_with("azure")) && name(rows) != name(answer)
 }

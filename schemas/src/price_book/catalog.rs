@@ -50,6 +50,7 @@ struct ProviderFile {
     inherits: Vec<String>,
     vendor_dot: bool,
     default_region: Option<String>,
+    other_region: Option<String>,
 }
 
 /// A provider of the book.
@@ -61,6 +62,8 @@ pub(super) struct Provider {
     pub vendor_dot: bool,
     /// Where a call runs that names no region, if the provider says so.
     pub default_region: Option<String>,
+    /// The word under which a model has the prices of all regions that it names no price for.
+    pub other_region: Option<String>,
 }
 
 /// The catalogue, ready to be asked.
@@ -108,8 +111,8 @@ impl Catalog {
                     errors.push(format!("catalog.toml: '{alias}' is a name of both {other} and {id}"));
                 }
             }
-            let ProviderFile { inherits, vendor_dot, default_region, .. } = provider;
-            catalog.providers.insert(id, Provider { inherits, vendor_dot, default_region });
+            let ProviderFile { inherits, vendor_dot, default_region, other_region, .. } = provider;
+            catalog.providers.insert(id, Provider { inherits, vendor_dot, default_region, other_region });
         }
         catalog
     }

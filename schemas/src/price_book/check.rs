@@ -41,6 +41,7 @@ pub fn check(rows: &[PriceRow]) -> Vec<Finding> {
     let mut findings = ambiguities(rows);
     for group in by_model(rows).values() {
         tiers_without_base(group, &mut findings);
+        free_steps(group, &mut findings);
         findings.extend(steps::gaps(group).iter().map(small_prompts_only));
         odd_prices(group, &mut findings);
         findings.extend(unpriced_tokens(group));
@@ -140,6 +141,30 @@ fn tiers_without_base(group: &[&PriceRow], findings: &mut Vec<Finding>) {
                 file: PRICES,
                 line: row.line,
                 text: format!("'{}' has a price above {} prompt tokens and none below", row.meter, row.tier_min_tokens),
+            });
+        }
+    }
+}
+
+/// A price of zero for large prompts where small ones cost more: large calls would be free.
+fn free_steps(group: &[&PriceRow], findings: &mut Vec<Finding>) {
+    for row in group.iter().filter(|row| row.tier_min_tokens > 0 && row.price.is_zero()) {
+        let place = (&row.meter, &row.service_tier, &row.region, &row.schedule);
+        let paid = group.iter().find(|base| {
+            base.tier_min_tokens < row.tier_min_tokens
+                && !base.price.is_zero()
+                && (&base.meter, &base.service_tier, &base.region, &base.schedule) == place
+                && steps::overlap(base, row)
+        });
+        if let Some(paid) = paid {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                file: PRICES,
+                line: row.line,
+                text: format!(
+                    "{}/{} costs nothing for '{}' above {} prompt tokens, but {} per {} below (line {}): is it free, or not entered?",
+                    row.provider, row.model, row.meter, row.tier_min_tokens, paid.price, paid.per, paid.line
+                ),
             });
         }
     }
@@ -335,6 +360,26 @@ mod tests {
         // What the default region knows stands in for the others: that is the other finding, once.
         let stands_in = "a,m,input,2,1000000,USD,,,,,,,,\na,m,input,4,1000000,USD,,,200000,,,,,\na,m,input,3,1000000,USD,,,,,us,,,\n";
         assert_eq!(findings(stands_in).len(), 1);
+    }
+
+    #[test]
+    fn a_large_prompt_that_costs_nothing_where_a_small_one_does_is_named() {
+        let step = |price: &str| format!("a,m,input,{price},1000000,USD,,,128000,,,,,\n");
+        let base = |price: &str, until: &str| format!("a,m,input,{price},1000000,USD,,{until},,,,,,\n");
+        assert_eq!(
+            findings(&format!("{}{}", base("0.3", ""), step("0"))),
+            [
+                "prices.csv:3: a/m costs nothing for 'input' above 128000 prompt tokens, but 0.3 per 1000000 below (line 2): is it \
+                 free, or not entered?"
+            ]
+        );
+        let later = "a,m,input,0,1000000,USD,2026-01-01,,128000,,,,,\n";
+        let free = "a,m,input,0,1000000,USD,2026-01-01,,,,,,,\n";
+        for fine in
+            [base("0", "") + &step("0"), base("0.3", "") + &step("0.6"), base("0.3", "2026-01-01") + free + later]
+        {
+            assert_eq!(findings(&fine), Vec::<String>::new(), "{fine}");
+        }
     }
 
     #[test]

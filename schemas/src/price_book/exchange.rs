@@ -24,8 +24,15 @@ const EXACT_DAYS: i64 = 31;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub value: Decimal,
+    /// Since when it is in force, microseconds since the epoch; of two that make it, the older. `None`: both currencies are the same.
+    pub date: Option<i64>,
     /// More than [`EXACT_DAYS`] passed since its date.
     pub is_old: bool,
+}
+
+impl Rate {
+    /// Of a currency to itself.
+    pub(super) const SAME: Rate = Rate { value: Decimal::ONE, date: None, is_old: false };
 }
 
 /// Rates by currency and date.
@@ -75,25 +82,26 @@ impl Exchange {
     #[must_use]
     pub fn rate(&self, from: &str, to: &str, micros: i64) -> Option<Rate> {
         if from == to {
-            return Some(Rate { value: Decimal::ONE, is_old: false });
+            return Some(Rate::SAME);
         }
         let (from, to) = (self.per_base(from, micros)?, self.per_base(to, micros)?);
         let is_old = from.is_old || to.is_old;
+        let since = [from.date, to.date].into_iter().flatten().min();
         let (from, to) = (from.value, to.value);
         let numerator = to.mantissa().checked_mul(10_i128.checked_pow(from.scale() + SCALE)?)?;
         let denominator = from.mantissa().checked_mul(10_i128.checked_pow(to.scale())?)?;
         let rate = Decimal::try_from_i128_with_scale(div_half_even(numerator, denominator), SCALE).ok()?;
-        (!rate.is_zero()).then(|| Rate { value: rate.normalize(), is_old })
+        (!rate.is_zero()).then(|| Rate { value: rate.normalize(), date: since, is_old })
     }
 
     fn per_base(&self, currency: &str, micros: i64) -> Option<Rate> {
         if currency == BASE {
-            return Some(Rate { value: Decimal::ONE, is_old: false });
+            return Some(Rate::SAME);
         }
         let (date, value) = self.rates.get(currency)?.range(..=micros).next_back()?;
         let within = |days: i64| micros - date < (days + 1) * DAY;
         let fresh = self.max_age_days.is_none_or(|days| within(i64::from(days)));
-        fresh.then(|| Rate { value: *value, is_old: !within(EXACT_DAYS) })
+        fresh.then(|| Rate { value: *value, date: Some(*date), is_old: !within(EXACT_DAYS) })
     }
 }
 
@@ -158,6 +166,18 @@ mod tests {
         let exchange = Exchange::parse(RATES, None, &mut Vec::new());
         let old = |at| exchange.rate("GBP", "USD", instant::parse(at).unwrap()).unwrap().is_old;
         assert_eq!(["2026-01-01", "2026-02-01T23:59:59Z", "2026-02-02"].map(old), [false, false, true]);
+    }
+
+    #[test]
+    fn a_rate_says_since_when_it_is_in_force() {
+        let exchange = Exchange::parse(RATES, None, &mut Vec::new());
+        let since = |from: &str, to: &str| {
+            let rate = exchange.rate(from, to, instant::parse("2026-02-03").unwrap()).unwrap();
+            rate.date.map(instant::show)
+        };
+        assert_eq!(since("EUR", "USD").as_deref(), Some("2026-02-01"));
+        assert_eq!(since("EUR", "GBP").as_deref(), Some("2026-01-01"), "the older of the two");
+        assert_eq!(since("EUR", "EUR"), None);
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod tariff;
 
 pub use book::{BookError, BookFiles, PriceBook};
 pub use check::{Finding, Severity, check};
+pub use exchange::Rate;
 pub use instant::{parse as parse_instant, show as show_instant};
 pub use overrides::glob;
 pub use question::{Plan, Priced, Question, Unpriced, Usage};

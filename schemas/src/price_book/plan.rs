@@ -192,7 +192,7 @@ impl Plan {
                 other: rates.divider.amount(sums.other).map_err(too_large)?,
                 savings: rates.divider.amount(savings).map_err(too_large)?,
             };
-            return Ok((parts, Rate { value: Decimal::ONE, is_old: false }));
+            return Ok((parts, Rate::SAME));
         }
         let (from, to) = (&*rates.currency, &*self.timetable.currency);
         let rate = self

@@ -75,6 +75,11 @@ fn unwrap(form: &str, is_provider: &dyn Fn(&str) -> bool, regions: &mut Vec<Stri
         if head == "models" || head == "accounts" && !rest.is_empty() || is_provider(head) {
             return Some(rest.to_owned());
         }
+        // LiteLLM's keys for the zones of Azure's data (`azure/eu/gpt-4o`, `azure/global-standard/…`).
+        if let Some(zone) = ["eu", "us", "global", "global-standard"].into_iter().find(|zone| *zone == head) {
+            regions.push(zone.trim_end_matches("-standard").to_owned());
+            return Some(rest.to_owned());
+        }
     }
     let (head, rest) = form.split_once('.')?;
     if REGION_PREFIXES.contains(&head) && rest.contains('.') {
@@ -147,6 +152,12 @@ mod tests {
         check("amazon.titan-embed-text-v1", &["amazon.titan-embed-text-v1"], &[]);
         check("us.meta.llama4:0", &["us.meta.llama4:0", "meta.llama4:0", "~us.meta.llama4", "~meta.llama4"], &["us"]);
         check("gemini-2.5-pro", &["gemini-2.5-pro"], &[]);
+        check("eu/gpt-4o", &["eu/gpt-4o", "gpt-4o"], &["eu"]);
+        check(
+            "openai/global-standard/gpt-4o",
+            &["openai/global-standard/gpt-4o", "global-standard/gpt-4o", "gpt-4o"],
+            &["global"],
+        );
         check("ft:gpt-4o:acme::7", &["ft:gpt-4o:acme::7", "ft:gpt-4o"], &[]);
         check(
             "openai/ft:gpt-4o-2024-08-06:acme:support bot:7:ckpt-step-80",

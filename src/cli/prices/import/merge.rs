@@ -37,7 +37,7 @@ pub struct Merged {
     pub rows: Vec<PriceRow>,
     pub added: Vec<Change>,
     pub changed: Vec<Change>,
-    /// Scheduled prices that end because the list's windows overlap theirs.
+    /// Scheduled prices that end: the list's windows overlap theirs, or their source has one price for all hours now.
     pub replaced: Vec<Change>,
     /// In the book from this source, not in the list any more.
     pub removed: Vec<Change>,
@@ -87,7 +87,16 @@ pub fn merge(book: &[PriceRow], list: &[PriceRow], rule: &Rule<'_>) -> Merged {
         take(old, new, from, announced, &mut merged);
     }
     let taken: Vec<PriceRow> = merged.rows.iter().filter(|row| row.schedule.is_some()).cloned().collect();
+    let prices_at = |row: &PriceRow, scheduled: bool| {
+        list.iter().any(|offered| offered.schedule.is_some() == scheduled && windows::same_place(offered, row))
+    };
     for row in unlisted() {
+        let flat = row.schedule.is_some() && is_ours(row, rule) && row.in_force(rule.date);
+        if flat && prices_at(row, false) && !prices_at(row, true) {
+            merged.replaced.push(Change { old: Some((*row).clone()), new: None, from: Some(rule.date) });
+            merged.rows.extend(ended(row, rule.date));
+            continue;
+        }
         let rivals: Vec<&PriceRow> = taken.iter().filter(|new| windows::rivals(new, row)).collect();
         let pieces = windows::beside(row, &rivals, rule.date);
         if pieces[..] == [(*row).clone()] {
@@ -115,8 +124,7 @@ fn by_key(rows: &[PriceRow]) -> BTreeMap<Key, Vec<&PriceRow>> {
 
 /// A row of a key that the list does not have: missing when it came from the same source and is in force.
 fn keep(row: &PriceRow, rule: &Rule<'_>, merged: &mut Merged) {
-    let ours = row.source.split_whitespace().next() == Some(rule.source);
-    if !ours || !row.in_force(rule.date) {
+    if !is_ours(row, rule) || !row.in_force(rule.date) {
         merged.rows.push(row.clone());
         return;
     }
@@ -126,10 +134,16 @@ fn keep(row: &PriceRow, rule: &Rule<'_>, merged: &mut Merged) {
         return;
     }
     merged.ended = true;
-    // A row that starts at the date itself has priced nothing.
-    if row.effective_from != Some(rule.date) {
-        merged.rows.push(PriceRow { effective_until: Some(rule.date), ..row.clone() });
-    }
+    merged.rows.extend(ended(row, rule.date));
+}
+
+fn is_ours(row: &PriceRow, rule: &Rule<'_>) -> bool {
+    row.source.split_whitespace().next() == Some(rule.source)
+}
+
+/// What remains of a row that ends at the date: one that starts there has priced nothing.
+fn ended(row: &PriceRow, date: i64) -> Option<PriceRow> {
+    (row.effective_from != Some(date)).then(|| PriceRow { effective_until: Some(date), ..row.clone() })
 }
 
 /// Old rows until `from`, the list's afterwards; an old row stays where the list says the same or nothing.

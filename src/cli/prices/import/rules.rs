@@ -55,7 +55,7 @@ pub fn retired_ids(offer: &mut Offer, book: &PriceBook, date: i64) {
 }
 
 /// Rule 6a: a zero is often a price that nobody has entered. One without a date gives way to a price above zero that the book has
-/// from somewhere else.
+/// from somewhere else; one for large prompts to a price above zero for smaller ones.
 pub fn zeros(offer: &mut Offer, book: &PriceBook, (from, date): (&str, i64)) {
     let paid: HashMap<_, _> = book
         .rows()
@@ -73,4 +73,37 @@ pub fn zeros(offer: &mut Offer, book: &PriceBook, (from, date): (&str, i64)) {
         let dropped = before - offer.rows.len();
         offer.remarks.push(format!("prices of zero where another source has one above zero, left out: {dropped}"));
     }
+    free_steps(offer, book, date);
+}
+
+/// No provider charges for a small prompt and nothing for a large one: two spellings of a list were put together, or a figure is missing.
+/// The smaller size is the list's, or the book's where the list has no price for small prompts.
+fn free_steps(offer: &mut Offer, book: &PriceBook, date: i64) {
+    let is_free = |row: &PriceRow| row.tier_min_tokens > 0 && row.price.is_zero();
+    if !offer.rows.iter().any(is_free) {
+        return;
+    }
+    let listed: HashSet<Place> = offer.rows.iter().filter(|row| row.tier_min_tokens == 0).map(place).collect();
+    let kept = book.rows().iter().filter(|row| row.in_force(date) && !listed.contains(&place(row)));
+    let mut paid: HashMap<Place, i64> = HashMap::new();
+    for row in offer.rows.iter().chain(kept).filter(|row| !row.price.is_zero()) {
+        let smallest = paid.entry(place(row)).or_insert(row.tier_min_tokens);
+        *smallest = row.tier_min_tokens.min(*smallest);
+    }
+    let before = offer.rows.len();
+    offer
+        .rows
+        .retain(|row| !is_free(row) || paid.get(&place(row)).is_none_or(|smallest| *smallest >= row.tier_min_tokens));
+    if offer.rows.len() < before {
+        let dropped = before - offer.rows.len();
+        offer.remarks.push(format!("prices of zero for large prompts where small ones cost more, left out: {dropped}"));
+    }
+}
+
+/// Provider, model, meter, service tier, region and schedule.
+type Place = (Arc<str>, Arc<str>, Arc<str>, Arc<str>, Arc<str>, String);
+
+fn place(row: &PriceRow) -> Place {
+    let (provider, model, meter, service_tier, region, schedule, _) = merge::key(row);
+    (provider, model, meter, service_tier, region, schedule)
 }

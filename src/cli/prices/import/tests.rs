@@ -104,6 +104,28 @@ fn genai_prices_become_dates_schedules_and_tiers() {
 }
 
 #[test]
+fn a_large_prompt_is_not_free_where_a_small_one_costs() {
+    check(
+        From::Litellm,
+        r#"{"gem-x": {"litellm_provider": "gemini", "input_cost_per_token": 3e-07},
+            "gemini/gem-x": {"litellm_provider": "gemini", "input_cost_per_token": 0, "input_cost_per_token_above_128k_tokens": 0},
+            "gemini/gem-y": {"litellm_provider": "gemini", "input_cost_per_token": 0, "input_cost_per_token_above_128k_tokens": 0},
+            "known": {"litellm_provider": "openai", "input_cost_per_token_above_128k_tokens": 0, "output_cost_per_token": 1e-06}}"#,
+        &[
+            "google,gem-x,input,0.3,1000000,USD",
+            "google,gem-y,input,0,1000000,USD",
+            "google,gem-y,input,0,1000000,USD,,,128000",
+            "openai,known,output,1,1000000,USD",
+        ],
+        &[
+            "prices of other spellings of the same models, left out: 1",
+            "prices of zero for large prompts where small ones cost more, left out: 2",
+            "prices of zero (free, or unknown to the list; look before applying): 2",
+        ],
+    );
+}
+
+#[test]
 fn our_own_format_keeps_its_source() {
     let list = "provider,model,meter,price,per,currency,effective_from,effective_until,tier_min_tokens,service_tier,region,\
                 schedule,source,source_ref\nacme,m,input,2,1000,EUR,2026-12-01,,,,,,contract 7,\n";

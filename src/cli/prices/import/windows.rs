@@ -36,12 +36,14 @@ pub fn together(rows: Vec<PriceRow>) -> Vec<PriceRow> {
 
 /// Whether both price the same, in windows of which some minute is in both, and not only in the same window.
 pub fn rivals(one: &PriceRow, two: &PriceRow) -> bool {
-    let place = |row: &PriceRow| {
-        (&*row.provider, &*row.model, &*row.meter, &*row.service_tier, &*row.region, row.tier_min_tokens)
-            == (&*one.provider, &*one.model, &*one.meter, &*one.service_tier, &*one.region, one.tier_min_tokens)
-    };
     let overlap = one.schedule.as_deref().zip(two.schedule.as_deref()).is_some_and(|(one, two)| one.overlaps(two));
-    overlap && one.schedule != two.schedule && place(two)
+    overlap && one.schedule != two.schedule && same_place(one, two)
+}
+
+/// Whether both price the same, at whatever hours.
+pub fn same_place(one: &PriceRow, two: &PriceRow) -> bool {
+    (&*two.provider, &*two.model, &*two.meter, &*two.service_tier, &*two.region, two.tier_min_tokens)
+        == (&*one.provider, &*one.model, &*one.meter, &*one.service_tier, &*one.region, one.tier_min_tokens)
 }
 
 /// What remains of a row, from the date on, beside others that hold at the same minutes.
@@ -140,6 +142,24 @@ mod tests {
             ],
             [0, 2, 0],
         );
+    }
+
+    #[test]
+    fn one_price_for_all_hours_ends_the_windows_of_its_source() {
+        check(
+            &["0.15 - - -", "0.3 - - 01:00-04:00", "0.3 - - 06:00-10:00"],
+            &["0.25 - - -"],
+            &[
+                "0.15 - 2026-12-01 -",
+                "0.25 2026-12-01 - -",
+                "0.3 - 2026-12-01 01:00-04:00",
+                "0.3 - 2026-12-01 06:00-10:00",
+            ],
+            [0, 1, 2],
+        );
+        // Who knows no hours ends nobody else's.
+        let merged = run(&rows("another", &["0.15 - - -", "0.3 - - 01:00-04:00"]), &["0.25 - - -"]);
+        assert_eq!(merged.replaced, []);
     }
 
     #[test]
