@@ -8,11 +8,15 @@ use std::ops::ControlFlow;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as PlanStatement};
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, Select, Statement as SqlStatement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Ident, Query, Select, SetExpr, SetOperator, SetQuantifier, Statement as SqlStatement,
+    TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::ReadDialect;
+use super::lookup;
 use crate::error::QueryError;
 
 /// Words, operators and literals of one statement.
@@ -40,7 +44,7 @@ pub fn parse(sql: &str, max_bytes: usize) -> Result<Statement, QueryError> {
         DFParser::parse_sql_with_dialect(sql, &ReadDialect).map_err(|error| QueryError::from_engine(&error, 0))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(QueryError::Shape("there is no statement; send one, such as SELECT 1".into())),
-        (Some(statement), 0) => check_statement(&statement).map(|()| statement),
+        (Some(statement), 0) => check_statement(&statement).map(|()| read_right(statement)),
         (Some(_), more) => {
             Err(QueryError::Shape(format!("there are {} statements; send them one at a time", more + 1)))
         }
@@ -87,6 +91,75 @@ fn check_statement(statement: &Statement) -> Result<(), QueryError> {
     }
 }
 
+/// Writes what the query engine reads wrongly in another way.
+///
+/// - The queries that a SELECT with HAVING reads from get a name each: without one, a column of theirs in HAVING is taken for the select
+///   list's alias that is called the same.
+/// - `= ANY (SELECT …)` is `IN`, `<> ALL (SELECT …)` is `NOT IN`: as they are, a column of the outer query is taken for the inner one's that is called
+///   the same.
+fn read_right(mut statement: Statement) -> Statement {
+    let inner = match &mut statement {
+        Statement::Statement(inner) => inner,
+        Statement::Explain(explain) => match explain.statement.as_mut() {
+            Statement::Statement(inner) => inner,
+            _ => return statement,
+        },
+        _ => return statement,
+    };
+    let _ = inner.visit(&mut Named::default());
+    statement
+}
+
+#[derive(Default)]
+struct Named(usize);
+
+impl Named {
+    fn name(&mut self, table: &mut TableFactor) {
+        if let TableFactor::Derived { alias: alias @ None, .. } = table {
+            self.0 += 1;
+            let name = Ident::new(format!("__from_{}", self.0));
+            *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+        }
+    }
+}
+
+impl VisitorMut for Named {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let negated = matches!(expr, Expr::AllOp { .. });
+        if let Some(query) = compared(expr) {
+            let subquery = Box::new(query.clone());
+            let (Expr::AnyOp { left, .. } | Expr::AllOp { left, .. }) = expr else { return ControlFlow::Continue(()) };
+            let left = std::mem::replace(left, Box::new(Expr::value(Value::Null)));
+            *expr = Expr::InSubquery { expr: left, subquery, negated };
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if select.having.is_some() {
+            for from in &mut select.from {
+                self.name(&mut from.relation);
+                from.joins.iter_mut().for_each(|join| self.name(&mut join.relation));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The query of a comparison that is another way to say `IN` or `NOT IN`.
+pub(super) fn compared(expr: &Expr) -> Option<&Query> {
+    match expr {
+        Expr::AnyOp { compare_op: BinaryOperator::Eq, right, .. }
+        | Expr::AllOp { compare_op: BinaryOperator::NotEq, right, .. } => match right.as_ref() {
+            Expr::Subquery(query) => Some(query),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Walks the parsed statement: refuses what does not read and bounds what planning has to recurse into.
 #[derive(Default)]
 struct Shape {
@@ -123,7 +196,10 @@ impl Visitor for Shape {
         }
     }
 
-    fn pre_visit_select(&mut self, _: &Select) -> ControlFlow<QueryError> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
+        if let Err(why) = lookup::check(select) {
+            return ControlFlow::Break(QueryError::Shape(why.into()));
+        }
         self.relation()
     }
 
@@ -131,10 +207,34 @@ impl Visitor for Shape {
         self.relation()
     }
 
-    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<QueryError> {
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return ControlFlow::Break(QueryError::Shape(format!("an expression nests deeper than {MAX_DEPTH}")));
+        }
+        // The query engine takes a column of the outer query for the inner one's that is called the same.
+        let is_query = |right: &Expr| matches!(right, Expr::Subquery(_));
+        match expr {
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } if is_query(right) && compared(expr).is_none() => {
+                ControlFlow::Break(QueryError::Shape(
+                    "ANY and ALL over a query are only read as = ANY and <> ALL; compare with (SELECT min(…) …) or (SELECT max(…) …)".into(),
+                ))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<QueryError> {
+        let mut sets = vec![query.body.as_ref()];
+        while let Some(set) = sets.pop() {
+            let SetExpr::SetOperation { left, op, set_quantifier, right } = set else { continue };
+            let is_counted = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+            if is_counted && *op != SetOperator::Union {
+                return ControlFlow::Break(QueryError::Shape(format!(
+                    "{op} ALL does not count how often a row is there; use {op}, or count(*) with GROUP BY"
+                )));
+            }
+            sets.extend([left.as_ref(), right.as_ref()]);
         }
         ControlFlow::Continue(())
     }

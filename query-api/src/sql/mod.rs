@@ -1,10 +1,11 @@
-//! One statement from text to rows: [`guard`] decides (reading `dialect`) whether it may run, [`session`] says with what (its
+//! One statement from text to rows: [`guard`] decides (reading `dialect`, asking `lookup`) whether it may run, [`session`] says with what (its
 //! functions `bounded`, its `rules` mended, its rows in `portions`), [`engine`] runs it within its limits, [`stop`] ends it whatever it does.
 
 mod bounded;
 mod dialect;
 pub mod engine;
 pub mod guard;
+mod lookup;
 mod portions;
 mod rules;
 pub mod session;

@@ -4,15 +4,18 @@
 //!   once (mended after 55.2, apache/datafusion#24686). Here what a projection computes never has the name of what it is computed from.
 //! - Filters: one that reads no column goes below a sum over all rows, where it takes away what is summed up and leaves the row. Here it
 //!   stays above.
+//!
+//! And one of our own: what `IN` and `EXISTS` look for is told once. The join behind them goes through all pairs of equal keys, and ten
+//! thousand calls of one model in another ten thousand are a hundred million.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::push_down_filter::PushDownFilter;
@@ -25,7 +28,57 @@ pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let with = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
         wrapped.iter().find(|wrapped| wrapped.name() == rule.name()).map_or(rule, Arc::clone)
     };
-    Optimizer::new().rules.into_iter().map(with).collect()
+    let mut rules: Vec<_> = Optimizer::new().rules.into_iter().map(with).collect();
+    // Where the keys of joins are known, which the rule before finds out.
+    let keys_known = rules.iter().position(|rule| rule.name() == "extract_equijoin_predicate").map_or(0, |at| at + 1);
+    rules.insert(keys_known, Arc::new(Once));
+    rules
+}
+
+/// The keys of what is only looked for are distinct.
+#[derive(Debug)]
+struct Once;
+
+impl OptimizerRule for Once {
+    fn name(&self) -> &'static str {
+        "keys_looked_for_once"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Join(mut join) = plan else { return Ok(Transformed::no(plan)) };
+        let looks = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti) && join.filter.is_none();
+        let keys: Vec<Expr> = join.on.iter().map(|(_, key)| key.clone()).collect();
+        let columns = !keys.is_empty() && keys.iter().all(|key| matches!(key, Expr::Column(_)));
+        if !looks || !columns || is_distinct(&join.right) {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        }
+        let keys: Vec<Expr> = keys
+            .iter()
+            .enumerate()
+            .filter(|(at, key)| !keys[..*at].contains(key))
+            .map(|(_, key)| key.clone())
+            .collect();
+        join.right = Arc::new(LogicalPlan::Aggregate(Aggregate::try_new(Arc::clone(&join.right), keys, Vec::new())?));
+        Ok(Transformed::yes(LogicalPlan::Join(join)))
+    }
+}
+
+/// What an aggregate gives, or is only renamed from one.
+fn is_distinct(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) | LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::SubqueryAlias(alias) => is_distinct(&alias.input),
+        LogicalPlan::Projection(projection) => is_distinct(&projection.input),
+        _ => false,
+    }
 }
 
 /// Filters that read no column stay above what sums up.

@@ -47,6 +47,12 @@ pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError>
     settings.execution.time_zone = Some("UTC".into());
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.bloom_filter_on_read = true;
+    // What a running operator lets a scan leave out takes rows away that another of its columns needs (the maximum of an expression beside
+    // that of a column), or ends in a panic (a limit after a sort by an expression).
+    settings.optimizer.enable_dynamic_filter_pushdown = false;
+    settings.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    settings.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    settings.optimizer.enable_join_dynamic_filter_pushdown = false;
     let mut builder = SessionStateBuilder::new()
         .with_config(options)
         .with_runtime_env(runtime)

@@ -95,6 +95,26 @@ async fn a_filter_is_applied_where_it_stands() {
         ("SELECT count(*) AS n FROM (SELECT count(*) AS c FROM usage) WHERE random() > 2".into(), r#"[{"n":0}]"#),
         ("SELECT count(*) AS n FROM (SELECT team, count(*) FROM usage GROUP BY ROLLUP (team)) WHERE 1 > (SELECT 2)".into(), r#"[{"n":0}]"#),
         ("SELECT team, count(*) AS n FROM usage GROUP BY team HAVING team = 'search' AND 1 = 1".into(), r#"[{"team":"search","n":2}]"#),
+        (
+            "SELECT 0 AS w FROM (SELECT t, w + 0 AS w FROM (VALUES (3, 3), (1, 1)) AS x (t, w)) GROUP BY t HAVING sum(w) > 2".into(),
+            r#"[{"w":0}]"#,
+        ),
+        ("SELECT count(*) AS n FROM usage WHERE team = ANY (SELECT team FROM usage WHERE event_id = 'a')".into(), r#"[{"n":2}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE team <> ALL (SELECT team FROM usage WHERE event_id = 'a')".into(), r#"[{"n":1}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE team IN (SELECT team FROM usage WHERE event_id = 'a')".into(), r#"[{"n":2}]"#),
+        ("SELECT count(*) AS n FROM usage u WHERE NOT EXISTS (SELECT 1 FROM usage o WHERE o.team = u.team AND o.event_id = 'a')".into(), r#"[{"n":1}]"#),
+        ("SELECT count(*) AS n FROM (VALUES (1), (1), (2), (NULL)) AS a (x) WHERE x NOT IN (SELECT y FROM (VALUES (2), (2)) AS b (y))".into(), r#"[{"n":2}]"#),
+        ("SELECT count(*) AS n FROM (VALUES (1), (2)) AS a (x) WHERE x NOT IN (SELECT y FROM (VALUES (2), (NULL)) AS b (y))".into(), r#"[{"n":0}]"#),
+        ("SELECT count(*) AS n FROM (SELECT x FROM (VALUES (1), (1), (NULL)) AS a (x) INTERSECT SELECT y FROM (VALUES (1), (NULL), (NULL)) AS b (y))".into(), r#"[{"n":2}]"#),
+        ("SELECT max(cost * 2) AS n, max(event_time) IS NOT NULL AS later FROM usage WHERE team = 'search'".into(), r#"[{"n":"0.4","later":true}]"#),
+        (
+            "SELECT count(*) AS n FROM (SELECT output_tokens + cache_read_tokens AS a, output_tokens AS b, event_id FROM usage ORDER BY output_tokens + cache_read_tokens DESC NULLS LAST, output_tokens DESC NULLS FIRST LIMIT 2)".into(),
+            r#"[{"n":2}]"#,
+        ),
+        (
+            "SELECT 0 AS w FROM (SELECT 1 AS t) JOIN (SELECT 1 AS t, 5 AS w) USING (t) GROUP BY t HAVING sum(w) > 2".into(),
+            r#"[{"w":0}]"#,
+        ),
         // One on the column that files are sorted by, which is not known for any row.
         ("SELECT count(*) AS n FROM usage WHERE date IN (DATE '2026-11-01', CAST(NULL AS date))".into(), r#"[{"n":2}]"#),
         ("SELECT count(*) AS n FROM usage WHERE date NOT IN (DATE '2026-11-01', NULL)".into(), r#"[{"n":0}]"#),
@@ -290,7 +310,7 @@ async fn a_join_that_meets_every_pair_is_stopped_within_a_batch() {
     tokio::join!(
         ask("JOIN b ON a.value + b.value = -7"),
         ask("JOIN b ON a.value % 2 = b.value % 2 AND a.value + b.value = -7"),
-        ask("WHERE a.value % 2 IN (SELECT b.value % 2 FROM b WHERE b.value > 5)"),
+        ask("WHERE EXISTS (SELECT 1 FROM b WHERE a.value % 2 = b.value % 2 AND a.value + b.value = -7)"),
     );
     idle(&engine).await;
     assert_eq!(kind(&engine, "SELECT sum(cost) FROM usage").await, "ok");

@@ -42,6 +42,8 @@ async fn statements_that_read_run() {
             "SELECT * FROM spend_by_day",
             "SELECT tags['plan'], event_time > now() - INTERVAL '1 day' FROM usage",
             "SELECT * FROM generate_series(1, 3)",
+            "SELECT count(*) FROM usage WHERE team IN (SELECT team FROM usage) OR (cost > 1 AND team = ANY (SELECT model_id FROM usage))",
+            "SELECT count(*) FROM usage WHERE team NOT IN (SELECT team FROM usage) AND (cost > 1 OR NOT EXISTS (SELECT 1))",
             "SELECT 'INSERT INTO usage' AS text -- DROP TABLE usage",
         ],
     )
@@ -123,6 +125,17 @@ async fn what_is_no_single_valid_statement_is_an_error_of_its_text() {
             "SELECT * FROM delta_scan('/tmp/lake')",
             "SELECT * FROM parquet_metadata('/tmp/x.parquet')",
             "SELECT pg_read_file('/etc/passwd')",
+            // What the query engine would answer wrongly.
+            "SELECT count(*) FROM usage WHERE team NOT IN (SELECT model_id FROM usage) OR team IS NULL",
+            "SELECT count(*) FROM usage WHERE NOT (team IN (SELECT model_id FROM usage) AND latency_ms > 10)",
+            "SELECT count(*) FROM usage WHERE (team IN (SELECT model_id FROM usage)) IS NULL",
+            "SELECT count(*) FROM usage WHERE coalesce(team = ANY (SELECT model_id FROM usage), true)",
+            "SELECT count(*) FROM usage WHERE CASE WHEN team <> ALL (SELECT team FROM usage) THEN true ELSE false END",
+            "SELECT count(*) FROM (SELECT 1 FROM usage HAVING 1 = 1 OR NOT 1 IN (SELECT 2)) AS x",
+            "SELECT count(*) FROM usage WHERE cost >= ALL (SELECT cost FROM usage)",
+            "SELECT count(*) FROM usage WHERE team <> ANY (SELECT team FROM usage)",
+            "SELECT team FROM usage INTERSECT ALL SELECT team FROM usage",
+            "SELECT * FROM (SELECT 1 UNION ALL (SELECT team FROM usage EXCEPT ALL SELECT 'x')) AS x",
         ],
     )
     .await;

@@ -1,0 +1,88 @@
+//! Where `IN (SELECT …)` may stand. In: a SELECT as parsed; out: why not, where the query engine would not tell unknown from false.
+//!
+//! Alone among conditions joined by AND it becomes a join that knows NULL. Under OR the engine marks rows, and a mark is true or false:
+//! where only true counts that is the same, under NOT and in CASE, COALESCE or IS NULL it is not. Pure.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, Visit, Visitor,
+};
+
+use super::guard::compared;
+
+const WHY: &str =
+    "over a query, IN is only read within AND and OR, and NOT IN within AND alone; elsewhere use EXISTS or NOT EXISTS";
+
+/// How an expression is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// One of conditions that must all hold.
+    All,
+    /// Below an OR: only whether it is true counts.
+    Some,
+}
+
+/// # Errors
+/// Why the statement may not run.
+pub fn check(select: &Select) -> Result<(), &'static str> {
+    let joins = select.from.iter().flat_map(|from| &from.joins).filter_map(|join| on(&join.join_operator));
+    let conditions = select.selection.iter().chain(&select.having).chain(&select.qualify).chain(joins);
+    let mut rest: Vec<(&Expr, Place)> = conditions.map(|expr| (expr, Place::All)).collect();
+    while let Some((expr, place)) = rest.pop() {
+        match expr {
+            Expr::Nested(inner) => rest.push((inner, place)),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => rest.extend([(&**left, place), (right, place)]),
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                rest.extend([(&**left, Place::Some), (right, Place::Some)]);
+            }
+            Expr::InSubquery { expr: left, negated, .. } if !negated || place == Place::All => nowhere(left)?,
+            Expr::AnyOp { left, .. } if compared(expr).is_some() => nowhere(left)?,
+            Expr::AllOp { left, .. } if compared(expr).is_some() && place == Place::All => nowhere(left)?,
+            other => nowhere(other)?,
+        }
+    }
+    Ok(())
+}
+
+fn on(operator: &JoinOperator) -> Option<&Expr> {
+    match operator {
+        JoinOperator::Join(JoinConstraint::On(expr))
+        | JoinOperator::Inner(JoinConstraint::On(expr))
+        | JoinOperator::Left(JoinConstraint::On(expr))
+        | JoinOperator::LeftOuter(JoinConstraint::On(expr))
+        | JoinOperator::Right(JoinConstraint::On(expr))
+        | JoinOperator::RightOuter(JoinConstraint::On(expr))
+        | JoinOperator::FullOuter(JoinConstraint::On(expr)) => Some(expr),
+        _ => None,
+    }
+}
+
+fn nowhere(expr: &Expr) -> Result<(), &'static str> {
+    match expr.visit(&mut Find(0)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(WHY),
+    }
+}
+
+/// Finds a look-up that is not within another query.
+struct Find(usize);
+
+impl Visitor for Find {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.0 -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let looks_up = matches!(expr, Expr::InSubquery { .. }) || compared(expr).is_some();
+        if self.0 == 0 && looks_up { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
