@@ -12,25 +12,34 @@ use futures::stream::FuturesUnordered;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::FutureRecord;
 use rdkafka::util::Timeout;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use spendstream_schemas::count::Count;
 use spendstream_schemas::ids::SourcePartition;
-use spendstream_schemas::usage_event::UsageRow;
+use spendstream_schemas::meter::{CODE_INTERPRETER_SESSION, Token, alternatives, is_known};
+use spendstream_schemas::note::{CostQuality, Note};
+use spendstream_schemas::usage_event::{Quantity, UsageRow};
 
 use crate::batch::DeadLetter;
+use crate::intake::renewed::Renewed;
 use crate::status::Status;
 
 const KEPT_BYTES: usize = 64 << 10;
 const RETRY: Duration = Duration::from_secs(1);
+/// How long librdkafka tries before a letter is tried anew, unless the operator says otherwise.
+const TIMEOUT: (&str, &str) = ("message.timeout.ms", "60000");
 /// Letters that are on their way at a time; each is copied for that.
 const IN_FLIGHT: usize = 1_000;
+/// Both cached and of a modality.
+const OVERLAPS: [&str; 3] = [Token::CacheReadAudio.name(), Token::CacheReadImage.name(), Token::CacheReadVideo.name()];
 
 /// Writes dead letters.
 pub struct DeadLetters {
-    producer: FutureProducer,
+    producer: Renewed,
     topic: String,
     status: Arc<Status>,
     /// The topic did not take the last letter.
@@ -43,12 +52,15 @@ impl DeadLetters {
     /// # Errors
     /// When librdkafka refuses a property.
     pub fn new(mut client: ClientConfig, topic: &str, status: Arc<Status>) -> Result<Self, KafkaError> {
-        let producer = client
+        client
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "8388608")
             .set("linger.ms", "5")
-            .set("compression.type", "lz4")
-            .create()?;
+            .set("compression.type", "lz4");
+        if client.get(TIMEOUT.0).is_none() {
+            client.set(TIMEOUT.0, TIMEOUT.1);
+        }
+        let producer = Renewed::new(Box::new(move || client.create()))?;
         Ok(Self { producer, topic: topic.to_owned(), status, failing: AtomicBool::new(false) })
     }
 
@@ -72,14 +84,18 @@ impl DeadLetters {
             let key = format!("{}/{}/{}/{}", source.topic, source.partition, letter.offset, letter.index);
             let record =
                 FutureRecord::to(&self.topic).key(&key).payload(&current.payload).headers(headers(source, current));
-            match self.producer.send(record, Timeout::After(Duration::from_secs(30))).await {
-                Ok(_) => return self.written(),
+            match self.producer.get().send(record, Timeout::After(Duration::from_secs(30))).await {
+                Ok(_) => {
+                    self.producer.delivered();
+                    return self.written();
+                }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _))
                     if current.payload.len() > KEPT_BYTES =>
                 {
                     cut = Some(truncated(letter));
                 }
                 Err((error, _)) => {
+                    self.producer.missed();
                     self.refused(&error);
                     tokio::time::sleep(RETRY).await;
                 }
@@ -138,7 +154,11 @@ fn headers(source: &SourcePartition, letter: &DeadLetter) -> OwnedHeaders {
     headers
 }
 
-/// A decoded row as an event v1: what is kept of an item that was readable and is rejected all the same.
+/// A decoded row as an event v1: what is kept of an item that was readable and is rejected all the same, or cannot be told without
+/// its content.
+///
+/// All that is charged and by whom survives, but what only the way here knows: the payload's kind, a span's ids, and which assumption
+/// was made. A cost that was not exact is not exact again: where the figures do not lead to the same note, a count without a name says so.
 #[must_use]
 pub fn event_json(row: &UsageRow<'_>) -> Vec<u8> {
     let mut event = Map::new();
@@ -165,19 +185,75 @@ pub fn event_json(row: &UsageRow<'_>) -> Vec<u8> {
     let mut text = Value::Object(event).to_string();
     text.pop();
     // Written by hand, so that decimals keep their digits: a JSON value would make floats of them.
-    text.push_str(",\"usage\":{");
-    text.push_str(&usage_members(row).join(","));
-    text.push_str("}}");
+    text.push_str(",\"usage\":");
+    text.push_str(&usage(row));
+    text.push('}');
     text.into_bytes()
 }
 
-fn usage_members(row: &UsageRow<'_>) -> Vec<String> {
-    // Uncached input follows from the others; a zero says nothing.
-    let counts = Count::ALL
-        .into_iter()
-        .filter(|count| *count != Count::UncachedInput && row.counts.get(*count) != 0)
-        .map(|count| format!("\"{}\":{}", count.column(), row.counts.get(count)));
-    let quantities =
-        row.quantities.iter().map(|(meter, amount)| format!("{}:{}", Value::from(meter.as_ref()), amount.normalize()));
-    counts.chain(quantities).collect()
+/// The usage object, within a body where one says more: which model answered, and that a session was assumed.
+fn usage(row: &UsageRow<'_>) -> String {
+    let sessions = sessions(row);
+    let usage = format!("{{{}}}", usage_members(row, sessions.is_some()).join(","));
+    if row.model_answered.is_none() && sessions.is_none() {
+        return usage;
+    }
+    let mut members = vec![format!("\"usage\":{usage}")];
+    members.extend(row.model_answered.as_ref().map(|model| format!("\"model\":{}", Value::from(model.as_ref()))));
+    members.extend(sessions.map(|count| {
+        let calls = vec![r#"{"type":"code_interpreter_call"}"#; count];
+        format!("\"output\":[{}]", calls.join(","))
+    }));
+    format!("{{{}}}", members.join(","))
 }
+
+/// How many sessions were charged that another call may have paid for.
+fn sessions(row: &UsageRow<'_>) -> Option<usize> {
+    let amount = row.quantities.iter().find(|(meter, _)| meter == CODE_INTERPRETER_SESSION).map(|(_, amount)| *amount);
+    amount.filter(|_| row.notes.contains(Note::SessionAssumed)).and_then(|amount| amount.to_usize())
+}
+
+fn usage_members(row: &UsageRow<'_>, tells_sessions: bool) -> Vec<String> {
+    // Overlaps that were assumed are assumed again from the same sums.
+    let assumed = row.notes.contains(Note::CachedPartsAssumed);
+    let is_overlap = |meter: &str| OVERLAPS.contains(&meter);
+    let told = |meter: &str| (!tells_sessions || meter != CODE_INTERPRETER_SESSION) && (!assumed || !is_overlap(meter));
+    let of = |meter: &str| row.quantities.iter().find(|(name, _)| name == meter).map(|(_, amount)| *amount);
+    // Uncached input follows from the others; a zero says nothing, but that there was nothing at all.
+    let said = |count: &Count| *count == Count::Input || row.counts.get(*count) != 0;
+    let counts = Count::ALL.into_iter().filter(|count| *count != Count::UncachedInput).filter(said).map(|count| {
+        let mut value = Decimal::from(row.counts.get(count));
+        // By plain names those that live for 12 hours are beside the others.
+        if count == Count::CacheWrite {
+            value -= of(Token::CacheWrite12h.name()).unwrap_or_default();
+        }
+        format!("\"{}\":{}", count.column(), value.normalize())
+    });
+    let mut members: Vec<String> = counts.collect();
+    // What is no meter is read among a provider's tools only.
+    let is_meter = |meter: &str| is_known(meter) || !alternatives(meter).is_empty();
+    let quantities = row.quantities.iter().filter(|(meter, _)| told(meter));
+    let (meters, tools): (Vec<_>, Vec<_>) = quantities.partition(|(meter, _)| is_meter(meter));
+    let member = |(meter, amount): &Quantity<'_>| format!("{}:{}", Value::from(meter.as_ref()), amount.normalize());
+    members.extend(meters.into_iter().map(member));
+    if !tools.is_empty() {
+        let tools: Vec<String> = tools.into_iter().map(member).collect();
+        members.push(format!("\"server_side_tool_usage_details\":{{{}}}", tools.join(",")));
+    }
+    if !assumed && row.counts.get(Count::CacheRead) > 0 && !row.quantities.iter().any(|(meter, _)| is_overlap(meter)) {
+        // That nothing was both is told, too.
+        members.push(format!("\"{}\":0", Token::CacheReadAudio.name()));
+    }
+    let again = match row.quality {
+        CostQuality::Exact => true,
+        CostQuality::UpperBound => tells_sessions,
+        CostQuality::Estimated => assumed,
+    };
+    if row.notes.contains(Note::TokensUnexplained) || !again {
+        members.push("\"unexplained_tokens\":1".to_owned());
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests;

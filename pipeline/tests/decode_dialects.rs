@@ -235,11 +235,17 @@ fn litellm_tells_what_a_deployment_is() {
     for more in [
         r#","response":{"model":"gpt-4o-2024-08-06"}"#,
         r#","response":{"model":"my-deploy"},"model_map_information":{"model_map_key":"azure/gpt-4o"}"#,
+        r#","model_group":"fast","response":{"model":"fast"},"model_map_information":{"model_map_key":"azure/gpt-4o"}"#,
+        r#","model_map_information":{"model_map_key":"azure/global-standard/gpt-4o-2024-08-06"}"#,
     ] {
         let row = litellm("azure", "my-deploy", more);
         check(&row, "model=my-deploy");
         assert_eq!(cost(&row).unwrap(), "0.0035", "{more}");
     }
+    // Data that stays in a zone costs a tenth more (Azure's retail prices).
+    let zone = r#","model_map_information":{"model_map_key":"azure/eu/gpt-4o-2024-08-06"}"#;
+    assert_eq!(cost(&litellm("azure", "my-deploy", zone)).unwrap(), "0.00385");
+    assert_eq!(cost(&litellm("azure", "azure/eu/gpt-4o-2024-08-06", "")).unwrap(), "0.00385");
 }
 
 #[test]
@@ -297,4 +303,287 @@ fn whoever_is_not_exact_says_why() {
     check(decode(sessions).row(), "code_interpreter_session=1 notes=session_assumed quality=upper_bound");
     let realtime = r#"{"input_tokens":1000,"output_tokens":10,"total_tokens":1010,"input_token_details":{"audio_tokens":600,"cached_tokens":700}}"#;
     check(&event("openai", "m", realtime), "cache_read_audio=300 notes=cached_parts_assumed quality=estimated");
+}
+
+#[test]
+fn a_tier_that_says_nothing_hides_none() {
+    let tier = |own: &str, usage: &str| {
+        let event = format!(
+            r#"{{"id":"e1","time":1795370399000,"provider":"openai","model":"m","service_tier":"{own}","usage":{usage}}}"#
+        );
+        decode(event).row().text("service_tier").to_owned()
+    };
+    let body = |told: &str| {
+        format!(
+            r#"{{"object":"chat.completion","id":"c1","model":"m","service_tier":"{told}","usage":{{"prompt_tokens":10,"completion_tokens":1}}}}"#
+        )
+    };
+    let line = format!(r#"{{"id":"b","custom_id":"c","response":{{"status_code":200,"body":{}}}}}"#, body("default"));
+    let claude = |rest: &str| format!(r#"{{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":0,{rest}}}"#);
+    let gemini =
+        r#"{"promptTokenCount":10,"candidatesTokenCount":1,"totalTokenCount":11,"trafficType":"ON_DEMAND_FLEX"}"#;
+    for (own, usage, expected) in [
+        ("auto", body("priority"), "priority"),
+        ("Standard", body("flex"), "flex"),
+        ("default", line, "batch"),
+        ("auto", claude(r#""service_tier":"batch""#), "batch"),
+        ("standard", claude(r#""service_tier":"standard","speed":"fast""#), "fast"),
+        ("on_demand", gemini.to_owned(), "ON_DEMAND_FLEX"),
+        // A word that says something stays, and so does one beside nothing better.
+        ("flex", body("priority"), "flex"),
+        ("scale", body("default"), "scale"),
+        ("auto", body("default"), "auto"),
+        ("auto", r#"{"input_tokens":10,"output_tokens":1}"#.to_owned(), "auto"),
+    ] {
+        assert_eq!(tier(own, &usage), expected, "{own} {usage}");
+    }
+    // Within one body too.
+    let both = r#"{"object":"chat.completion","service_tier":"priority","usage":{"prompt_tokens":10,"completion_tokens":1,"service_tier":"standard"}}"#;
+    check(&event("openai", "m", both), "service_tier=priority");
+}
+
+#[test]
+fn tools_that_a_provider_runs_are_counted_and_without_a_price_said() {
+    let openrouter = r#"{"prompt_tokens":900,"completion_tokens":69,"total_tokens":969,"cost":0.0160614,
+        "server_tool_use_details":{"tool_calls_requested":1,"tool_calls_executed":1}}"#;
+    let row = event("openrouter", "openai/gpt-4o-mini", openrouter);
+    check(&row, "tool_calls_executed=1 web_searches=0 cost=0.0160614");
+    assert_eq!(cost(&row), Err("no_price_for_meter:tool_calls_executed".to_owned()));
+    let named = openrouter.replace("\"cost\"", "\"server_tool_use\":{\"web_search_requests\":1},\"cost\"");
+    check(&event("openrouter", "m", &named), "tool_calls_executed=absent web_searches=1");
+
+    let xai = |more: &str| {
+        event(
+            "xai",
+            "grok-4.3",
+            &format!(
+                r#"{{"input_tokens":1000,"output_tokens":200,"total_tokens":1200,"input_tokens_details":{{"cached_tokens":0}},{more}}}"#
+            ),
+        )
+    };
+    check(&xai(r#""num_sources_used":4"#), "num_sources_used=4 input_tokens=1000 output_tokens=200");
+    let details = r#""server_side_tool_usage_details":{"web_search_calls":2,"x_search_calls":1,"code_interpreter_calls":3,"file_search_calls":4,
+        "document_search_calls":0,"mcp_calls":null}"#;
+    let counted =
+        "web_searches=2 x_search_calls=1 code_interpreter_calls=3 file_search=4 num_server_side_tools_used=absent";
+    check(&xai(&format!(r#""num_server_side_tools_used":10,{details}"#)), counted);
+    let sdks = r#""server_side_tool_usage":{"SERVER_SIDE_TOOL_WEB_SEARCH":2,"SERVER_SIDE_TOOL_X_SEARCH":1,"SERVER_SIDE_TOOL_CODE_EXECUTION":3,
+        "SERVER_SIDE_TOOL_COLLECTIONS_SEARCH":4,"SERVER_SIDE_TOOL_VIEW_IMAGE":9}"#;
+    check(&xai(sdks), counted);
+    check(&xai(&format!("{sdks},{details}")), counted);
+    check(&xai(r#""num_server_side_tools_used":2"#), "num_server_side_tools_used=2 web_searches=0");
+    assert_eq!(cost(&xai(r#""num_sources_used":4"#)), Err("no_price_for_meter:num_sources_used".to_owned()));
+    // So a row is written where it is kept to be sent again.
+    let again = r#"{"input_tokens":1000,"output_tokens":200,"web_searches":2,"x_search_calls":1,"code_interpreter_calls":3,"file_search":4,
+        "num_sources_used":5,"tool_calls_executed":6}"#;
+    let again = event("xai", "grok-4.3", again);
+    check(&again, &format!("{counted} num_sources_used=5 tool_calls_executed=6"));
+    // The items of the answer tell of the same calls.
+    let body = format!(
+        r#"{{"id":"r1","object":"response","model":"grok-4.3","output":[{{"type":"web_search_call","action":{{"type":"search"}}}},
+        {{"type":"web_search_call","action":{{"type":"search"}}}},{{"type":"web_search_call","action":{{"type":"search"}}}},
+        {{"type":"code_interpreter_call"}},{{"type":"file_search_call"}}],
+        "usage":{{"input_tokens":1000,"output_tokens":200,"total_tokens":1200,{details}}}}}"#
+    );
+    check(&event("xai", "grok-4.3", &body), &format!("{counted} code_interpreter_session=absent quality=exact"));
+    let beside = format!(
+        r#"{{"object":"chat.completion","model":"grok-4.3",{sdks},"usage":{{"prompt_tokens":1000,"completion_tokens":200,"total_tokens":1200}}}}"#
+    );
+    check(&event("xai", "grok-4.3", &beside), counted);
+}
+
+#[test]
+fn litellm_tells_tools_in_places_of_its_own() {
+    let payload = |provider: &str, model: &str, rest: &str| {
+        decode(format!(
+            r#"{{"call_type":"aresponses","litellm_call_id":"c1","status":"success","custom_llm_provider":"{provider}","model":"{model}","endTime":1795370399.0,{rest}}}"#
+        ))
+        .row()
+        .clone()
+    };
+    let usage = |details: &str| {
+        format!(
+            r#""metadata":{{"usage_object":{{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"prompt_tokens_details":{{{details}}}}}}}"#
+        )
+    };
+    // One grounded request, however many queries; 1000 × 0.3 + 100 × 2.5 per million, and 0.035.
+    let grounded = payload("gemini", "gemini-2.5-flash", &usage(r#""web_search_requests":2,"cached_tokens":null"#));
+    check(&grounded, "web_searches=1 quality=exact");
+    assert_eq!(cost(&grounded).as_deref(), Ok("0.03555"));
+    let searched = r#""response":{"object":"response","model":"gpt-5","output":[{"type":"web_search_call","action":{"type":"search"}}]}"#;
+    for details in ["", r#""web_search_requests":1"#] {
+        let row = payload("openai", "gpt-5", &format!("{},{searched}", usage(details)));
+        check(&row, "web_searches=1 quality=exact");
+        // 1000 × 1.25 + 100 × 10 per million, and 0.01.
+        assert_eq!(cost(&row).as_deref(), Ok("0.01225"), "{details}");
+    }
+    let paid = |tools: &str| {
+        payload("openai", "gpt-5", &format!(r#"{},"cost_breakdown":{{"tool_usage_cost":{tools}}}"#, usage("")))
+    };
+    check(&paid("0.01"), "notes=tokens_unexplained quality=estimated");
+    check(&paid("0.0"), "notes= quality=exact");
+}
+
+#[test]
+fn several_failed_tries_of_litellm_are_several_calls() {
+    let failed = |start: &str| {
+        decode(format!(
+            r#"{{"call_type":"acompletion","litellm_call_id":"c1","id":"c1","status":"failure","custom_llm_provider":"openai","model":"gpt-4o","startTime":{start},"endTime":1795370399.0}}"#
+        ))
+        .row()
+        .text("event_id")
+        .to_owned()
+    };
+    assert_eq!(failed("1795370390.25"), "c1#failure@1795370390.25");
+    assert_ne!(failed("1795370390.25"), failed("1795370391.5"));
+}
+
+#[test]
+fn a_batch_line_of_claude_on_vertex() {
+    let message = r#"{"id":"msg_vrtx_1","type":"message","role":"assistant","model":"claude-sonnet-4-5-20250929","content":[{"type":"text","text":"SECRET"}],
+        "usage":{"input_tokens":1000,"output_tokens":100}}"#;
+    let line =
+        |rest: &str| format!(r#"{{"custom_id":"row-7","request":{{"messages":[]}},"response":{message}{rest}}}"#);
+    let row = decode(line(r#","status":"""#)).row().clone();
+    check(
+        &row,
+        "event_id=msg_vrtx_1 item_id=row-7 provider_sent=gcp.vertex_ai service_tier=batch input_tokens=1000 output_tokens=100",
+    );
+    check(&event("google", "claude-sonnet-4-5", &line(r#","status":"""#)), "service_tier=batch");
+    // What a gateway logs of a call is none.
+    let log = format!(r#"{{"request":{{}},"response":{message},"status":""}}"#);
+    for other in [line(""), line(r#","status":200"#), line(r#","status":"success""#), log] {
+        check(&event("anthropic", "claude-sonnet-4-5", &other), "service_tier=absent input_tokens=1000");
+    }
+    let failed =
+        r#"{"custom_id":"row-8","request":{"messages":[]},"response":{},"status":"INVALID_ARGUMENT: too long"}"#;
+    assert_eq!(decode(failed).ignored, [(0, Ignored::NoUsage)]);
+}
+
+#[test]
+fn a_makers_name_before_a_slash_is_not_who_served_it() {
+    let body = |model: &str, more: &str| {
+        decode(format!(
+            r#"{{"id":"c1","object":"chat.completion","created":1795370390,"model":"{model}","choices":[],{more}"usage":{{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}}}"#
+        ))
+    };
+    for hosted in
+        ["deepseek-ai/DeepSeek-V3", "mistralai/Mistral-Small-24B-Instruct-2501", "anthropic/claude-sonnet-4.5"]
+    {
+        assert_eq!(
+            body(hosted, "").reject(),
+            (
+                "missing_field",
+                "'provider' is missing; the model's name has a '/', so a host served it that the body does not name: send 'provider' beside \
+                 it, or event v1"
+            ),
+            "{hosted}"
+        );
+        check(body(hosted, r#""provider":"together","#).row(), "provider_sent=together");
+    }
+    for (own, provider) in [
+        ("deepseek-chat", "deepseek"),
+        ("mistral-small-latest", "mistral"),
+        ("gpt-4o", "openai"),
+        ("accounts/fireworks/models/deepseek-v3", "fireworks"),
+    ] {
+        check(body(own, "").row(), &format!("provider_sent={provider}"));
+    }
+}
+
+#[test]
+fn reasoning_at_the_top_is_within_where_the_total_says_so() {
+    let usage = |total: &str, reasoning: i64| {
+        let usage = format!(r#"{{"prompt_tokens":100,"completion_tokens":200{total},"reasoning_tokens":{reasoning}}}"#);
+        event("openai", "gpt-5", &usage)
+    };
+    let within = usage(r#","total_tokens":300"#, 150);
+    check(&within, "output_tokens=200 reasoning_tokens=150 notes= quality=exact");
+    // 100 × 1.25 + 200 × 10 per million.
+    assert_eq!(cost(&within).as_deref(), Ok("0.002125"));
+    check(&usage(r#","total_tokens":450"#, 150), "output_tokens=350 reasoning_tokens=150 notes= quality=exact");
+    check(&usage(r#","total_tokens":300"#, 250), "output_tokens=450 reasoning_tokens=250 quality=exact");
+    check(&usage("", 150), "output_tokens=350 reasoning_tokens=150 notes=tokens_unexplained quality=estimated");
+    // Perplexity's total leaves it out.
+    let sonar = r#"{"prompt_tokens":100,"completion_tokens":200,"total_tokens":300,"reasoning_tokens":150}"#;
+    check(&event("perplexity", "sonar-reasoning", sonar), "output_tokens=350 quality=exact");
+}
+
+#[test]
+fn a_zero_under_one_name_hides_no_count_under_another() {
+    let head = r#"{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100"#;
+    for usage in [
+        format!(r#"{head},"cache_read_input_tokens":0,"cached_tokens":400}}"#),
+        format!(r#"{head},"prompt_cache_hit_tokens":0,"num_cached_tokens":400}}"#),
+        format!(r#"{head},"prompt_tokens_details":{{"cached_tokens":0,"cache_read":400}}}}"#),
+        r#"{"input_tokens":1000,"output_tokens":100,"total_tokens":1100,"input_tokens_details":{"cached_tokens":0},"cache_read_input_tokens":0,"cached_tokens":400}"#
+            .to_owned(),
+    ] {
+        assert_eq!(told("openai", "gpt-4o", &usage), exact("0.003"), "{usage}");
+    }
+    for usage in [
+        format!(r#"{head},"cached_tokens":400,"prompt_cache_hit_tokens":700}}"#),
+        format!(r#"{head},"prompt_tokens_details":{{"cached_tokens":400}},"num_cached_tokens":300}}"#),
+        r#"{"input_tokens":1000,"output_tokens":100,"cache_read_tokens":400,"cached_tokens":300}"#.to_owned(),
+    ] {
+        check(&event("openai", "m", &usage), "notes=tokens_unexplained quality=estimated");
+    }
+    let same = format!(r#"{head},"prompt_tokens_details":{{"cached_tokens":400}},"prompt_cache_hit_tokens":400}}"#);
+    assert_eq!(told("openai", "gpt-4o", &same), exact("0.003"));
+}
+
+#[test]
+fn whole_numbers_with_a_point_are_counts() {
+    let cohere = r#"{"billed_units":{"input_tokens":10.0,"output_tokens":5.0},"tokens":{"input_tokens":70.0,"output_tokens":5.0}}"#;
+    check(&event("cohere", "m", cohere), "input_tokens=10 output_tokens=5 quality=exact");
+    check(
+        &event("openai", "m", r#"{"prompt_tokens":1e1,"completion_tokens":5.00}"#),
+        "input_tokens=10 output_tokens=5",
+    );
+    let half = r#"{"id":"e1","time":1795370399000,"provider":"p","model":"m","usage":{"input_tokens":10.5}}"#;
+    assert_eq!(decode(half).reject().0, "wrong_type");
+}
+
+#[test]
+fn an_event_tells_of_the_callers_own_key_too() {
+    let usage = r#"{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"cost":0.000225,"is_byok":true,
+        "cost_details":{"upstream_inference_cost":0.0045}}"#;
+    check(&event("openrouter", "m", usage), "notes=billed_upstream quality=estimated cost=0.0045");
+    check(&event("openrouter", "m", &usage.replace("true", "false")), "notes= quality=exact cost=0.000225");
+}
+
+#[test]
+fn a_name_that_moves_is_priced_as_what_answered() {
+    let gemini = r#"{"modelVersion":"gemini-2.5-flash-preview-09-2025","usageMetadata":{"promptTokenCount":1000,"candidatesTokenCount":100,"totalTokenCount":1100}}"#;
+    // 1000 × 0.3 + 100 × 2.5 per million.
+    assert_eq!(told("google", "gemini-flash-latest", gemini).0, "0.00055");
+    let mistral = r#"{"object":"chat.completion","model":"mistral-medium-2312","usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}"#;
+    // 1000 × 2.7 + 100 × 8.1 per million.
+    assert_eq!(told("mistral", "mistral-medium-latest", mistral).0, "0.00351");
+    let same = mistral.replace("mistral-medium-2312", "mistral-medium-latest");
+    assert_eq!(told("mistral", "mistral-medium-latest", &same).0, "0.00225");
+}
+
+#[test]
+fn a_split_that_is_less_than_the_writes_leaves_their_lifetime_open() {
+    let usage = |split: &str| {
+        event(
+            "anthropic",
+            "claude-sonnet-4-5",
+            &format!(
+                r#"{{"input_tokens":10,"output_tokens":5,"cache_creation_input_tokens":500,"cache_creation":{{{split}}}}}"#
+            ),
+        )
+    };
+    check(
+        &usage(r#""ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0"#),
+        "cache_write_tokens=500 notes=cache_ttl_assumed quality=estimated",
+    );
+    check(
+        &usage(r#""ephemeral_5m_input_tokens":200,"ephemeral_1h_input_tokens":300"#),
+        "cache_write_tokens=200 cache_write_1h_tokens=300 notes= quality=exact",
+    );
+    let reasons = r#"{"id":"e1","time":1795370399000,"provider":"deepseek","model":"m","usage":{"input_tokens":1000,"output_tokens":100,
+        "cache_read_input_tokens":0,"output_tokens_details":{"reasoning_tokens":500}}}"#;
+    assert_eq!(decode(reasons).reject().0, "part_exceeds_total");
 }

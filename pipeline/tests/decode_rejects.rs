@@ -141,7 +141,7 @@ fn names_that_say_nothing_more_are_no_mistakes() {
 fn wrong_type() {
     for (rest, detail) in [
         (r#""usage":{"input_tokens":"12"}"#, "'input_tokens' is a text; send a whole number"),
-        (r#""usage":{"input_tokens":12.0}"#, "'input_tokens' is a fractional number; send a whole number below 2^63"),
+        (r#""usage":{"input_tokens":12.5}"#, "'input_tokens' is a fractional number; send a whole number below 2^63"),
         (r#""usage":{"input_tokens":1},"latency_ms":"fast""#, "'latency_ms' is a text; send a whole number"),
         (r#""usage":{"input_tokens":1},"team":7"#, "'team' is a number; send a text"),
         (r#""usage":{"input_tokens":1},"tags":{"a":1}"#, "'tags' is an object with a number; send an object of texts"),

@@ -49,6 +49,21 @@ fn openai_realtime_images_transcription_and_batch() {
         &usage("openai", r#"{"type":"duration","seconds":12.5}"#),
         "audio_second=12.5 input_tokens=0 operation=audio",
     );
+    // The same audio in tokens and in seconds is charged once.
+    check(
+        &usage(
+            "openai",
+            r#"{"type":"tokens","input_tokens":1000,"output_tokens":10,"input_token_details":{"audio_tokens":900},"seconds":30}"#,
+        ),
+        "input_tokens=1000 audio_input_tokens=900 output_tokens=10 audio_second=absent operation=audio",
+    );
+    // OpenAI's details of the input say that it includes the cache, whatever name repeats the figure.
+    for (cached, input) in [(400, 1000), (300, 1400)] {
+        let usage_body = format!(
+            r#"{{"input_tokens":1000,"output_tokens":100,"input_tokens_details":{{"cached_tokens":{cached}}},"cache_read_input_tokens":400}}"#
+        );
+        check(&usage("anthropic", &usage_body), &format!("input_tokens={input} cache_read_tokens=400"));
+    }
     check(
         &usage("openai", r#"{"created":1795370390,"data":[{"url":"x"},{"b64_json":"SECRET"}]}"#),
         "image_out_each=2 operation=image",

@@ -23,7 +23,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::price_book::PriceBook;
 use spendstream_schemas::usage_event::UsageRow;
-use support::{NOW_MS, check, decode};
+use support::{NOW_MS, check, cost, decode};
 
 fn span(id: &str, parent: &str, attributes: &str) -> String {
     let attributes: Vec<String> = attributes
@@ -189,6 +189,190 @@ fn spans_by_old_and_other_names() {
     );
     check(&row, "region=eu-west-1 operation=embeddings status=error error_type=timeout");
     assert_eq!(row.latency_ms, Some(1500));
+}
+
+#[track_caller]
+fn one(attributes: &str) -> support::Row {
+    spans(&[span("000000000000000b", "", attributes)]).row().clone()
+}
+
+/// A step of Vercel's AI SDK that asks a model.
+fn vercel(provider: &str, model: &str, more: &str) -> support::Row {
+    one(&format!(
+        "ai.operationId=ai.streamText.doStream gen_ai.system={provider} gen_ai.request.model={model} ai.model.id={model} {more}"
+    ))
+}
+
+#[test]
+fn kits_tell_the_cache_under_names_of_their_own() {
+    let totals = "ai.usage.inputTokens=1000 ai.usage.outputTokens=100 gen_ai.usage.input_tokens=1000 gen_ai.usage.output_tokens=100";
+    let openai = vercel(
+        "openai.responses",
+        "gpt-5",
+        &format!("{totals} ai.usage.totalTokens=1100 ai.usage.cachedInputTokens=400 ai.usage.reasoningTokens=60"),
+    );
+    check(
+        &openai,
+        "input_tokens=1000 cache_read_tokens=400 output_tokens=100 reasoning_tokens=60 notes= quality=exact",
+    );
+    // 600 × 1.25 + 400 × 0.125 + 100 × 10 per million.
+    assert_eq!(cost(&openai).as_deref(), Ok("0.0018"));
+    let details = "ai.usage.cachedInputTokens=400 ai.usage.inputTokenDetails.noCacheTokens=400 \
+        ai.usage.inputTokenDetails.cacheReadTokens=400 ai.usage.inputTokenDetails.cacheWriteTokens=200";
+    let claude = vercel("anthropic.messages", "claude-sonnet-4-5", &format!("{totals} {details}"));
+    check(
+        &claude,
+        "input_tokens=1000 uncached_input_tokens=400 cache_read_tokens=400 cache_write_tokens=200 notes=cache_ttl_assumed",
+    );
+    // 400 × 3 + 400 × 0.3 + 200 × 3.75 + 100 × 15 per million.
+    assert_eq!(cost(&claude).as_deref(), Ok("0.00357"));
+    let captured = "gen_ai.usage.input_tokens=650361 gen_ai.usage.output_tokens=369 ai.usage.inputTokens=650361 ai.usage.outputTokens=369 \
+        ai.usage.totalTokens=650730 ai.usage.cachedInputTokens=649452 ai.usage.inputTokenDetails.noCacheTokens=2 \
+        ai.usage.inputTokenDetails.cacheReadTokens=649452 ai.usage.inputTokenDetails.cacheWriteTokens=907";
+    check(
+        &vercel("anthropic.messages", "claude-sonnet-4-5", captured),
+        "input_tokens=650361 uncached_input_tokens=2 cache_read_tokens=649452 cache_write_tokens=907 output_tokens=369",
+    );
+    // Before it told what was not cached, the kit copied Anthropic's input, which is without what was.
+    check(
+        &vercel("anthropic.messages", "claude-sonnet-4-5", &format!("{totals} ai.usage.cachedInputTokens=400")),
+        "input_tokens=1400 uncached_input_tokens=1000 cache_read_tokens=400 notes=input_convention_corrected quality=estimated",
+    );
+    // Google's thoughts are beside its answer.
+    check(
+        &vercel(
+            "google.generative-ai",
+            "gemini-2.5-flash",
+            &format!("{totals} ai.usage.totalTokens=1150 ai.usage.reasoningTokens=50"),
+        ),
+        "input_tokens=1000 output_tokens=150 reasoning_tokens=50 notes= quality=exact",
+    );
+}
+
+#[test]
+fn details_of_langsmith_and_pydantic_are_read() {
+    let head =
+        "gen_ai.operation.name=chat gen_ai.system=openai gen_ai.usage.input_tokens=1000 gen_ai.usage.output_tokens=100";
+    for details in [
+        r#"gen_ai.usage.input_token_details={\"cache_read\":400}"#,
+        "gen_ai.usage.input_token_details.cache_read=400",
+        "gen_ai.usage.cache_read.input_tokens=0 gen_ai.usage.details.cached_tokens=400",
+    ] {
+        let row = one(&format!("{head} gen_ai.request.model=gpt-4o gen_ai.usage.total_tokens=1100 {details}"));
+        check(&row, "input_tokens=1000 cache_read_tokens=400 output_tokens=100 notes= quality=exact");
+        // 600 × 2.5 + 400 × 1.25 + 100 × 10 per million.
+        assert_eq!(cost(&row).as_deref(), Ok("0.003"), "{details}");
+    }
+    let pydantic = "gen_ai.usage.details.reasoning_tokens=64 gen_ai.usage.details.cached_tokens=400 gen_ai.usage.details.accepted_prediction_tokens=7";
+    let row = one(&format!("{head} gen_ai.request.model=gpt-5 {pydantic}"));
+    check(&row, "cache_read_tokens=400 reasoning_tokens=64 notes= quality=exact");
+    assert_eq!(cost(&row).as_deref(), Ok("0.0018"));
+    let anthropic = "gen_ai.operation.name=chat gen_ai.system=anthropic gen_ai.request.model=claude-sonnet-4-5 gen_ai.usage.input_tokens=1000 \
+        gen_ai.usage.output_tokens=100 gen_ai.usage.details.cache_read_input_tokens=400 gen_ai.usage.details.cache_creation_input_tokens=200 \
+        gen_ai.usage.details.input_tokens=400 gen_ai.usage.details.output_tokens=100";
+    check(
+        &one(anthropic),
+        "uncached_input_tokens=400 cache_read_tokens=400 cache_write_tokens=200 notes=cache_ttl_assumed",
+    );
+}
+
+#[test]
+fn a_count_that_no_reader_knows_is_said() {
+    let with = |more: &str| {
+        one(&format!(
+            "gen_ai.operation.name=chat gen_ai.system=openai gen_ai.request.model=m gen_ai.usage.input_tokens=1000 gen_ai.usage.output_tokens=100 {more}"
+        ))
+    };
+    for unknown in [
+        "gen_ai.usage.experimental.reasoning_tokens=50",
+        "ai.usage.outputTokenDetails.thinkingTokens=50",
+        "llm.usage.cache_hits=400",
+        "llm.token_count.prompt_details.image=300",
+        r#"gen_ai.usage.input_token_details={\"cache_of_mine\":400}"#,
+        // Which of the two is true?
+        "gen_ai.usage.cache_read.input_tokens=400 gen_ai.usage.details.cached_tokens=300",
+    ] {
+        check(&with(unknown), "input_tokens=1000 output_tokens=100 notes=tokens_unexplained quality=estimated");
+    }
+    for known in [
+        "gen_ai.usage.cost=5 llm.usage.token_price=5 gen_ai.usage.max_tokens=50",
+        "gen_ai.usage.experimental.reasoning_tokens=0",
+        "gen_ai.usage.reasoning_tokens=50 gen_ai.usage.experimental.reasoning_tokens=50",
+        "ai.usage.outputTokenDetails.textTokens=70 gen_ai.usage.details.text_prompt_tokens=900",
+        "other.usage.cached_tokens=400",
+    ] {
+        check(&with(known), "input_tokens=1000 output_tokens=100 notes= quality=exact");
+    }
+    // What is handed on, or kept of a rejected span, tells the same.
+    let decoded = spans(&[span(
+        "000000000000000b",
+        "",
+        r#"gen_ai.operation.name=chat gen_ai.system=openai gen_ai.request.model=m gen_ai.usage.input_tokens=-1 gen_ai.usage.my_cached_tokens=400
+        gen_ai.usage.my_tokens=SECRET gen_ai.usage.input_token_details={\"cache_read\":300,\"said\":\"SECRET\"}"#,
+    )]);
+    assert_eq!(decoded.reject().0, "negative_count");
+    let kept = decoded.kept();
+    assert!(!kept.contains("SECRET"), "{kept}");
+    let again = decode(kept.replace("\"-1\"", "\"1000\""));
+    check(again.row(), "input_tokens=1000 cache_read_tokens=300 notes=tokens_unexplained");
+}
+
+#[test]
+fn operations_that_count_what_they_used_are_charged_whatever_they_are_called() {
+    let counts = "gen_ai.usage.input_tokens=1000 gen_ai.usage.output_tokens=100";
+    for operation in ["chat.completions", "call_llm"] {
+        let row = one(&format!(
+            "gen_ai.operation.name={operation} gen_ai.system=openai gen_ai.request.model=gpt-4o {counts}"
+        ));
+        check(&row, "operation=chat input_tokens=1000 output_tokens=100");
+    }
+    for free in [
+        format!("gen_ai.operation.name=invoke_agent gen_ai.system=openai gen_ai.request.model=gpt-4o {counts}"),
+        format!("gen_ai.operation.name=execute_tool gen_ai.system=openai gen_ai.request.model=gpt-4o {counts}"),
+        "gen_ai.operation.name=call_llm gen_ai.system=openai gen_ai.request.model=gpt-4o".to_owned(),
+        format!("gen_ai.operation.name=call_llm {counts}"),
+        "ai.operationId=ai.generateText ai.model.provider=openai.chat ai.model.id=gpt-4o ai.usage.inputTokens=1000".to_owned(),
+        "ai.operationId=ai.embed ai.model.provider=openai.embedding ai.model.id=text-embedding-3-small ai.usage.tokens=10".to_owned(),
+        "langfuse.observation.type=generation langfuse.observation.model.name=gpt-4o".to_owned(),
+        "langfuse.observation.type=span langfuse.observation.model.name=gpt-4o gen_ai.usage.input_tokens=9".to_owned(),
+    ] {
+        let decoded = spans(&[span("000000000000000b", "", &free)]);
+        assert_eq!(decoded.ignored, [(0, Ignored::NotBillable)], "{free}");
+    }
+    let embedding = "ai.operationId=ai.embed.doEmbed ai.model.provider=openai.embedding ai.model.id=text-embedding-3-small ai.usage.tokens=1000";
+    check(&one(embedding), "operation=embeddings provider_sent=openai.embedding input_tokens=1000 output_tokens=0");
+    let outer = span(&id(1), "", &embedding.replace(".doEmbed", ""));
+    in_one_message(&[outer, span(&id(2), &id(1), embedding)], &["2:1000/0"]);
+}
+
+#[test]
+fn a_generation_of_langfuse_is_a_call() {
+    let generation = |more: &str, usage: &str| {
+        let usage = usage.replace('"', "\\\"");
+        one(&format!(
+            "langfuse.observation.type=generation langfuse.observation.model.name=gpt-4o {more} langfuse.observation.usage_details={usage}"
+        ))
+    };
+    for usage in [
+        r#"{"input":600,"output":100,"input_cached_tokens":400,"total":1100}"#,
+        r#"{"input":1000,"output":100,"input_cached_tokens":400,"total":1100}"#,
+        r#"{"input":600,"output":100,"input_cached_tokens":400}"#,
+        r#"{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"prompt_tokens_details":{"cached_tokens":400}}"#,
+    ] {
+        let row = generation("", usage);
+        check(
+            &row,
+            "provider_sent=openai operation=chat input_tokens=1000 cache_read_tokens=400 output_tokens=100 quality=exact",
+        );
+        assert_eq!(cost(&row).as_deref(), Ok("0.003"), "{usage}");
+    }
+    let reasons = generation("", r#"{"input":10,"output":40,"output_reasoning_tokens":60,"total":110}"#);
+    check(&reasons, "input_tokens=10 output_tokens=100 reasoning_tokens=60");
+    check(
+        &generation("langfuse.observation.metadata.ls_provider=azure", r#"{"input":10,"output":4}"#),
+        "provider_sent=azure",
+    );
+    check(&generation("", r#"{"input":10,"output":4,"mine":3}"#), "notes=tokens_unexplained quality=estimated");
 }
 
 #[test]

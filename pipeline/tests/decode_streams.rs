@@ -140,6 +140,37 @@ fn of_openai_chunks_in_messages_of_their_own_the_end_is_the_call() {
 }
 
 #[test]
+fn an_end_that_counts_elsewhere_is_the_call() {
+    let chunk = |model: &str, choice: &str, rest: &str| {
+        format!(
+            r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795370390,"model":"{model}","choices":[{{"index":0,{choice}}}]{rest}}}"#
+        )
+    };
+    let usage = r#""usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"cached_tokens":400}"#;
+    let text = r#""delta":{"content":"SECRET"},"finish_reason":null"#;
+    let stop = r#""delta":{},"finish_reason":"stop""#;
+    let groq = [
+        chunk("openai/gpt-oss-120b", text, r#","x_groq":{"id":"req_1"}"#),
+        chunk("openai/gpt-oss-120b", stop, &format!(r#","x_groq":{{"id":"req_1",{usage}}}"#)),
+    ];
+    let moonshot =
+        [chunk("kimi-k2-0905-preview", text, ""), chunk("kimi-k2-0905-preview", &format!("{stop},{usage}"), "")];
+    for (chunks, provider) in [(groq, "groq"), (moonshot, "moonshotai")] {
+        let chunks = chunks.each_ref().map(String::as_str);
+        assert_eq!(alone(&chunks), ["part", "call"]);
+        let decoded = both(&chunks);
+        assert_eq!(places(&decoded), (vec![1], vec![0]));
+        assert_eq!(decode(chunks[1]).row().texts, decoded.row().texts);
+        check(
+            decoded.row(),
+            &format!(
+                "event_id=chatcmpl-1 provider_sent={provider} input_tokens=1000 cache_read_tokens=400 output_tokens=100"
+            ),
+        );
+    }
+}
+
+#[test]
 fn of_chat_chunks_the_last_that_counts_is_the_call() {
     let chunk = |usage: &str| {
         format!(
@@ -179,6 +210,11 @@ fn anthropic_events_of_one_message_are_one_call_with_the_last_counts() {
     check(&decoded.rows[0], "event_id=msg_1 output_tokens=900");
     check(&decoded.rows[1], "event_id=msg_2 input_tokens=3500 cache_read_tokens=500 output_tokens=70 web_searches=2");
     assert_eq!(places(&decoded), (vec![1, 3], vec![0, 2]));
+    // Writes that only the end counts are not in the split of the beginning.
+    let split = r#""cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1"#;
+    let start = START.replace("\"output_tokens\":1", split);
+    let end = r#"{"type":"message_delta","usage":{"cache_creation_input_tokens":500,"output_tokens":70}}"#;
+    check(both(&[&start, end]).row(), "cache_write_tokens=500 notes=cache_ttl_assumed quality=estimated");
 }
 
 #[test]

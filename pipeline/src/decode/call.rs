@@ -9,7 +9,7 @@ use spendstream_schemas::money::Amount;
 use spendstream_schemas::note::{CostQuality, Note};
 use spendstream_schemas::usage_event::{ReportedCost, Texts, UsageRow};
 
-use super::body::{Extra, Reading};
+use super::body::{self, Extra, Reading};
 use super::parts::Parts;
 use super::reject::{Fault, Reason};
 use super::secret;
@@ -53,6 +53,17 @@ impl<'n> Call<'n> {
         }
     }
 
+    /// Takes the service tier that a body told, unless the call has one already. What was asked for with `auto` is not yet what was got:
+    /// a word that says nothing gives way to one that does.
+    pub fn take_tier(&mut self, told: Option<impl Into<Cow<'n, str>>>) {
+        let told: Option<Cow<'n, str>> = told.map(Into::into);
+        let says = told.as_deref().is_some_and(|told| !body::is_silent_tier(told));
+        match self.row.texts.get(Text::ServiceTier) {
+            Some(own) if !(says && body::is_silent_tier(own)) => {}
+            _ => self.row.texts.set_if_some(Text::ServiceTier, told),
+        }
+    }
+
     pub fn tag(&mut self, key: impl Into<Cow<'n, str>>, value: impl Into<Cow<'n, str>>) {
         // More are too many whatever the limit is, and looking for each among all of them would take minutes.
         if self.row.tags.len() > MOST_TAGS {
@@ -81,7 +92,7 @@ impl<'n> Call<'n> {
         self.default_text(Text::ProviderSent, reading.provider);
         self.default_text(Text::ResponseId, reading.response_id);
         self.default_text(Text::Operation, reading.operation);
-        self.default_text(Text::ServiceTier, reading.service_tier);
+        self.take_tier(reading.service_tier);
         self.default_text(Text::Region, reading.region);
         if reading.failed {
             self.row.texts.set(Text::Status, "error");

@@ -1,7 +1,8 @@
 //! What of a readable payload is handed on to Kafka: bodies in, messages without prompts, completions and keys out. Pure.
 //!
 //! Spans leave as one OTLP/JSON message per trace, so that nested spans of a trace meet in one partition however an exporter
-//! cut its requests. An item leaves with only what decoders read. Whoever sends it on compares what both decode to.
+//! cut its requests. An item leaves with only what decoders read. Whoever sends it on compares what both decode to
+//! ([`crate::http::judge`]).
 
 use spendstream_schemas::config::DecodeConfig;
 
@@ -9,7 +10,7 @@ use super::json::Node;
 use super::reject::Reason;
 use super::{mapping, otlp, stream, strip};
 
-/// The spans of one trace.
+/// The spans of one trace, and of others that tell of the same response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trace {
     /// Lower-case hexadecimal; empty for spans that do not say.
@@ -58,12 +59,21 @@ pub(crate) fn shape(payload: &[u8], config: &DecodeConfig) -> Option<Vec<u8>> {
     Some(strip::shape(&node, mapping::of(&node, config)))
 }
 
-/// One JSON item with only what decoders read; `None` when it is not JSON.
-pub(crate) fn item(payload: &[u8], config: &DecodeConfig) -> Option<Vec<u8>> {
-    let node = Node::parse(std::str::from_utf8(payload).ok()?).ok()?;
+/// One item with only what decoders read, or with what a letter keeps of one that is rejected so; `None` when it is neither JSON nor spans.
+pub(crate) fn item(payload: &[u8], config: &DecodeConfig, rejected: Option<Reason>) -> Option<Vec<u8>> {
+    let Some(node) = std::str::from_utf8(payload).ok().and_then(|text| Node::parse(text).ok()) else {
+        let is_binary = !matches!(payload.first(), Some(b'{' | b'['));
+        let traces = is_binary.then(|| otlp::traces_of_protobuf(payload)).flatten();
+        return traces.filter(|traces| !traces.is_empty()).map(joined);
+    };
     // Of a CloudEvent around spans only the spans are read, so only they go on.
     if otlp::holder(&node).get("resourceSpans").is_some() {
         return Some(otlp::handed_on(&node));
     }
-    Some(strip::kept(&node, Reason::WrongType, mapping::of(&node, config)).json)
+    Some(strip::kept(&node, rejected.unwrap_or(Reason::WrongType), mapping::of(&node, config)).json)
+}
+
+fn joined(traces: Vec<Trace>) -> Vec<u8> {
+    let mut payloads: Vec<Vec<u8>> = traces.into_iter().map(|trace| trace.payload).collect();
+    if payloads.len() == 1 { payloads.swap_remove(0) } else { strip::array(&payloads) }
 }

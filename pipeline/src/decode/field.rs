@@ -1,6 +1,7 @@
 //! Reads single values from a JSON tree: counts, decimals and texts in, typed values out, every refusal naming its field.
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use spendstream_schemas::money::Amount;
 
 use super::json::Node;
@@ -9,13 +10,13 @@ use super::reject::{Fault, Reason};
 /// Decimal places of `quantities`.
 const QUANTITY_PLACES: u32 = 9;
 
-/// A whole number that counts something; `name` is for the message only.
+/// A whole number that counts something, `10.0` too, as some kits write it; `name` is for the message only.
 ///
 /// # Errors
 /// [`Reason::WrongType`] for anything but a whole number that fits, [`Reason::NegativeCount`] below zero.
 pub(super) fn count(node: &Node<'_>, name: &str) -> Result<i64, Fault> {
     let Node::Number(text) = node else { return Err(Fault::wrong_type(name, node.kind(), "a whole number")) };
-    let Ok(value) = text.parse::<i64>() else {
+    let Some(value) = text.parse().ok().or_else(|| whole(text)) else {
         return Err(Fault::wrong_type(name, node.kind(), "a whole number below 2^63"));
     };
     if value < 0 {
@@ -24,19 +25,27 @@ pub(super) fn count(node: &Node<'_>, name: &str) -> Result<i64, Fault> {
     Ok(value)
 }
 
+/// A fraction of zero is none.
+fn whole(text: &str) -> Option<i64> {
+    decimal(text).filter(|value| value.fract().is_zero()).and_then(|value| value.to_i64())
+}
+
 /// The count under `key`, if it is there and not null.
 pub(super) fn count_of(node: &Node<'_>, key: &str) -> Result<Option<i64>, Fault> {
     node.get(key).map(|value| count(value, key)).transpose()
 }
 
-/// The count under the first of `keys` that is there.
+/// The count under the first of `keys` that is there and not 0: who writes every name that he knows fills the others with 0.
 pub(super) fn first_count(node: &Node<'_>, keys: &[&str]) -> Result<Option<i64>, Fault> {
+    let mut found = None;
     for key in keys {
-        if let Some(value) = count_of(node, key)? {
-            return Ok(Some(value));
+        match count_of(node, key)? {
+            Some(0) => found = Some(0),
+            None => {}
+            counted => return Ok(counted),
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// The object under `key`, if it is there and not null.
@@ -135,7 +144,10 @@ mod tests {
         check("12", Ok(12));
         check("-0", Ok(0));
         check("-1", Err((Reason::NegativeCount, "'n' is -1; a count is never negative")));
-        check("12.0", Err((Reason::WrongType, "'n' is a fractional number; send a whole number below 2^63")));
+        check("12.0", Ok(12));
+        check("1.2e1", Ok(12));
+        check("-1.0", Err((Reason::NegativeCount, "'n' is -1; a count is never negative")));
+        check("12.5", Err((Reason::WrongType, "'n' is a fractional number; send a whole number below 2^63")));
         check("\"12\"", Err((Reason::WrongType, "'n' is a text; send a whole number")));
         check("99999999999999999999", Err((Reason::WrongType, "'n' is a number; send a whole number below 2^63")));
     }

@@ -60,7 +60,7 @@ fn asked<'n, 'j>(ai: &'n Node<'j>) -> Vec<&'n Node<'j>> {
     for (name, _) in ai.members() {
         // Through `get`, so that the last of repeated names counts.
         if let Some(plugin) = ai.get(name).filter(|plugin| plugin.has_object("usage"))
-            && !asked.contains(&plugin)
+            && !asked.iter().any(|known| std::ptr::eq(*known, plugin))
         {
             asked.push(plugin);
         }

@@ -1,12 +1,11 @@
 //! What a message holds — one item, an array, JSON lines, protobuf — and whose shape each item is.
 
 use spendstream_schemas::dimension::Text;
-use spendstream_schemas::note::{CostQuality, Note};
+use spendstream_schemas::note::Note;
 use spendstream_schemas::usage_event::UsageRow;
 
 use super::body::{self, Hint};
 use super::call::{Call, Context};
-use super::field::cost_of;
 use super::json::Node;
 use super::reject::{Fault, Reason, Reject};
 use super::stream::{self, Role};
@@ -272,6 +271,9 @@ fn is_failed_batch_line(node: &Node<'_>) -> bool {
     if let Some(kind) = node.get("result").and_then(|result| result.text_of("type")) {
         return matches!(kind, "errored" | "canceled" | "expired");
     }
+    if body::is_vertex_line(node) && node.text_of("status") != Some("") {
+        return node.get("response").is_none_or(|response| response.get("usage").is_none());
+    }
     match node.get("response") {
         None => node.get("error").is_some() && node.get("usage").is_none(),
         Some(response) => {
@@ -316,19 +318,16 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
     call.row.texts.set_if_some(Text::ItemId, node.text_of("custom_id"));
     // OpenRouter names the upstream provider; the bill is its own.
     if sent.is_some() && reading.response_id.is_some_and(|id| id.starts_with("gen-")) {
-        if matches!(node.path("usage.is_byok"), Some(Node::Bool(true))) {
-            // With the caller's own key the upstream bills it, at prices that OpenRouter repeats; what it says the call costs is its fee.
-            reading.reported_usd = node.path("usage.cost_details.upstream_inference_cost").and_then(cost_of);
-            reading.notes.insert(Note::BilledUpstream);
-            reading.quality = CostQuality::Estimated;
+        if reading.notes.contains(Note::BilledUpstream) {
             call.row.tags.push(("billed_by".into(), "upstream_provider".into()));
         }
         call.row.texts.set(Text::ProviderSent, "openrouter");
         call.row.tags.extend(sent.map(|upstream| ("upstream_provider".into(), upstream.into())));
     } else {
         call.row.texts.set_if_some(Text::ProviderSent, sent);
-        if reading.provider == Some("openai") {
-            reading.provider = Some(vendor(reading.model.unwrap_or_default()));
+        if sent.is_none() && reading.provider == Some("openai") {
+            let is_groqs = node.path("x_groq.usage").is_some();
+            reading.provider = Some(if is_groqs { "groq" } else { vendor(reading.model.unwrap_or_default())? });
         }
     }
     call.take(reading);
@@ -337,9 +336,25 @@ fn response<'n>(node: &'n Node<'_>, context: Context<'n>) -> Result<Option<Call<
     Ok(Some(call))
 }
 
-/// Whose model answered in OpenAI's shape, where no envelope says it.
-fn vendor(model: &str) -> &'static str {
-    const BY_PREFIX: [(&str, &str); 8] = [
+/// Who answered in OpenAI's shape, where no envelope says it.
+///
+/// # Errors
+/// When the name is `maker/model`: makers call their own models by the second part, so some host served it, at prices of its own.
+fn vendor(model: &str) -> Result<&'static str, Fault> {
+    // Those who call their models so themselves.
+    const HOSTS: [(&str, &str); 3] =
+        [("openrouter/", "openrouter"), ("accounts/fireworks/", "fireworks"), ("models/gemini", "google")];
+    if model.contains('/') {
+        let host = HOSTS.iter().find(|(head, _)| model.starts_with(head)).map(|(_, host)| *host);
+        let advice = "the model's name has a '/', so a host served it that the body does not name: send 'provider' beside it, or event v1";
+        return host.ok_or_else(|| Fault::missing("provider", advice));
+    }
+    Ok(maker(model).unwrap_or("openai"))
+}
+
+/// Whose model it is, by how makers call theirs.
+pub(super) fn maker(model: &str) -> Option<&'static str> {
+    const BY_PREFIX: [(&str, &str); 15] = [
         ("grok", "xai"),
         ("deepseek", "deepseek"),
         ("mistral", "mistral"),
@@ -348,6 +363,14 @@ fn vendor(model: &str) -> &'static str {
         ("claude", "anthropic"),
         ("gemini", "google"),
         ("sonar", "perplexity"),
+        ("kimi-", "moonshotai"),
+        ("gpt-", "openai"),
+        ("chatgpt-", "openai"),
+        ("o1", "openai"),
+        ("o3", "openai"),
+        ("o4", "openai"),
+        ("text-embedding-3-", "openai"),
     ];
-    BY_PREFIX.iter().find(|(prefix, _)| model.starts_with(prefix)).map_or("openai", |(_, vendor)| vendor)
+    let found = BY_PREFIX.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, vendor)| *vendor);
+    found.filter(|_| !model.contains('/'))
 }

@@ -34,7 +34,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// When the text is not one JSON value, or nests too deeply.
     pub fn parse(text: &'a str) -> Result<Node<'a>, Syntax> {
-        let mut parser = Parser { text, at: 0 };
+        let mut parser = Parser::new(text);
         let node = parser.value(0)?;
         parser.space();
         if parser.at == text.len() { Ok(node) } else { parser.fail("expected the end") }
@@ -119,27 +119,35 @@ impl<'a> Node<'a> {
     }
 }
 
-struct Parser<'a> {
+/// Moves through a text; the tree is made of what it reads, and the fast path reads values from it one by one.
+pub(super) struct Parser<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Parser<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
     fn fail<T>(&self, what: &'static str) -> Result<T, Syntax> {
         Err(Syntax { at: self.at, what })
     }
 
-    fn peek(&self) -> Option<u8> {
+    /// The next byte.
+    pub fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn space(&mut self) {
+    /// Goes on behind white space.
+    pub fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
+    /// Goes on behind `byte` if it is next.
+    pub fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
@@ -163,7 +171,7 @@ impl<'a> Parser<'a> {
             Some(b't') => self.word("true", Node::Bool(true)),
             Some(b'f') => self.word("false", Node::Bool(false)),
             Some(b'n') => self.word("null", Node::Null),
-            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Node::Number),
             Some(_) => self.fail("expected a value"),
             None => self.fail("ended early"),
         }
@@ -177,15 +185,7 @@ impl<'a> Parser<'a> {
             return Ok(Node::Object(members));
         }
         loop {
-            self.space();
-            if self.peek() != Some(b'"') {
-                return self.fail("expected a key");
-            }
-            let key = self.string()?;
-            self.space();
-            if !self.eat(b':') {
-                return self.fail("expected ':'");
-            }
+            let key = self.key()?;
             members.push((key, self.value(depth + 1)?));
             self.space();
             if self.eat(b'}') {
@@ -195,6 +195,22 @@ impl<'a> Parser<'a> {
                 return self.fail("expected ',' or '}'");
             }
         }
+    }
+
+    /// A key of an object and the colon behind it.
+    pub fn key(&mut self) -> Result<Cow<'a, str>, Syntax> {
+        self.space();
+        if self.peek() != Some(b'"') {
+            return self.fail("expected a key");
+        }
+        let key = self.string()?;
+        self.space();
+        if self.eat(b':') { Ok(key) } else { self.fail("expected ':'") }
+    }
+
+    /// Goes on behind a value that is `depth` levels below the top.
+    pub fn skip(&mut self, depth: usize) -> Result<(), Syntax> {
+        self.value(depth).map(drop)
     }
 
     fn array(&mut self, depth: usize) -> Result<Node<'a>, Syntax> {
@@ -224,7 +240,8 @@ impl<'a> Parser<'a> {
         if self.at == from { self.fail("expected a digit") } else { Ok(()) }
     }
 
-    fn number(&mut self) -> Result<Node<'a>, Syntax> {
+    /// A number as it is written.
+    pub fn number(&mut self) -> Result<&'a str, Syntax> {
         let from = self.at;
         self.eat(b'-');
         // A leading zero stands alone.
@@ -240,10 +257,11 @@ impl<'a> Parser<'a> {
             }
             self.digits()?;
         }
-        Ok(Node::Number(&self.text[from..self.at]))
+        Ok(&self.text[from..self.at])
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
+    /// A text, from its quotation mark on.
+    pub fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
         self.at += 1;
         let text = self.text;
         let mut from = self.at;
@@ -268,7 +286,7 @@ impl<'a> Parser<'a> {
                     owned = Some(unescaped);
                 }
                 Some(0..=0x1f) => return self.fail("a control character in a text"),
-                Some(_) => self.at += 1,
+                Some(_) => self.at += 1 + plain(&text.as_bytes()[self.at + 1..]),
             }
         }
     }
@@ -323,6 +341,26 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
+}
+
+/// How many bytes at the start are neither a quotation mark, a backslash nor a control character; eight at a time, so perhaps fewer.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    /// The top bit of each byte that is zero; bytes behind the first may be wrong.
+    fn zero(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & TOPS
+    }
+    let mut at = 0;
+    while let Some(word) = bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes) {
+        let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
+        let special = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if special != 0 {
+            return at + (special.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::reject::Fault;
 use super::time::{Unit, micros};
 
 /// Keys of `metadata`, and what they say; the first that is there wins.
-const METADATA: [(&str, Text); 15] = [
+pub(super) const METADATA: [(&str, Text); 15] = [
     ("user_api_key_org_alias", Text::Organization),
     ("user_api_key_org_id", Text::Organization),
     ("user_api_key_team_alias", Text::Team),
@@ -64,12 +64,22 @@ pub(super) fn read<'n>(node: &'n Node<'_>) -> Result<Option<Call<'n>>, Fault> {
         call.tag(tag, "true");
     }
     let mut reading = usage(node)?;
+    // Usage tells of tokens; what the answer searched for stands in the answer.
+    if let Some(response) = node.get("response") {
+        body::tool_calls(response, &mut reading);
+    }
     reading.time_micros = None;
     reading.response_id = None;
     reading.provider = None;
     reading.operation = None;
     reading.reported_usd = None;
     call.take(reading);
+    let tools = node.path("cost_breakdown.tool_usage_cost").and_then(cost_of);
+    if tools.is_some_and(|cost| !cost.is_zero()) && call.parts.web_searches == 0 && call.parts.quantities.is_empty() {
+        // Tools were paid for that nothing here counts.
+        call.row.notes.insert(Note::TokensUnexplained);
+        call.row.quality = call.row.quality.max(CostQuality::Estimated);
+    }
     if cost.is_some_and(|cost| !cost.is_zero()) && call.row.cache_hit != Some(true) && counted_nothing(&call.parts) {
         // Something was paid for that LiteLLM does not count (characters of speech): without a count it would look free.
         call.parts.add_quantity(REQUEST, Decimal::ONE);
@@ -104,8 +114,12 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
     texts.set_if_some(Text::Model, model);
     texts.set_if_some(Text::Region, routed.flatten());
     // The name of a deployment is nobody's model: what answered, and what LiteLLM itself prices by, says more.
-    let answered = [response.and_then(|response| response.text_of("model")), mapped_model(node)];
-    call.row.model_answered = answered.into_iter().flatten().find(|answered| Some(*answered) != model).map(Into::into);
+    let answered = response.and_then(|response| response.text_of("model")).filter(|answered| {
+        // The proxy answers by the name that its client asked for.
+        Some(*answered) != node.text_of("model_group") || mapped_model(node).is_none()
+    });
+    let others = [answered, mapped_model(node)];
+    call.row.model_answered = others.into_iter().flatten().find(|other| Some(*other) != model).map(Into::into);
     let texts = &mut call.row.texts;
     texts.set(Text::Operation, operation(node.text_of("call_type").unwrap_or_default()));
     texts.set_if_some(Text::Customer, node.get("end_user").and_then(loose_text));
@@ -131,8 +145,9 @@ fn texts<'n>(node: &'n Node<'_>, call: &mut Call<'n>) {
     texts.set_if_some(Text::Region, places.iter().find_map(|place| node.path(place).and_then(Node::text)));
     if node.text_of("status") == Some("failure") {
         texts.set(Text::Status, "error");
-        // A retry keeps the call's id, and is the one that is paid.
-        texts.set_if_some(Text::EventId, node.text_of("litellm_call_id").map(|id| format!("{id}#failure")));
+        // A retry keeps the call's id, and is the one that is paid; of several failed tries the beginning tells which it is.
+        let begun = node.get("startTime").and_then(loose_text).map(|time| format!("@{time}")).unwrap_or_default();
+        texts.set_if_some(Text::EventId, node.text_of("litellm_call_id").map(|id| format!("{id}#failure{begun}")));
         let class = node.path("error_information.error_class").and_then(Node::text);
         texts.set_if_some(
             Text::ErrorType,

@@ -67,24 +67,27 @@ pub(crate) fn clean_request(request: &mut Request<'_>) {
 fn clean_texts(texts: &mut Texts<'_>) {
     for text in Text::ALL {
         let Some(value) = texts.get(text) else { continue };
-        if value.contains('\0') {
-            let instead = without_nul(value);
+        if let Cow::Owned(instead) = cleaned(text, value) {
             texts.set(text, instead);
         }
-        let Some(value) = texts.get(text) else { continue };
-        let due = match text {
-            Text::PayloadKind | Text::Status => continue,
-            Text::ErrorType => is_word(value),
-            Text::PromptHash => is_hash(value),
-            _ => true,
-        };
-        if due && !looks_secret(value) {
-            continue;
-        }
-        let instead: Cow<'static, str> = if tells_apart(text) { masked(value).into() } else { REMOVED.into() };
-        texts.set(text, instead);
     }
 }
+
+/// What a row has of a text.
+pub(super) fn cleaned(text: Text, value: &str) -> Cow<'_, str> {
+    let value = if value.contains('\0') { Cow::Owned(without_nul(value)) } else { Cow::Borrowed(value) };
+    let due = match text {
+        Text::PayloadKind | Text::Status => return value,
+        Text::ErrorType => is_word(&value),
+        Text::PromptHash => is_hash(&value),
+        _ => true,
+    };
+    if due && !looks_secret(&value) {
+        return value;
+    }
+    Cow::Owned(if tells_apart(text) { masked(&value) } else { REMOVED.to_owned() })
+}
+
 /// PostgreSQL holds no such character, so alerts about the value could not be kept.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")

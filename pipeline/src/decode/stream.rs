@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::body::{has_maps, queries};
+use super::body::{chunk_usage, has_maps, queries};
 use super::json::Node;
 
 const CHAT_CHUNK: &str = "chat.completion.chunk";
@@ -122,7 +122,7 @@ fn response_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {
 }
 
 fn counts(node: &Node<'_>) -> bool {
-    node.has_object("usageMetadata") || node.has_object("usage")
+    node.has_object("usageMetadata") || node.has_object("usage") || chunk_usage(node).is_some()
 }
 
 /// Of the chunks of one response the last one that counts is the call.

@@ -1,22 +1,30 @@
 //! What of a readable item may be kept when it is rejected: names and figures a decoder knows, never prompts, completions or keys.
 //!
 //! An allow-list: an unknown key is dropped with all that hangs on it, and a text stays only under a key that names things, or at
-//! a place that a configured mapping reads. A name that is too long to be one is left out and said to be.
+//! a place that a reader ([`known`]) or a configured mapping ([`named`]) looks at. There it stays as a row has it. A name that is too
+//! long to be one is left out and said to be.
 
+mod known;
 mod lists;
 mod named;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use spendstream_schemas::config::MappingConfig;
+use spendstream_schemas::dimension::Text;
 
 use super::json::Node;
 use super::reject::Reason;
-use super::secret::{REMOVED, is_secret_label, looks_secret, masked};
+use super::secret::{REMOVED, cleaned, is_secret_label, looks_secret, masked};
 use lists::{HOLDERS, is_figure, is_name};
 
 /// A longer text names nothing.
 const MAX_TEXT: usize = 256;
+/// What a row may have, by default (`decode.max_text_bytes`).
+const MAX_READ: usize = 1_024;
 /// A longer text is no word.
 const MAX_WORD: usize = 64;
 
@@ -40,19 +48,10 @@ pub(super) fn json(node: &Node<'_>) -> Vec<u8> {
 /// What a reject of this kind keeps. Of an item whose shape nobody knows figures and single words stay too, so that a mapping
 /// that is added later can read it; of one that a mapping reads, whatever that reads.
 pub(super) fn kept(node: &Node<'_>, reason: Reason, mapping: Option<&MappingConfig>) -> Kept {
-    let under = match reason {
-        Reason::UnknownShape => Under::Unknown,
-        _ if is_lago(node) => Under::Lago,
-        _ => Under::Top,
-    };
+    let under = if reason == Reason::UnknownShape { Under::Unknown } else { Under::Top };
     let mut writer = Writer::new(node, mapping);
     writer.write(node, under);
     Kept { json: writer.out.into_bytes(), left_out: writer.left_out }
-}
-
-/// Lago's events name what they measure with a top-level `code`; anywhere else it is somebody's program.
-fn is_lago(node: &Node<'_>) -> bool {
-    node.get("transaction_id").is_some() && node.get("properties").is_some()
 }
 
 /// The item as it is built, every text and figure in it that would not be kept gone: for what decodes by how many texts there are or whether
@@ -116,12 +115,12 @@ pub(super) fn array(items: &[Vec<u8>]) -> Vec<u8> {
 #[derive(Clone, Copy, PartialEq)]
 enum Under {
     Top,
-    /// As `Top`, with `code`.
-    Lago,
     /// As `Top`, and keys that nobody knows.
     Unknown,
     /// A text is kept.
     Name,
+    /// A text is kept as a row has it.
+    Read(Text),
     /// A text of one word is kept.
     Word,
     /// Only figures and further objects.
@@ -133,8 +132,12 @@ enum Under {
     /// The producer's own short labels.
     Labels,
     Label,
-    /// A label that is a key: only that it was there.
+    /// A label that is a key, or content that is counted: only that it was there.
     Secret,
+    /// A name that is not kept; one that is too long to be one stays too long.
+    Removed,
+    /// An item in base64.
+    Encoded,
     /// Only numbers.
     Figures,
     /// Nothing but what a mapping reads.
@@ -148,18 +151,30 @@ impl Under {
     }
 }
 
-struct Writer<'n> {
+struct Writer {
     out: String,
     left_out: Vec<String>,
-    /// What a mapping reads, and what each is there.
-    named: Vec<(&'n Node<'n>, Under)>,
+    /// What readers and a mapping look at, by address, and what each is there.
+    named: HashMap<*const (), Vec<Under>>,
     /// What is not kept leaves its shape.
     is_shape: bool,
 }
 
-impl<'n> Writer<'n> {
-    fn new(node: &'n Node<'n>, mapping: Option<&MappingConfig>) -> Self {
-        let named = mapping.map(|mapping| named::nodes(mapping, node)).unwrap_or_default();
+fn address(node: &Node<'_>) -> *const () {
+    std::ptr::from_ref(node).cast()
+}
+
+impl Writer {
+    fn new(node: &Node<'_>, mapping: Option<&MappingConfig>) -> Self {
+        let mut places = known::Places::new();
+        if let Some(mapping) = mapping {
+            named::nodes(mapping, node, &mut places);
+        }
+        known::item(node, &mut places);
+        let mut named: HashMap<*const (), Vec<Under>> = HashMap::new();
+        for (place, under) in places {
+            named.entry(address(place)).or_default().push(under);
+        }
         Self { out: String::new(), left_out: Vec::new(), named, is_shape: false }
     }
 
@@ -168,13 +183,20 @@ impl<'n> Writer<'n> {
             Node::Null => self.out.push_str("null"),
             Node::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Node::Number(text) => self.out.push_str(text),
+            Node::Text(text) if under == Under::Encoded => {
+                // Base64 looks like a key.
+                let inner = encoded(text, self.is_shape).unwrap_or_else(|| REMOVED.to_owned());
+                self.out.extend(["\"", &inner, "\""]);
+            }
             Node::Text(text) => write_text(text, under, &mut self.out),
             Node::Array(items) => {
                 self.out.push('[');
                 let mut first = true;
                 let below = if under == Under::Labels { Under::Label } else { under };
                 for item in items {
-                    if keeps(item, below) {
+                    // A bare figure in a list is no count: vectors are lists of them.
+                    let is_count = below != Under::Figures || matches!(item, Node::Array(_) | Node::Object(_));
+                    if is_count && keeps(item, below) {
                         separate(&mut first, &mut self.out);
                         self.write(item, below);
                     } else if self.is_shape {
@@ -186,8 +208,12 @@ impl<'n> Writer<'n> {
             }
             Node::Object(members) => {
                 self.out.push('{');
-                let mut first = true;
+                let (mut first, mut removed) = (true, false);
                 for (key, value) in members {
+                    // One label whose name was a key says as much as many; rows keep the first.
+                    if under == Under::Labels && looks_secret(key) && std::mem::replace(&mut removed, true) {
+                        continue;
+                    }
                     if let Some(below) = self.below(key, value, under) {
                         separate(&mut first, &mut self.out);
                         write_text(key, Under::Label, &mut self.out);
@@ -206,26 +232,25 @@ impl<'n> Writer<'n> {
 
     /// What a member is kept as; `None`: not at all.
     fn below(&mut self, key: &str, value: &Node<'_>, under: Under) -> Option<Under> {
-        let mut named = self.named.iter().filter(|(node, _)| std::ptr::eq(*node, value)).map(|(_, under)| *under);
-        let first = named.next();
-        let fitting = first.into_iter().chain(named).find(|under| keeps(value, *under));
-        let below = fitting.or(first).or_else(|| below(key, value, under));
+        let named = self.named.get(&address(value)).map(Vec::as_slice).unwrap_or_default();
+        let fitting = named.iter().find(|under| keeps(value, **under)).or(named.first()).copied();
+        let below = fitting.or_else(|| below(key, value, under));
         match below {
             Some(below) if keeps(value, below) => Some(below),
             _ if self.leads_to_named(value) => Some(Under::Path),
-            Some(Under::Name | Under::Label | Under::Word) if matches!(value, Node::Text(_)) => {
+            Some(Under::Name | Under::Read(_) | Under::Label | Under::Word) if matches!(value, Node::Text(_)) => {
                 // Of an unknown shape nobody knows what is a name.
                 if under != Under::Unknown {
                     self.leave_out(key);
                 }
-                None
+                self.is_shape.then_some(Under::Removed)
             }
             _ => None,
         }
     }
 
     fn leads_to_named(&self, value: &Node<'_>) -> bool {
-        let is_named = |node: &Node<'_>| self.named.iter().any(|(named, _)| std::ptr::eq(*named, node));
+        let is_named = |node: &Node<'_>| self.named.contains_key(&address(node));
         value.members().iter().any(|(_, inner)| is_named(inner) || self.leads_to_named(inner))
     }
 
@@ -255,7 +280,7 @@ fn below(key: &str, value: &Node<'_>, under: Under) -> Option<Under> {
         (Under::Content, "type" | "id" | "container_id") => Some(Under::Word),
         (Under::Content, _) => holds.then_some(Under::Content),
         (_, "tags" | "request_tags" | "requestMetadata") => Some(Under::Labels),
-        (Under::Lago, "code") | (_, "error_type" | "error_class" | "error_code" | "prompt_hash") => Some(Under::Word),
+        (_, "error_type" | "error_class" | "error_code" | "prompt_hash") => Some(Under::Word),
         (_, "input" | "output") => Some(Under::Content),
         (_, "response" | "message" | "body") => Some(under.or_inner(Under::Body)),
         (Under::Body, _) if is_name(key) => Some(Under::Word),
@@ -329,28 +354,42 @@ fn is_short(text: &str) -> bool {
 fn is_digits(text: &str) -> bool {
     text.len() <= MAX_WORD
         && text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
 }
 
 fn keeps(node: &Node<'_>, under: Under) -> bool {
-    let whole = !matches!(under, Under::Name | Under::Word | Under::Label);
+    let is_text = matches!(under, Under::Name | Under::Word | Under::Label | Under::Read(_) | Under::Encoded);
     match node {
         Node::Text(text) => match under {
             Under::Holder | Under::Body | Under::Content | Under::Figures => is_digits(text),
             Under::Path => false,
+            Under::Secret | Under::Encoded => true,
             Under::Word => text.len() <= MAX_TEXT && !text.contains(char::is_whitespace),
             Under::Unknown => is_short(text),
+            Under::Read(_) | Under::Label => text.len() <= MAX_READ,
             _ => text.len() <= MAX_TEXT,
         },
-        Node::Array(_) | Node::Object(_) => whole,
-        _ => true,
+        Node::Array(_) => !is_text,
+        Node::Object(_) => !is_text && under != Under::Secret,
+        _ => under != Under::Path,
     }
 }
 
+/// The same of an item in base64; `None` when there is none in it.
+fn encoded(text: &str, is_shape: bool) -> Option<String> {
+    let inner = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+    let node = Node::parse(&inner).ok()?;
+    let mut writer = Writer { is_shape, ..Writer::new(&node, None) };
+    writer.write(&node, Under::Top);
+    Some(STANDARD.encode(writer.out))
+}
+
 fn write_text(text: &str, under: Under, out: &mut String) {
-    let is_item = matches!(under, Under::Top | Under::Lago | Under::Unknown);
+    let is_item = matches!(under, Under::Top | Under::Unknown);
     let kept: Cow<'_, str> = match under {
-        Under::Secret => REMOVED.into(),
+        Under::Removed if text.len() > MAX_READ => [REMOVED, &".".repeat(text.len() - REMOVED.len())].concat().into(),
+        Under::Secret | Under::Removed => REMOVED.into(),
+        Under::Read(place) => cleaned(place, text),
         // As in a row, so that a letter which is sent again is the same call.
         Under::Name if looks_secret(text) => masked(text).into(),
         _ if looks_secret(text) || (is_item && !is_short(text)) => REMOVED.into(),

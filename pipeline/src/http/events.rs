@@ -1,8 +1,9 @@
 //! `POST /v1/events`: bodies become Kafka messages, answered when Kafka has them, with those that cannot be read and why.
 //!
-//! What the topic gets is what was posted (an array or NDJSON item by item, a binary `CloudEvent` with its headers). What cannot be
-//! read is not sent, since the caller can mend it: the answer names it. A caller that does not look at answers asks with
-//! `?unreadable=dead_letter` for it to be sent all the same, so that the consumer keeps it in the dead-letter topic.
+//! What the topic gets is what was posted without its content (an array or NDJSON item by item, a binary `CloudEvent` with its
+//! attributes, but no extensions). What cannot be read is not sent, since the caller can mend it: the answer names it. A caller that
+//! does not look at answers asks with `?unreadable=dead_letter` for it to be sent all the same, so that the consumer keeps it in the
+//! dead-letter topic.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::cloudevent::{self, Binary};
-use super::judge::{Fault, Item, Judge};
+use super::judge::{Fault, Item, Judge, attributes};
 use super::problem::{Refusal, problem_with};
 use super::produce::{Message, Sent};
 use super::read::{self, Posted};
@@ -33,7 +34,7 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Refusal> {
     }
     let now_ms = read::now_ms();
     let items = judged(shared, &posted, binary.as_ref(), now_ms).await?;
-    let headers = binary.map(|binary| binary.headers).unwrap_or_default();
+    let headers = binary.map(|binary| attributes(binary.headers)).unwrap_or_default();
     let mut answer = Answer::default();
     let mut positions = Vec::with_capacity(items.len());
     let mut messages = Vec::with_capacity(items.len());

@@ -1,7 +1,16 @@
 //! What posted bodies hold, judged by the decoder that the consumer uses: bodies in, [`Item`]s or [`Spans`] out. Pure.
 //!
-//! What leaves has no prompts, completions or keys in it. It is decoded a second time without them, and only what decodes to
-//! the very same goes on without; anything else goes on as it came, since a charge is worth more than a smaller topic.
+//! What leaves never has prompts, completions or keys in it. What is handed on is decoded a second time, and the first of these goes on
+//! that tells the same as what was posted:
+//!
+//! 1. only what decoders read, 2. the item as it is built, with its texts and figures gone: both must decode to the very same;
+//! 3. the rows themselves as events ([`event_json`]): nothing is lost but the payload's kind, a span's ids and which assumption was
+//!    made, and what was estimated stays so;
+//! 4. whichever of them has the same charges for the same calls: names are lost, figures are not.
+//!
+//! If none does, the item is refused: better told to the caller, who can send an event, than charged wrong or written with its content.
+//! What cannot be read is handed on (where the caller asks for that) as what is left of it, if that cannot be read either, else
+//! as a word of how long it was.
 //!
 //! Two things only the consumer knows: that an item repeats one (dropped) and that its id came with other content
 //! (`id_conflict`, a dead letter).
@@ -12,14 +21,33 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use spendstream_schemas::config::DecodeConfig;
-use spendstream_schemas::usage_event::UsageRow;
+use spendstream_schemas::dimension::Text;
+use spendstream_schemas::note::{CostQuality, Notes};
+use spendstream_schemas::usage_event::{Texts, UsageRow};
 
 use super::problem::Refusal;
 use crate::batch::{Headers, RawMessage};
 use crate::columns::events::quantity_units;
+use crate::dead_letter::event_json;
 use crate::decode::reject::{Reason, Reject};
+use crate::decode::secret::{REMOVED, looks_secret, masked};
 use crate::decode::{Decoder, Ignored, Sink, door};
+
+/// A longer text is no id.
+const LONGEST_KEY: usize = 1_025;
+/// By what a call is known and priced, beside its figures.
+const CHARGED: [Text; 8] = [
+    Text::EventId,
+    Text::EventSource,
+    Text::Organization,
+    Text::ProviderSent,
+    Text::Model,
+    Text::Operation,
+    Text::ServiceTier,
+    Text::Region,
+];
 
 /// Why something cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,24 +134,59 @@ impl Judge {
     /// All or nothing: an item with one thing in it that cannot be read is not taken by halves.
     fn item(&mut self, key: String, payload: Bytes, headers: Option<&Headers>) -> Item {
         let mut found = self.decode(&payload, headers);
+        let stripped = self.stripped(&payload, headers, &found);
         let more = found.faults.len().saturating_sub(1);
         let mut fault = (!found.faults.is_empty()).then(|| found.faults.swap_remove(0));
         if let (Some(fault), true) = (&mut fault, more > 0) {
             fault.detail = format!("{} (and {more} more in this item)", fault.detail);
         }
-        let payload = self.stripped(payload, headers, &found.said);
-        Item { indexes: vec![0], key, payload, fault }
+        if stripped.is_none() {
+            fault = fault.or_else(|| Some(untold()));
+        }
+        let payload = stripped.unwrap_or_else(|| instead(payload.len(), fault.as_ref()));
+        Item { indexes: vec![0], key: harmless(key), payload, fault }
     }
 
-    /// The payload without content, if nothing is lost with it.
-    fn stripped(&mut self, payload: Bytes, headers: Option<&Headers>, said: &Said) -> Bytes {
-        let same = |judge: &mut Self, without: &[u8]| judge.decode(without, headers).said == *said;
-        if let Some(without) = door::item(&payload, &self.config).filter(|without| same(self, without)) {
-            return without.into();
+    /// The payload without content, as the module says; `None`: nothing without content tells the same.
+    fn stripped(&mut self, payload: &Bytes, headers: Option<&Headers>, found: &Found) -> Option<Bytes> {
+        let rejected = found.faults.first().map(|fault| fault.reason);
+        let item = door::item(payload, &self.config, rejected);
+        if item.as_ref().is_some_and(|item| self.decode(item, headers).said == found.said) {
+            return item.map(Bytes::from);
         }
         // Parts of streams are told by the text that they bring, searches by how many there were.
-        let shape = door::shape(&payload, &self.config).filter(|shape| same(self, shape));
-        shape.map_or(payload, Bytes::from)
+        let shape = door::shape(payload, &self.config);
+        if shape.as_ref().is_some_and(|shape| self.decode(shape, headers).said == found.said) {
+            return shape.map(Bytes::from);
+        }
+        // A row that was readable may be rejected as a whole; its event would not be.
+        let rows = rejected.is_none().then(|| self.rows(payload, headers)).flatten();
+        let others = [item.as_ref(), shape.as_ref(), rows.as_ref()];
+        let attempts =
+            [(Telling::ButKind, &others[2..]), (Telling::ButNotes, &others[2..]), (Telling::Charges, &others[..])];
+        for (telling, forms) in attempts {
+            let whole = self.decode_for(payload, headers, telling);
+            for form in forms.iter().copied().flatten() {
+                let without = self.decode_for(form, headers, telling);
+                if without.said == whole.said && without.faults.is_empty() == whole.faults.is_empty() {
+                    return Some(form.clone().into());
+                }
+            }
+        }
+        None
+    }
+
+    /// The rows of a payload as events; `None` when it has none.
+    fn rows(&mut self, payload: &[u8], headers: Option<&Headers>) -> Option<Vec<u8>> {
+        let mut events = Events::default();
+        let message = RawMessage { payload, key: None, headers, timestamp_ms: Some(self.now_ms) };
+        self.decoder.decode(&message, &mut events);
+        let mut events = events.0;
+        match events.len() {
+            0 => None,
+            1 => events.pop(),
+            _ => Some([b"[".as_slice(), &events.join(b",".as_slice()), b"]"].concat()),
+        }
     }
 
     /// The spans of an OTLP request; none when it has none and says nothing else.
@@ -169,23 +232,95 @@ impl Judge {
     }
 
     fn decode(&mut self, payload: &[u8], headers: Option<&Headers>) -> Found {
-        let mut found = Found::default();
+        self.decode_for(payload, headers, Telling::All)
+    }
+
+    fn decode_for(&mut self, payload: &[u8], headers: Option<&Headers>, telling: Telling) -> Found {
+        let mut found = Found { telling, ..Found::default() };
         let message = RawMessage { payload, key: None, headers, timestamp_ms: Some(self.now_ms) };
         self.decoder.decode(&message, &mut found);
+        if telling != Telling::All {
+            // Spans that were put in order by trace are the same spans.
+            found.said.0.sort_unstable();
+        }
         found
     }
+}
+
+/// What is said of an item whose figures hang on its content.
+fn untold() -> Fault {
+    let detail = "what it counts cannot be told without its content, which is not written to Kafka; send the call as event v1 (id, time, provider, model, usage)";
+    Fault { reason: Reason::UnknownShape, detail: detail.to_owned() }
+}
+
+/// What stands for an item of which nothing may be handed on: as unreadable as it was.
+fn instead(length: usize, fault: Option<&Fault>) -> Bytes {
+    let told = format!("{length} bytes that cannot be read, and are not kept");
+    let is_json = fault.is_some_and(|fault| fault.reason != Reason::NotJson);
+    if is_json { format!("\"{told}\"").into() } else { told.into() }
+}
+
+/// An id that is a key of an API, or too long to be an id, is not written beside the event either; its hash still brings repeats
+/// together.
+fn harmless(key: String) -> String {
+    match key.len() {
+        LONGEST_KEY.. => content_key(key.as_bytes()),
+        _ if looks_secret(&key) => masked(&key),
+        _ => key,
+    }
+}
+
+/// The headers of a `CloudEvent` in binary mode that are written: those that say what it is. An extension may hold anything.
+pub fn attributes(headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    const KEPT: [&str; 9] = [
+        "content-type",
+        "ce_specversion",
+        "ce_id",
+        "ce_source",
+        "ce_subject",
+        "ce_type",
+        "ce_time",
+        "ce_datacontenttype",
+        "ce_dataschema",
+    ];
+    let kept = headers.into_iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
+    kept.map(|(name, value)| {
+        let value = match name.as_str() {
+            _ if !looks_secret(&value) => value,
+            // As in a row.
+            "ce_id" | "ce_source" => masked(&value),
+            _ => REMOVED.to_owned(),
+        };
+        (name, value)
+    })
+    .collect()
 }
 
 /// What the decoder found in one message.
 #[derive(Debug, Default)]
 struct Found {
+    telling: Telling,
     /// Rows, and what is nobody's cost.
     readable: usize,
     faults: Vec<Fault>,
     said: Said,
 }
 
-/// All that the decoder said, in order: equal for what the ledger cannot tell apart.
+/// How much of what the decoder says is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Telling {
+    /// Everything, in order.
+    #[default]
+    All,
+    /// Rows but for the kind of payload, which an event has one of its own of, and the order of labels.
+    ButKind,
+    /// Nor which assumption was made; but whether one was.
+    ButNotes,
+    /// What is charged, to whose call.
+    Charges,
+}
+
+/// All that the decoder said: equal for what the ledger cannot tell apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Said(Vec<u128>);
 
@@ -195,9 +330,40 @@ impl Said {
     }
 }
 
+impl Found {
+    fn note_row(&mut self, row: &UsageRow<'_>) {
+        if self.telling == Telling::All {
+            return self.said.note(format_args!("{row:?}"));
+        }
+        let mut row = row.clone();
+        row.texts.set(Text::PayloadKind, "");
+        row.tags.sort();
+        row.quantities.sort();
+        if self.telling != Telling::ButKind {
+            row.notes = Notes::NONE;
+            row.quality = if row.quality == CostQuality::Exact { CostQuality::Exact } else { CostQuality::Estimated };
+        }
+        if self.telling == Telling::Charges {
+            let mut texts = Texts::default();
+            for text in CHARGED {
+                texts.set_if_some(text, row.texts.get(text).map(str::to_owned));
+            }
+            row = UsageRow {
+                texts,
+                tags: SmallVec::new(),
+                latency_ms: None,
+                reported_cost: None,
+                quality: CostQuality::Exact,
+                ..row
+            };
+        }
+        self.said.note(format_args!("{row:?}"));
+    }
+}
+
 impl Sink for Found {
     fn row(&mut self, _index: u32, row: &UsageRow<'_>) {
-        self.said.note(format_args!("{row:?}"));
+        self.note_row(row);
         // The one thing that the consumer refuses after decoding.
         if let Some((meter, _)) = row.quantities.iter().find(|(_, amount)| quantity_units(*amount).is_none()) {
             let detail = format!("{meter}: the quantity does not fit 19 digits before and 9 after the point");
@@ -207,18 +373,38 @@ impl Sink for Found {
     }
 
     fn reject(&mut self, _index: u32, reject: Reject) {
-        self.said.note(format_args!("{:?} {}", reject.reason, reject.detail));
+        if self.telling == Telling::All {
+            self.said.note(format_args!("{:?} {}", reject.reason, reject.detail));
+        }
         self.faults.push(Fault { reason: reject.reason, detail: reject.detail });
     }
 
     fn ignore(&mut self, _index: u32, why: Ignored) {
-        self.said.note(format_args!("{why:?}"));
+        if self.telling == Telling::All {
+            self.said.note(format_args!("{why:?}"));
+        }
         self.readable += 1;
     }
 
     fn link(&mut self, trace_id: &str, span_id: &str, parent_id: &str) {
-        self.said.note(format_args!("{trace_id} {span_id} {parent_id}"));
+        if self.telling == Telling::All {
+            self.said.note(format_args!("{trace_id} {span_id} {parent_id}"));
+        }
     }
+}
+
+/// The rows of a message, as events.
+#[derive(Debug, Default)]
+struct Events(Vec<Vec<u8>>);
+
+impl Sink for Events {
+    fn row(&mut self, _index: u32, row: &UsageRow<'_>) {
+        self.0.push(event_json(row));
+    }
+
+    fn reject(&mut self, _index: u32, _reject: Reject) {}
+
+    fn ignore(&mut self, _index: u32, _why: Ignored) {}
 }
 
 /// The texts of the events in a body that is JSON throughout.

@@ -1,6 +1,7 @@
 //! `POST /v1/traces`: OTLP/HTTP of an exporter becomes one Kafka message per trace, answered when Kafka has them all.
 //!
-//! Keyed by trace, so that nested spans meet in one partition in whatever requests they come. An exporter cannot mend a span, so all
+//! Keyed by trace, so that nested spans meet in one partition in whatever requests they come; traces of one request that tell of one
+//! response are one message. An exporter cannot mend a span, so all
 //! of them go to the topic: those that cannot be read become dead letters there, and the answer counts them (`partialSuccess`) in the
 //! encoding that came.
 

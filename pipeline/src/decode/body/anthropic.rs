@@ -48,6 +48,10 @@ fn counts<'n>(usage: &Node<'_>) -> Result<(Parts<'n>, Notes), Fault> {
         let short = count_of(split, "ephemeral_5m_input_tokens")?.unwrap_or(0);
         parts.cache_write_1h = count_of(split, "ephemeral_1h_input_tokens")?.unwrap_or(0);
         parts.cache_write = default_writes(writes, short, parts.cache_write_1h)?;
+        // A stream's end may count more writes than its beginning split.
+        if writes.is_some_and(|writes| writes > short.saturating_add(parts.cache_write_1h)) {
+            notes.insert(Note::CacheTtlAssumed);
+        }
     } else {
         parts.cache_write = writes.unwrap_or(0);
         if parts.cache_write > 0 {
@@ -57,7 +61,11 @@ fn counts<'n>(usage: &Node<'_>) -> Result<(Parts<'n>, Notes), Fault> {
     let cached = [parts.cache_read, parts.cache_write, parts.cache_write_1h];
     parts.input =
         count_of(usage, "input_tokens")?.map(|input| cached.iter().fold(input, |sum, part| sum.saturating_add(*part)));
-    parts.reasoning = inner_count(usage, "output_tokens_details", "thinking_tokens")?.unwrap_or(0);
+    for key in ["thinking_tokens", "reasoning_tokens"] {
+        if parts.reasoning == 0 {
+            parts.reasoning = inner_count(usage, "output_tokens_details", key)?.unwrap_or(0);
+        }
+    }
     Ok((parts, notes))
 }
 

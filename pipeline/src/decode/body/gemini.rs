@@ -62,12 +62,16 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
     Ok(Reading { parts, service_tier: traffic, ..Reading::default() })
 }
 
+/// Whether a model is charged for the grounded request, however many queries that made.
+pub(super) fn pays_by_request(model: &str) -> bool {
+    model.contains("gemini-1") || model.contains("gemini-2")
+}
+
 /// Grounding with Google Search: from Gemini 3 on each query is charged, before that each grounded request. With Google Maps each request
 /// that was answered from it.
 pub(super) fn grounding<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
     let queries = queries(body);
-    let per_request = reading.model.is_some_and(|model| model.contains("gemini-1") || model.contains("gemini-2"));
-    let searches = if per_request { queries.min(1) } else { queries };
+    let searches = if reading.model.is_some_and(pays_by_request) { queries.min(1) } else { queries };
     reading.parts.web_searches = i64::try_from(searches).unwrap_or(i64::MAX);
     if has_maps(body) {
         reading.parts.add_quantity(GOOGLE_MAPS_GROUNDING, Decimal::ONE);

@@ -3,7 +3,7 @@
 use super::super::field::amount;
 use super::super::json::Node;
 use super::super::reject::{Fault, Reason};
-use super::{Shape, plain};
+use super::{Shape, plain, tools};
 
 const INPUTS: [&str; 6] =
     ["prompt_tokens", "input_tokens", "inputTokens", "inputTokenCount", "promptTokenCount", "prompt_token_count"];
@@ -64,9 +64,9 @@ pub(super) fn is_total(key: &str) -> bool {
     INPUTS.contains(&key) || OUTPUTS.contains(&key)
 }
 
-/// Names of ours that others use too.
+/// Names of ours that others use too. OpenAI's agents count their requests, which cost nothing by themselves.
 fn shares(key: &str) -> bool {
-    matches!(key, "reasoning_tokens" | "cached_tokens")
+    matches!(key, "reasoning_tokens" | "cached_tokens" | "requests") || tools::is_own(key)
 }
 
 fn refused(key: &str, own: &str) -> Fault {
@@ -89,6 +89,7 @@ mod tests {
             (r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"reasoning_tokens":2}"#, true),
             (r#"{"prompt_tokens":10,"completion_tokens":5,"input_tokens":10,"output_tokens":5}"#, true),
             (r#"{"prompt_tokens":10,"total_tokens":10,"output_tokens":0}"#, true),
+            (r#"{"requests":3,"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":0}}"#, true),
             (r#"{"input_tokens":10,"output_tokens":5,"web_searches":2}"#, true),
             (r#"{"input_tokens":1000,"output_tokens":100,"prompt_tokens":0}"#, false),
             (r#"{"prompt_tokens":1000,"output_tokens":100}"#, false),

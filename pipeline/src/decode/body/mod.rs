@@ -10,6 +10,7 @@ mod misspelt;
 mod mixed;
 mod openai;
 mod plain;
+mod tools;
 mod unread;
 
 use std::borrow::Cow;
@@ -26,6 +27,8 @@ use super::time::{Unit, micros};
 pub(super) use bedrock::from_counts as bedrock_counts;
 pub(super) use gemini::{has_maps, queries};
 pub(super) use plain::{Told, add as add_plain};
+pub(super) use tools::calls as tool_calls;
+pub(super) use unread::sounds;
 
 /// Members that a usage object may have: each is compared with every name that is known.
 const MOST_MEMBERS: usize = 1_000;
@@ -74,6 +77,39 @@ pub(super) struct Reading<'n> {
     pub extra: Vec<Extra<'n>>,
 }
 
+impl Reading<'_> {
+    /// Some count is not in the cost, or may be in it twice.
+    fn unexplained(&mut self) {
+        self.notes.insert(Note::TokensUnexplained);
+        self.quality = self.quality.max(CostQuality::Estimated);
+    }
+}
+
+/// Service tiers that were asked for, or stand where nothing is told: the call may have got any other.
+pub(super) fn is_silent_tier(tier: &str) -> bool {
+    const SILENT: [&str; 11] = [
+        "",
+        "auto",
+        "default",
+        "standard",
+        "standardonly",
+        "ondemand",
+        "regular",
+        "none",
+        "notavailable",
+        "paygo",
+        "traffictypeunspecified",
+    ];
+    let letters = || tier.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' '));
+    SILENT.iter().any(|silent| letters().map(|byte| byte.to_ascii_lowercase()).eq(silent.bytes()))
+}
+
+/// Of two tiers the first, unless only the other says something.
+fn louder<'n>(one: Option<&'n str>, other: Option<&'n str>) -> Option<&'n str> {
+    let says = |tier: &&str| !is_silent_tier(tier);
+    one.filter(says).or(other.filter(says)).or(one).or(other)
+}
+
 /// The shapes of usage objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
@@ -116,7 +152,8 @@ fn shape_of(usage: &Node<'_>) -> Option<Shape> {
         "iterations",
     ]) {
         // Details of the input are OpenAI's, and so is what they say of the cache.
-        let included = has(&["input_tokens_details"]) && anthropic::total_leaves_out_cache(usage);
+        let included = has(&["input_tokens_details"]) && anthropic::total_leaves_out_cache(usage)
+            || openai::details_tell_cache(usage);
         return Some(if included { Shape::Responses } else { Shape::Anthropic });
     }
     // Null caches say nothing, but whose thinking is told.
@@ -144,7 +181,8 @@ pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Read
         return Ok(Some(reading));
     }
     let holders = ["usage", "usageMetadata", "usage_metadata", "usage_info", "amazon-bedrock-invocationMetrics"];
-    if let Some(usage) = holders.iter().find_map(|key| node.get(key)).filter(|usage| usage.is_object()) {
+    let usage = holders.iter().find_map(|key| node.get(key)).filter(|usage| usage.is_object());
+    if let Some(usage) = usage.or_else(|| chunk_usage(node)) {
         let Some(shape) = shape_of(usage) else { return Ok(None) };
         let mut hint = hint;
         hint.model = hint.model.or_else(|| model_of(node));
@@ -167,6 +205,13 @@ pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Read
         return Ok(Some(reading));
     }
     shape_of(node).map(|shape| usage_of(shape, node, hint)).transpose()
+}
+
+/// Where the end of some providers' streams has its usage: Groq's under `x_groq`, Moonshot's in the choice.
+pub(super) fn chunk_usage<'n, 'j>(node: &'n Node<'j>) -> Option<&'n Node<'j>> {
+    let choices = node.get("choices")?.items();
+    let in_choice = || choices.iter().find_map(|choice| choice.get("usage"));
+    node.get("x_groq").and_then(|groq| groq.get("usage")).or_else(in_choice).filter(|usage| usage.is_object())
 }
 
 /// Refuses an event of Anthropic's stream that counts a part of the call only.
@@ -206,11 +251,20 @@ fn unwrap<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Reading<'n>>,
     let is_geminis = || {
         response.get("usageMetadata").is_some() && (node.get("key").is_some() || node.get("processed_time").is_some())
     };
-    let is_batch_line = is_anthropics() || is_geminis();
-    if let Some(reading) = reading.as_mut().filter(|_| is_batch_line) {
+    let is_vertexs =
+        is_vertex_line(node) && node.text_of("status") == Some("") && response.text_of("type") == Some("message");
+    if let Some(reading) = reading.as_mut().filter(|_| is_vertexs || is_anthropics() || is_geminis()) {
         reading.service_tier = Some("batch");
+        // Claude on Vertex AI is billed by Google.
+        reading.provider = if is_vertexs { Some("gcp.vertex_ai") } else { reading.provider };
     }
     Ok(reading)
+}
+
+/// A line of what Vertex AI writes for a batch of another maker's model: the request beside the response, and a status, empty where all went
+/// well. What gateways log of a call has neither a line's own id nor such a status.
+pub(super) fn is_vertex_line(node: &Node<'_>) -> bool {
+    node.text_of("custom_id").is_some() && node.has_object("request") && node.text_of("status").is_some()
 }
 
 fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n>, Fault> {
@@ -232,13 +286,12 @@ fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Rea
         Shape::Cohere => cohere::usage(usage),
         Shape::Plain => plain::usage(usage),
     }?;
+    tools::count_all(shape, usage, hint, &mut reading.parts)?;
     if unread::any(shape, usage, &reading.parts) {
-        reading.notes.insert(Note::TokensUnexplained);
-        reading.quality = CostQuality::Estimated;
+        reading.unexplained();
     }
-    if let Some(tier) = usage.text_of("service_tier").or_else(|| usage.text_of("serviceTier")) {
-        reading.service_tier = reading.service_tier.or(Some(tier));
-    }
+    let tier = usage.text_of("service_tier").or_else(|| usage.text_of("serviceTier"));
+    reading.service_tier = louder(reading.service_tier, tier);
     // Anthropic's, but relayed in every shape, and told even where the cache is not.
     if usage.text_of("speed") == Some("fast") {
         reading.service_tier = Some("fast");
@@ -255,6 +308,12 @@ fn reported(usage: &Node<'_>, reading: &mut Reading<'_>) {
     // 1 USD = 10^10 ticks (docs.x.ai, "Cost Tracking").
     let ticks = || cost_of(usage.get("cost_in_usd_ticks")?)?.checked_div(Decimal::from(10_000_000_000_u64));
     reading.reported_usd = cost.or_else(ticks);
+    if matches!(usage.get("is_byok"), Some(Node::Bool(true))) {
+        // With the caller's own key the upstream bills it, at prices that OpenRouter repeats; what it says the call costs is its fee.
+        reading.reported_usd = usage.path("cost_details.upstream_inference_cost").and_then(cost_of);
+        reading.notes.insert(Note::BilledUpstream);
+        reading.quality = reading.quality.max(CostQuality::Estimated);
+    }
 }
 
 fn model_of<'n>(body: &'n Node<'_>) -> Option<&'n str> {
@@ -269,7 +328,7 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
     reading.model = model_of(body);
     reading.response_id = ["id", "responseId", "response_id", "generation_id"].iter().find_map(|key| body.text_of(key));
     let tier = body.get("serviceTier").and_then(|tier| tier.text_of("type")).or_else(|| body.text_of("service_tier"));
-    reading.service_tier = reading.service_tier.or(tier);
+    reading.service_tier = louder(reading.service_tier, tier);
     // Bedrock's faster and dearer way to answer.
     if body.path("performanceConfig.latency").and_then(Node::text) == Some("optimized") {
         reading.service_tier = Some("latency_optimized");
@@ -298,9 +357,10 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
     } else if object.starts_with("text_completion") {
         reading.operation = Some("completion");
     }
+    tools::xais(body, &mut reading.parts)?;
     match shape {
         Shape::Gemini => gemini::grounding(body, reading),
-        Shape::Responses | Shape::Plain => openai::tool_calls(body, reading),
+        Shape::Responses | Shape::Plain => tools::calls(body, reading),
         _ => {}
     }
     Ok(())

@@ -3,8 +3,7 @@
 //! Input includes cache reads and writes, output includes reasoning — except where the body's own total proves otherwise.
 
 use rust_decimal::Decimal;
-use spendstream_schemas::meter::{CODE_INTERPRETER_SESSION, FILE_SEARCH};
-use spendstream_schemas::note::{CostQuality, Note, Notes};
+use spendstream_schemas::note::{Note, Notes};
 
 use super::super::field::{count_of, first_count, inner_count, object_of, quantity};
 use super::super::json::Node;
@@ -38,14 +37,28 @@ pub(super) fn details(shape: Shape, usage: &Node<'_>) -> [&'static str; 2] {
     })
 }
 
-/// The count under the first of `keys` that the object under `outer` has as a number.
+/// The count under the first of `keys` that the object under `outer` has and that is not 0.
 fn inner_first(usage: &Node<'_>, outer: &str, keys: &[&str]) -> Result<Option<i64>, Fault> {
+    let mut found = None;
     for key in keys {
-        if let Some(value) = inner_count(usage, outer, key)? {
-            return Ok(Some(value));
+        match inner_count(usage, outer, key)? {
+            Some(0) => found = Some(0),
+            None => {}
+            counted => return Ok(counted),
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// Cache reads: those of the details, else of the first name beside the totals that counts any. Also whether another name tells another
+/// figure: which of them is true, only the emitter knows.
+fn cache_read(usage: &Node<'_>, details: &str, beside: &[&str]) -> Result<(i64, bool), Fault> {
+    let within = inner_first(usage, details, &["cached_tokens", "cache_read"])?.filter(|read| *read > 0);
+    let read = within.or(first_count(usage, beside)?).unwrap_or(0);
+    // Of text alone, which may be less than all.
+    let comparable = beside.iter().filter(|key| **key != "cached_prompt_text_tokens");
+    let differs = |key: &&str| count_of(usage, key).ok().flatten().is_some_and(|told| told > 0 && told != read);
+    Ok((read, comparable.copied().any(|key| differs(&key))))
 }
 
 /// `prompt_tokens` and `completion_tokens`: chat completions, embeddings, and what LiteLLM, OpenRouter, xAI, DeepSeek, … make of them.
@@ -53,14 +66,11 @@ pub(super) fn chat<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n
     let mut parts =
         Parts { input: count_of(usage, "prompt_tokens")?, total: count_of(usage, "total_tokens")?, ..Parts::default() };
     let [prompt, answer] = details(Shape::Chat, usage);
-    // Gateways fill details with 0 and tell the count beside them.
-    parts.cache_read = match inner_first(usage, prompt, &["cached_tokens", "cache_read"])?.filter(|read| *read > 0) {
-        Some(read) => read,
-        None => first_count(usage, &CACHED)?.unwrap_or(0),
-    };
+    let (read, contradicts) = cache_read(usage, prompt, &CACHED)?;
+    parts.cache_read = read;
     let mut notes = writes(usage, prompt, &mut parts)?;
     modalities(usage, prompt, &mut parts)?;
-    completion(usage, answer, &mut parts)?;
+    let is_guess = completion(usage, answer, hint, &mut parts)?;
     // LiteLLM once left Anthropic's exclusive input as it was.
     let cached = parts.cache_read.saturating_add(parts.cache_write).saturating_add(parts.cache_write_1h);
     if hint.lenient && parts.input.is_some_and(|input| cached > input) {
@@ -68,14 +78,17 @@ pub(super) fn chat<'n>(usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Reading<'n
         parts.total = None;
         notes.insert(Note::InputConventionCorrected);
     }
-    parts.web_searches = inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0);
     search_fee(usage, &mut parts)?;
     for (key, meter) in [("num_search_queries", "query"), ("citation_tokens", "citation")] {
         if let Some(count) = count_of(usage, key)? {
             parts.add_quantity(meter, Decimal::from(count));
         }
     }
-    Ok(Reading { parts, notes, ..Reading::default() })
+    let mut reading = Reading { parts, notes, ..Reading::default() };
+    if contradicts || is_guess {
+        reading.unexplained();
+    }
+    Ok(reading)
 }
 
 /// Perplexity charges a request by how much it may read of the web; models that count their searches are charged by those instead.
@@ -92,7 +105,8 @@ fn search_fee(usage: &Node<'_>, parts: &mut Parts<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn completion(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<(), Fault> {
+/// The output. True when nothing proves whether reasoning is within it.
+fn completion(usage: &Node<'_>, details: &str, hint: Hint<'_>, parts: &mut Parts<'_>) -> Result<bool, Fault> {
     let completion = count_of(usage, "completion_tokens")?;
     parts.output = completion;
     parts.audio_out = inner_first(usage, details, &["audio_tokens", "audio"])?.unwrap_or(0);
@@ -107,15 +121,29 @@ fn completion(usage: &Node<'_>, details: &str, parts: &mut Parts<'_>) -> Result<
     {
         parts.output = beside;
     }
-    // At the top level (xAI's own SDK, Perplexity) reasoning is always beside, and Perplexity's total leaves it out.
-    if parts.reasoning == 0
-        && let Some(reasoning) = count_of(usage, "reasoning_tokens")?
-    {
-        parts.reasoning = reasoning;
-        parts.output = completion.map(|completion| completion.saturating_add(reasoning));
-        parts.total = None;
+    let Some(reasoning) = count_of(usage, "reasoning_tokens")?.filter(|count| *count > 0 && parts.reasoning == 0)
+    else {
+        return Ok(false);
+    };
+    // At the top level it is within the completion (SGLang) or beside it (xAI's own SDK, Perplexity); the total tells, but Perplexity's
+    // leaves it out.
+    parts.reasoning = reasoning;
+    let with = |output: i64| parts.input.unwrap_or(0).checked_add(output).filter(|sum| Some(*sum) == parts.total);
+    let output = completion.unwrap_or(0);
+    let within = with(output).is_some() && reasoning <= output && !is_perplexitys(usage, hint);
+    if within {
+        return Ok(false);
     }
-    Ok(())
+    let beside = output.saturating_add(reasoning);
+    let proven = with(beside).is_some() || is_perplexitys(usage, hint) || reasoning > output;
+    parts.output = completion.map(|_| beside);
+    parts.total = None;
+    Ok(!proven)
+}
+
+fn is_perplexitys(usage: &Node<'_>, hint: Hint<'_>) -> bool {
+    ["citation_tokens", "num_search_queries", "search_context_size"].iter().any(|key| usage.get(key).is_some())
+        || hint.model.is_some_and(|model| model.contains("sonar"))
 }
 
 /// Cache writes, by lifetime where told. LiteLLM repeats the same writes under three names.
@@ -174,26 +202,43 @@ pub(super) fn responses<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         input: count_of(usage, "input_tokens")?,
         output: count_of(usage, "output_tokens")?,
         total: count_of(usage, "total_tokens")?,
-        cache_read: match inner_first(usage, input, &["cached_tokens", "cache_read"])?.filter(|read| *read > 0) {
-            Some(read) => read,
-            None => first_count(usage, &["cache_read_input_tokens", "cached_tokens"])?.unwrap_or(0),
-        },
         reasoning: inner_first(usage, output, &["reasoning_tokens", "thinking_tokens", "reasoning"])?.unwrap_or(0),
-        web_searches: inner_count(usage, "server_tool_use", "web_search_requests")?.unwrap_or(0),
         audio_out: inner_first(usage, output, &["audio_tokens", "audio"])?.unwrap_or(0),
         image_out: inner_count(usage, output, "image_tokens")?.unwrap_or(0),
         ..Parts::default()
     };
+    let (read, contradicts) = cache_read(usage, input, &["cache_read_input_tokens", "cached_tokens"])?;
+    parts.cache_read = read;
     let notes = writes(usage, input, &mut parts)?;
     modalities(usage, input, &mut parts)?;
-    if let Some(seconds) = usage.get("seconds") {
+    // Beside tokens they tell the same audio once more; a model is charged by one of them.
+    let by_tokens = [parts.input, parts.output].into_iter().flatten().any(|count| count > 0);
+    if let Some(seconds) = usage.get("seconds").filter(|_| !by_tokens) {
         parts.add_quantity("audio_second", quantity(seconds, "seconds")?);
     }
     let operation = match usage.text_of("type") {
         Some("tokens" | "duration") => Some("audio"),
         _ => None,
     };
-    Ok(Reading { parts, operation, notes, ..Reading::default() })
+    let mut reading = Reading { parts, operation, notes, ..Reading::default() };
+    if contradicts {
+        reading.unexplained();
+    }
+    Ok(reading)
+}
+
+/// True when OpenAI's details of the input tell the same cache reads as Anthropic's name does, nothing was written and no total shows
+/// that they are beside the input.
+pub(super) fn details_tell_cache(usage: &Node<'_>) -> bool {
+    let of = |node: &Node<'_>, key| count_of(node, key).ok().flatten().filter(|count| *count > 0);
+    let [details, _] = details(Shape::Responses, usage);
+    let told = usage.get(details).filter(|details| details.is_object());
+    let within = told.and_then(|details| of(details, "cached_tokens").or_else(|| of(details, "cache_read")));
+    within.is_some()
+        && within == of(usage, "cache_read_input_tokens")
+        && within <= of(usage, "input_tokens")
+        && of(usage, "cache_creation_input_tokens").is_none()
+        && usage.get("total_tokens").is_none()
 }
 
 /// An image response without usage: each image is charged.
@@ -207,37 +252,4 @@ pub(super) fn images<'n>(body: &'n Node<'_>) -> Result<Option<Reading<'n>>, Faul
     reading.parts.add_quantity("image_out_each", Decimal::from(images));
     super::around(Shape::Responses, body, &mut reading)?;
     Ok(Some(reading))
-}
-
-/// Calls of built-in tools that are charged by the call, from the response's `output`.
-pub(super) fn tool_calls<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
-    let mut containers: Vec<Option<&str>> = Vec::new();
-    for item in body.get("output").map(Node::items).unwrap_or_default() {
-        match item.text_of("type") {
-            // Opening a page or searching in it is not charged.
-            Some("web_search_call") => {
-                let action = item.get("action").and_then(|action| action.text_of("type"));
-                reading.parts.web_searches += i64::from(action.is_none_or(|action| action == "search"));
-            }
-            Some("file_search_call") => reading.parts.add_quantity(FILE_SEARCH, Decimal::ONE),
-            Some("code_interpreter_call") => {
-                let container = item.text_of("container_id");
-                if container.is_none() || !containers.contains(&container) {
-                    containers.push(container);
-                }
-            }
-            // A picture is made by another model, whose tokens are not told.
-            Some("image_generation_call") => {
-                reading.notes.insert(Note::TokensUnexplained);
-                reading.quality = CostQuality::Estimated;
-            }
-            _ => {}
-        }
-    }
-    if !containers.is_empty() {
-        // A container serves the calls of 20 minutes and is paid once; which call that was, none of them says.
-        reading.notes.insert(Note::SessionAssumed);
-        reading.quality = reading.quality.max(CostQuality::UpperBound);
-        reading.parts.add_quantity(CODE_INTERPRETER_SESSION, Decimal::from(containers.len()));
-    }
 }

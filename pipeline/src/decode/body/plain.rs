@@ -9,7 +9,7 @@ use super::super::field::{amount, count, count_of, quantity};
 use super::super::json::Node;
 use super::super::parts::Parts;
 use super::super::reject::{Fault, Reason};
-use super::Reading;
+use super::{Reading, tools};
 
 /// True when at least one member is a plain name.
 pub(super) fn recognises(usage: &Node<'_>) -> bool {
@@ -46,7 +46,7 @@ fn canonical(key: &str) -> &str {
 
 /// A meter that stands for itself.
 fn is_quantity(key: &str) -> bool {
-    meter::is_known(key) || !meter::alternatives(key).is_empty()
+    meter::is_known(key) || !meter::alternatives(key).is_empty() || tools::is_own(key)
 }
 
 /// What a name stands for: several names stand for one count.
@@ -95,10 +95,16 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
         }
     }
     parts.total = count_of(usage, "total_tokens")?;
+    let beside = count_of(usage, "cached_tokens")?.unwrap_or(0);
+    let contradicts = beside > 0 && parts.cache_read > 0 && beside != parts.cache_read;
     if parts.cache_read == 0 {
-        parts.cache_read = count_of(usage, "cached_tokens")?.unwrap_or(0);
+        parts.cache_read = beside;
     }
-    Ok(Reading { parts, ..Reading::default() })
+    let mut reading = Reading { parts, ..Reading::default() };
+    if contradicts {
+        reading.unexplained();
+    }
+    Ok(reading)
 }
 
 /// Adds one plain name; names that are no meter are ignored.

@@ -64,9 +64,14 @@ pub(super) fn any(shape: Shape, usage: &Node<'_>, parts: &Parts<'_>) -> bool {
 }
 
 fn counts(key: &str, value: &Node<'_>) -> bool {
+    sounds(key) && amount(value).is_some_and(|amount| !amount.is_zero())
+}
+
+/// Whether something is called as a count of tokens is.
+pub(in super::super) fn sounds(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    has(&SOUNDS) && !has(&NO_COUNTS) && !SILENT.contains(&key) && amount(value).is_some_and(|amount| !amount.is_zero())
+    has(&SOUNDS) && !has(&NO_COUNTS) && !SILENT.contains(&key)
 }
 
 fn any_inside(node: &Node<'_>, known: bool, parts: &Parts<'_>) -> bool {

@@ -3,29 +3,25 @@
 //! It takes only what it understands completely. On any doubt (another shape, an unknown count, a repeated key, a wrong type)
 //! it declines, and [`super::items`] reads the same bytes again and decides; so it can never reject, and never differ.
 
+mod cursor;
 mod usage;
 mod value;
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use spendstream_schemas::dimension::Text;
-use spendstream_schemas::usage_event::ReportedCost;
 
 use super::Sink;
 use super::call::{Call, Context};
 use super::event::KIND;
-use value::{Count, Flag, Key, Skip, Tags, Time, Word};
+use cursor::Cursor;
 
 /// Decodes one message into one row; `false`: not understood, nothing was emitted.
 pub(super) fn decode(payload: &[u8], context: Context<'_>, sink: &mut dyn Sink) -> bool {
     if payload.first() != Some(&b'{') {
         return false;
     }
+    let Ok(text) = simdutf8::basic::from_utf8(payload) else { return false };
     let mut call = Call::of_kind(KIND);
-    let mut json = sonic_rs::Deserializer::from_slice(payload);
-    let read = Event { call: &mut call }.deserialize(&mut json).and_then(|complete| json.end().map(|()| complete));
-    if !matches!(read, Ok(true)) {
+    if event(text, &mut call).is_none() {
         return false;
     }
     let sealed = call.seal(context).is_ok();
@@ -98,80 +94,41 @@ fn field(key: &str) -> Field {
     Field::Text(text)
 }
 
-/// Reads the object straight into the call; gives whether everything required was there.
-struct Event<'c, 'de> {
-    call: &'c mut Call<'de>,
-}
-
-impl<'de> DeserializeSeed<'de> for Event<'_, 'de> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Event<'_, 'de> {
-    type Value = bool;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let call = self.call;
-        let mut counted = None;
-        let mut tenant = None;
-        let mut tagged = false;
-        while let Some(field) = map.next_key_seed(Key(field))? {
-            match field {
-                Field::Text(text) => {
-                    let word = map.next_value::<Word<'de>>()?.0;
-                    once(call.row.texts.get(text).is_none())?;
-                    call.row.texts.set_if_some(text, word);
-                }
-                Field::Tenant => put(&mut tenant, map.next_value::<Word<'de>>()?.0)?,
-                Field::Time => put(&mut call.time_micros, map.next_value::<Time>()?.0)?,
-                Field::Latency => put(&mut call.row.latency_ms, map.next_value::<Count>()?.0)?,
-                Field::CacheHit => put(&mut call.row.cache_hit, map.next_value::<Flag>()?.0)?,
-                Field::Usage => put(&mut counted, map.next_value::<Option<usage::Usage<'de>>>()?)?,
-                Field::Tags => {
-                    once(!tagged)?;
-                    tagged = true;
-                    call.row.tags = map.next_value::<Option<Tags<'de>>>()?.map(|tags| tags.0).unwrap_or_default();
-                }
-                Field::ReportedCost => {
-                    let cost = map.next_value::<Option<value::Cost<'de>>>()?;
-                    put(
-                        &mut call.row.reported_cost,
-                        cost.map(|cost| ReportedCost { amount: cost.amount, currency: cost.currency }),
-                    )?;
-                }
-                Field::Foreign => return Err(A::Error::custom("another envelope")),
-                Field::Unknown => {
-                    map.next_value_seed(Skip::ANY)?;
-                }
-            }
+/// Reads the object straight into the call; `None`: something is there that is not understood, or not there that is required.
+fn event<'a>(text: &'a str, call: &mut Call<'a>) -> Option<()> {
+    let mut cursor = Cursor::new(text);
+    let (mut counted, mut tenant, mut tagged) = (None, None, false);
+    cursor.object(|cursor, key| match field(&key) {
+        Field::Text(text) => {
+            let mut word = None;
+            cursor.put(&mut word, Cursor::word)?;
+            let first = call.row.texts.get(text).is_none();
+            call.row.texts.set_if_some(text, word);
+            first.then_some(())
         }
-        let known_status = matches!(call.row.texts.get(Text::Status), None | Some("ok" | "error"));
-        let required = [Text::EventId, Text::ProviderSent, Text::Model];
-        let complete =
-            required.into_iter().all(|text| call.row.texts.get(text).is_some()) && call.time_micros.is_some();
-        let Some(usage) = counted.filter(|_| known_status && complete) else { return Ok(false) };
-        call.default_text(Text::Organization, tenant);
-        Ok(usage.into_call(call))
+        Field::Tenant => cursor.put(&mut tenant, Cursor::word),
+        Field::Time => cursor.put(&mut call.time_micros, Cursor::time),
+        Field::Latency => cursor.put(&mut call.row.latency_ms, Cursor::count),
+        Field::CacheHit => cursor.put(&mut call.row.cache_hit, Cursor::flag),
+        Field::Usage => cursor.put(&mut counted, usage::read),
+        Field::Tags => {
+            let mut tags = None;
+            cursor.put(&mut tags, value::tags)?;
+            call.row.tags = tags.unwrap_or_default();
+            (!std::mem::replace(&mut tagged, true)).then_some(())
+        }
+        Field::ReportedCost => cursor.put(&mut call.row.reported_cost, value::cost),
+        Field::Foreign => None,
+        Field::Unknown => cursor.skip(),
+    })?;
+    let known_status = matches!(call.row.texts.get(Text::Status), None | Some("ok" | "error"));
+    let required = [Text::EventId, Text::ProviderSent, Text::Model];
+    let complete = required.into_iter().all(|text| call.row.texts.get(text).is_some()) && call.time_micros.is_some();
+    if !(cursor.is_end() && known_status && complete) {
+        return None;
     }
-}
-
-/// Declines a second value for the same thing: which of them counts is decided in one place only.
-fn once<E: serde::de::Error>(first: bool) -> Result<(), E> {
-    if first { Ok(()) } else { Err(E::custom("a repeated key")) }
-}
-
-fn put<T, E: serde::de::Error>(slot: &mut Option<T>, value: Option<T>) -> Result<(), E> {
-    once(slot.is_none())?;
-    *slot = value;
-    Ok(())
+    call.default_text(Text::Organization, tenant);
+    counted?.into_call(call).then_some(())
 }
 
 #[cfg(test)]

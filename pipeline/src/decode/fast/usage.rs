@@ -1,15 +1,12 @@
 //! The common usage shapes of the fast path: plain names, OpenAI chat and responses, Anthropic messages, Gemini.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
-use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::Note;
 
 use super::super::call::Call;
 use super::super::parts::{Parts, default_writes};
-use super::value::{Count, Key, Skip, Word};
+use super::cursor::Cursor;
 
 /// Counts by name, flat; the order groups them by shape.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,51 +150,36 @@ enum Nested {
     Creation,
 }
 
-impl<'de> Deserialize<'de> for Usage<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(UsageVisitor)
-    }
-}
-
-struct UsageVisitor;
-
-impl<'de> Visitor<'de> for UsageVisitor {
-    type Value = Usage<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a usage object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Usage<'de>, A::Error> {
-        let mut usage = Usage::default();
-        while let Some(field) = map.next_key_seed(Key(field))? {
-            match field {
-                Field::Count(slot) => super::put(&mut usage.counts[slot as usize], map.next_value::<Count>()?.0)?,
-                Field::PromptDetails => usage.details(&mut map, Nested::Prompt, detail)?,
-                Field::CompletionDetails => usage.details(&mut map, Nested::Completion, output_detail)?,
-                Field::InputDetails => usage.details(&mut map, Nested::Input, detail)?,
-                Field::OutputDetails => usage.details(&mut map, Nested::Output, output_detail)?,
-                Field::Creation => usage.details(&mut map, Nested::Creation, lifetime)?,
-                Field::Tier => super::put(&mut usage.tier, map.next_value::<Word<'de>>()?.0)?,
-                Field::Other => return Err(A::Error::custom("another count")),
-            }
-        }
-        Ok(usage)
-    }
+/// Reads a usage object.
+pub(super) fn read<'a>(cursor: &mut Cursor<'a>) -> Option<Usage<'a>> {
+    let mut usage = Usage::default();
+    cursor.object(|cursor, key| match field(&key) {
+        Field::Count(slot) => cursor.put(&mut usage.counts[slot as usize], Cursor::count),
+        Field::PromptDetails => usage.details(cursor, Nested::Prompt, detail),
+        Field::CompletionDetails => usage.details(cursor, Nested::Completion, output_detail),
+        Field::InputDetails => usage.details(cursor, Nested::Input, detail),
+        Field::OutputDetails => usage.details(cursor, Nested::Output, output_detail),
+        Field::Creation => usage.details(cursor, Nested::Creation, lifetime),
+        Field::Tier => cursor.put(&mut usage.tier, Cursor::word),
+        Field::Other => None,
+    })?;
+    Some(usage)
 }
 
 impl<'a> Usage<'a> {
     /// Reads the counts of a nested object; one that comes twice is declined, for the last would have to replace the first.
-    fn details<'de, A: MapAccess<'de>>(
-        &mut self,
-        map: &mut A,
-        which: Nested,
-        names: fn(&str) -> Field,
-    ) -> Result<(), A::Error> {
-        let there = map.next_value_seed(Details { names, counts: &mut self.counts })?;
-        super::once(!self.nested[which as usize])?;
-        self.nested[which as usize] = there;
-        Ok(())
+    fn details(&mut self, cursor: &mut Cursor<'a>, which: Nested, names: fn(&str) -> Field) -> Option<()> {
+        let counts = &mut self.counts;
+        let mut there = None;
+        cursor.put(&mut there, |cursor| {
+            cursor.object(|cursor, key| match names(&key) {
+                Field::Count(slot) => cursor.put(&mut counts[slot as usize], Cursor::count),
+                _ if is_silent(&key) => cursor.skip(),
+                _ => None,
+            })
+        })?;
+        let first = !std::mem::replace(&mut self.nested[which as usize], there.is_some());
+        first.then_some(())
     }
 
     fn has(&self, nested: [Nested; 2]) -> bool {
@@ -240,7 +222,7 @@ impl<'a> Usage<'a> {
             _ => return false,
         };
         call.parts = parts;
-        call.default_text(Text::ServiceTier, self.tier);
+        call.take_tier(self.tier);
         true
     }
 
@@ -320,52 +302,14 @@ impl<'a> Usage<'a> {
             reasoning: self.get(Slot::Thinking),
             ..Parts::default()
         };
-        if parts.cache_write > 0 && !self.nested[Nested::Creation as usize] {
+        // A split may tell of fewer writes than there were.
+        let told =
+            self.nested[Nested::Creation as usize] && writes.is_none_or(|writes| short.saturating_add(long) >= writes);
+        if parts.cache_write > 0 && !told {
             call.row.notes.insert(Note::CacheTtlAssumed);
         }
         let cached = [parts.cache_read, parts.cache_write, parts.cache_write_1h];
         let input = self.counts[Slot::Input as usize];
         Parts { input: input.map(|input| cached.iter().fold(input, |sum, part| sum.saturating_add(*part))), ..parts }
-    }
-}
-
-/// Reads the counts of a nested object into the flat ones; gives whether the object was there.
-struct Details<'c> {
-    names: fn(&str) -> Field,
-    counts: &'c mut [Option<i64>; SLOTS],
-}
-
-impl<'de> DeserializeSeed<'de> for Details<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Details<'_> {
-    type Value = bool;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object of counts")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let names = self.names;
-        let name = |key: &str| if is_silent(key) { None } else { Some(names(key)) };
-        while let Some(field) = map.next_key_seed(Key(name))? {
-            match field {
-                Some(Field::Count(slot)) => super::put(&mut self.counts[slot as usize], map.next_value::<Count>()?.0)?,
-                None => {
-                    map.next_value_seed(Skip::ANY)?;
-                }
-                Some(_) => return Err(A::Error::custom("another detail")),
-            }
-        }
-        Ok(true)
     }
 }

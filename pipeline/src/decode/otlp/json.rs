@@ -137,9 +137,15 @@ fn whole(name: &str, text: &str) -> Option<String> {
 }
 
 fn known(attributes: &[(&str, Value<'_>)], text: fn(&str, &str) -> Option<String>) -> Vec<serde_json::Value> {
-    let kept = attributes.iter().filter(|(name, _)| names::is_known(name) || name.starts_with("tags."));
+    let is_count = |value: &Value<'_>| matches!(value, Value::Int(_) | Value::Double(_));
+    let kept = attributes.iter().filter(|(name, value)| {
+        names::is_known(name) || name.starts_with("tags.") || (names::is_usage(name) && is_count(value))
+    });
     let kept = kept.filter_map(|(name, value)| {
         let value = match value {
+            Value::Text(value) if names::DETAILS.contains(name) || names::LANGFUSE_USAGE.contains(name) => {
+                json!({"stringValue": figures(serde_json::from_str(value).ok()?)?.to_string()})
+            }
             Value::Text(value) => json!({"stringValue": text(name, value)?}),
             Value::Int(int) => json!({"intValue": int.to_string()}),
             Value::Bool(value) => json!({"boolValue": value}),
@@ -149,4 +155,17 @@ fn known(attributes: &[(&str, Value<'_>)], text: fn(&str, &str) -> Option<String
         Some(json!({"key": name, "value": value}))
     });
     kept.collect()
+}
+
+/// Of an object in a text only figures, under names that are words.
+fn figures(value: serde_json::Value) -> Option<serde_json::Value> {
+    match value {
+        serde_json::Value::Object(members) => {
+            let is_word = |key: &String| key.len() <= 64 && !key.contains(char::is_whitespace) && !looks_secret(key);
+            let kept = members.into_iter().filter(|(key, _)| is_word(key));
+            Some(kept.filter_map(|(key, value)| Some((key, figures(value)?))).collect())
+        }
+        value if value.is_number() => Some(value),
+        _ => None,
+    }
 }

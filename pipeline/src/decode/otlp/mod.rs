@@ -8,8 +8,10 @@ mod names;
 mod nesting;
 mod proto;
 mod read;
+mod usage;
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use spendstream_schemas::usage_event::UsageRow;
 
@@ -101,18 +103,41 @@ pub(super) fn handed_on(node: &Node<'_>) -> Vec<u8> {
     json::handed_on(&spans.spans.iter().collect::<Vec<_>>(), &spans)
 }
 
+/// Traces that tell of one response stay together, under the id of the largest: two instrumentations of one call may each begin a
+/// trace, and only within one partition is it seen that they mean the same.
 fn by_trace(spans: &Spans<'_>) -> Vec<Trace> {
-    let mut order: Vec<&str> = Vec::new();
-    let mut groups: HashMap<&str, Vec<&Span<'_>>> = HashMap::new();
+    let mut groups: Vec<Vec<&Span<'_>>> = Vec::new();
+    let (mut of_trace, mut of_response) = (HashMap::new(), HashMap::new());
     for span in &spans.spans {
-        let group = groups.entry(&span.trace_id).or_default();
-        if group.is_empty() {
-            order.push(&span.trace_id);
+        let new = groups.len();
+        let mut at = *of_trace.entry(span.trace_id.as_str()).or_insert(new);
+        if at == new {
+            groups.push(Vec::new());
         }
-        group.push(span);
+        if let Some(response) = read::response_id(span) {
+            let first = *of_response.entry(response).or_insert(at);
+            if first != at {
+                let moved = std::mem::take(&mut groups[at]);
+                groups[first].extend(moved);
+                let follow = |place: &mut usize| *place = if *place == at { first } else { *place };
+                of_trace.values_mut().for_each(follow);
+                of_response.values_mut().for_each(follow);
+                at = first;
+            }
+        }
+        groups[at].push(span);
     }
-    let trace = |id: &str| Trace { id: id.to_owned(), payload: json::handed_on(&groups[id], spans) };
-    order.into_iter().map(trace).collect()
+    groups.iter().filter(|group| !group.is_empty()).map(|group| trace(group, spans)).collect()
+}
+
+fn trace(group: &[&Span<'_>], spans: &Spans<'_>) -> Trace {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for span in group {
+        *sizes.entry(&span.trace_id).or_default() += 1;
+    }
+    let largest = sizes.iter().max_by_key(|(id, count)| (**count, Reverse(**id)));
+    let id = largest.map(|(id, _)| (*id).to_owned()).unwrap_or_default();
+    Trace { id, payload: json::handed_on(group, spans) }
 }
 
 fn emit(spans: &Spans<'_>, kind: &'static str, context: Context<'_>, out: &mut Out<'_>) {

@@ -5,9 +5,9 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::note::{CostQuality, Note};
 
 use super::super::call::Call;
-use super::super::parts::{Parts, default_writes};
-use super::super::reject::{Fault, Reason};
-use super::{Span, Value, names};
+use super::super::items::maker;
+use super::super::reject::Fault;
+use super::{Span, Value, names, usage};
 use crate::columns::interner::text_hash;
 use crate::dedupe::call_facts::{CallFacts, model_hash};
 
@@ -33,17 +33,6 @@ fn text<'n>(attributes: &[(&'n str, Value<'n>)], names: &[&str]) -> Option<&'n s
     })
 }
 
-fn count(attributes: &[(&str, Value<'_>)], names: &[&str]) -> Result<Option<i64>, Fault> {
-    match find(attributes, names) {
-        None => Ok(None),
-        Some((name, Value::Int(value))) if value < 0 => {
-            Err(Fault::new(Reason::NegativeCount, format!("'{name}' is {value}; a count is never negative")))
-        }
-        Some((_, Value::Int(value))) => Ok(Some(value)),
-        Some((name, _)) => Err(Fault::wrong_type(name, "not an intValue", "a whole number as intValue")),
-    }
-}
-
 /// What a span that cannot be charged says about its call; its counts are none.
 pub(super) fn facts(span: &Span<'_>) -> CallFacts {
     let hash = |found: Option<&str>| found.map_or(0, text_hash);
@@ -51,7 +40,8 @@ pub(super) fn facts(span: &Span<'_>) -> CallFacts {
     CallFacts::new(model, hash(operation(span)), hash(response_id(span)), &Counts::default())
 }
 
-fn response_id<'n>(span: &Span<'n>) -> Option<&'n str> {
+/// The provider's id of the response.
+pub(super) fn response_id<'n>(span: &Span<'n>) -> Option<&'n str> {
     text(&span.attributes, names::RESPONSE_ID)
 }
 
@@ -65,7 +55,7 @@ fn operation(span: &Span<'_>) -> Option<&'static str> {
             "embeddings" | "embedding" => Some("embeddings"),
             "image_generation" => Some("image"),
             "rerank" => Some("rerank"),
-            _ => None,
+            other => (!is_wrapper(other)).then(|| by_counts(span, other)).flatten(),
         };
     }
     match text(attributes, names::KIND).map(str::to_ascii_uppercase).as_deref() {
@@ -73,17 +63,71 @@ fn operation(span: &Span<'_>) -> Option<&'static str> {
         Some("EMBEDDING") => Some("embeddings"),
         Some("RERANKER") => Some("rerank"),
         Some(_) => None,
-        // Some emitters name no operation, but a model and what it used.
-        None => (text(attributes, names::MODEL).is_some() && has_counts(span)).then_some("chat"),
+        None => by_kit(span),
     }
 }
 
-fn has_counts(span: &Span<'_>) -> bool {
-    find(&span.attributes, names::INPUT).or_else(|| find(&span.attributes, names::OUTPUT)).is_some()
+/// The operation by what kits call a span; some emitters name none, but a model and what it used.
+fn by_kit(span: &Span<'_>) -> Option<&'static str> {
+    let kind = text(&span.attributes, names::LANGFUSE_KIND).map(str::to_ascii_lowercase);
+    match (kind.as_deref(), text(&span.attributes, names::KIT_STEP)) {
+        (Some(kind @ ("generation" | "embedding")), _) => by_counts(span, kind),
+        (Some(_), _) => None,
+        (None, Some(step)) => {
+            let does = step.rsplit('.').next().filter(|last| last.starts_with("do"));
+            does.and_then(|last| by_counts(span, last))
+        }
+        (None, None) => by_counts(span, ""),
+    }
+}
+
+/// What an operation with a name of its own is, where it says which model it used, and how much of it.
+fn by_counts(span: &Span<'_>, name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let operation = match () {
+        () if lower.contains("embed") => "embeddings",
+        () if lower.contains("rerank") => "rerank",
+        () => "chat",
+    };
+    (text(&span.attributes, names::MODEL).is_some() && usage::has_counts(span)).then_some(operation)
+}
+
+/// Whether an operation is around calls, whose counts it sums up, or beside them.
+fn is_wrapper(operation: &str) -> bool {
+    const WORDS: [&str; 26] = [
+        "agent",
+        "tool",
+        "workflow",
+        "chain",
+        "task",
+        "graph",
+        "pipeline",
+        "team",
+        "crew",
+        "swarm",
+        "retriev",
+        "memory",
+        "step",
+        "plan",
+        "session",
+        "function",
+        "guardrail",
+        "handoff",
+        "evaluat",
+        "flow",
+        "cycle",
+        "loop",
+        "turn",
+        "thread",
+        "parser",
+        "runner",
+    ];
+    let lower = operation.to_ascii_lowercase();
+    WORDS.iter().any(|word| lower.contains(word))
 }
 
 pub(super) fn billing(span: &Span<'_>) -> Billing {
-    match (operation(span), has_counts(span)) {
+    match (operation(span), usage::has_counts(span)) {
         (None, _) => Billing::Free,
         (Some(_), true) => Billing::Counted,
         (Some(_), false) => Billing::Uncounted,
@@ -101,7 +145,17 @@ pub(super) fn call<'n>(
 ) -> Result<Call<'n>, Fault> {
     let attributes = &span.attributes;
     let mut call = Call::of_kind(kind);
-    call.parts = parts(span, &mut call)?;
+    let is_anthropics = text(attributes, names::PROVIDER).is_some_and(|provider| provider.contains("anthropic"))
+        || text(attributes, names::MODEL).is_some_and(|model| model.contains("claude"));
+    let used = usage::read(span, is_anthropics)?;
+    (call.row.notes, call.row.quality) = (used.notes, used.quality);
+    // This instrumentation drops the cached counts that OpenAI sends.
+    let is_chat = operation(span) == Some("chat") && used.parts.input.is_some();
+    if span.scope.ends_with("openai_v2") && !used.tells_cache && is_chat {
+        call.row.notes.insert(Note::CacheUnknown);
+        call.row.quality = CostQuality::UpperBound;
+    }
+    call.parts = used.parts;
     dimensions(span, resource, &mut call);
     let texts = &mut call.row.texts;
     texts.set(Text::EventId, format!("{}:{}", span.trace_id, span.id));
@@ -126,48 +180,6 @@ pub(super) fn call<'n>(
     let took = span.end_nanos.checked_sub(span.start_nanos).filter(|_| span.start_nanos > 0);
     call.row.latency_ms = took.and_then(|nanos| i64::try_from(nanos / 1_000_000).ok());
     Ok(call)
-}
-
-fn parts<'n>(span: &Span<'n>, call: &mut Call<'n>) -> Result<Parts<'n>, Fault> {
-    let of = |names| count(&span.attributes, names);
-    let zero = |names| of(names).map(Option::unwrap_or_default);
-    let (read, write) = (of(names::CACHE_READ)?, of(names::CACHE_WRITE)?);
-    let (short, long) = (of(names::CACHE_WRITE_5M)?, of(names::CACHE_WRITE_1H)?);
-    let long_writes = long.unwrap_or(0);
-    let mut parts = Parts {
-        input: of(names::INPUT)?,
-        output: of(names::OUTPUT)?,
-        total: of(names::TOTAL)?,
-        cache_read: read.unwrap_or(0),
-        cache_write: default_writes(write, short.unwrap_or(0), long_writes)?,
-        cache_write_1h: long_writes,
-        reasoning: zero(names::REASONING)?,
-        audio_in: zero(names::AUDIO_IN)?,
-        audio_out: zero(names::AUDIO_OUT)?,
-        image_in: zero(names::IMAGE_IN)?,
-        video_in: zero(names::VIDEO_IN)?,
-        image_out: zero(names::IMAGE_OUT)?,
-        web_searches: zero(names::WEB_SEARCHES)?,
-        ..Parts::default()
-    };
-    let anthropic = text(&span.attributes, names::PROVIDER).is_some_and(|provider| provider.contains("anthropic"))
-        || text(&span.attributes, names::MODEL).is_some_and(|model| model.contains("claude"));
-    if anthropic && parts.cache_write > 0 && short.is_none() && long.is_none() {
-        call.row.notes.insert(Note::CacheTtlAssumed);
-    }
-    // The convention's input includes the cache; who copies Anthropic's raw value shows it by sums that cannot be.
-    let cached = parts.cache_read.saturating_add(parts.cache_write).saturating_add(parts.cache_write_1h);
-    if let Some(input) = parts.input.filter(|input| cached > *input) {
-        parts.input = Some(input.saturating_add(cached));
-        parts.total = None;
-        call.row.notes.insert(Note::InputConventionCorrected);
-    }
-    // This instrumentation drops the cached counts that OpenAI sends.
-    if span.scope.ends_with("openai_v2") && read.is_none() && operation(span) == Some("chat") && parts.input.is_some() {
-        call.row.notes.insert(Note::CacheUnknown);
-        call.row.quality = CostQuality::UpperBound;
-    }
-    Ok(parts)
 }
 
 fn dimensions<'n>(span: &Span<'n>, resource: &[(&'n str, Value<'n>)], call: &mut Call<'n>) {
@@ -205,6 +217,11 @@ fn provider<'n>(span: &Span<'n>, call: &mut Call<'n>) {
     ];
     let texts = &mut call.row.texts;
     texts.set_if_some(Text::ProviderSent, text(&span.attributes, names::PROVIDER));
+    // Langfuse's own spans tell no provider: the makers' names tell theirs, as those of bodies without an envelope do.
+    let is_langfuses = text(&span.attributes, names::LANGFUSE_KIND).is_some();
+    if is_langfuses && texts.get(Text::ProviderSent).is_none() {
+        texts.set_if_some(Text::ProviderSent, text(&span.attributes, names::MODEL).and_then(maker));
+    }
     let Some(address) = text(&span.attributes, names::ADDRESS) else { return };
     let host = address.split("//").last().unwrap_or(address).split(['/', ':']).next().unwrap_or_default();
     if let Some((_, name)) = BY_HOST.iter().find(|(known, _)| host.ends_with(known)) {

@@ -180,15 +180,17 @@ pub(super) fn is_name(key: &str) -> bool {
     NAMES.contains(&key)
 }
 
-/// Counts are recognised by how they are called: a number under such a key says nothing secret.
+/// Counts are recognised by how they are called: a number under such a key says nothing secret. What is nearly called so too, since
+/// readers refuse a misspelt count and doubt one that they do not know.
 pub(super) fn is_figure(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     [
-        "token", "count", "latency", "second", "searches", "requests", "queries", "details", "cost", "units", "usage",
-        "_in", "_out",
+        "oken", "count", "latency", "second", "search", "requests", "queries", "details", "cost", "units", "usage",
+        "_in", "_out", "cach", "reason", "thought", "thinking",
     ]
     .iter()
     .any(|part| lower.contains(part))
         || spendstream_schemas::meter::is_known(key)
         || !spendstream_schemas::meter::alternatives(key).is_empty()
+        || spendstream_schemas::meter::PLAIN_ALIASES.iter().any(|(alias, _)| *alias == key)
 }

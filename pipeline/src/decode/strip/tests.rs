@@ -56,7 +56,7 @@ fn labels_are_one_level_deep_and_hold_no_keys() {
 fn figures_may_be_texts() {
     check(
         r#"{"usage":{"input_tokens":"1200","output_tokens":"twelve"},"error_type":"the prompt was bad"}"#,
-        r#"{"usage":{"input_tokens":"1200"}}"#,
+        r#"{"usage":{"input_tokens":"1200"},"error_type":"[removed]"}"#,
     );
 }
 
@@ -71,7 +71,7 @@ fn of_an_unknown_shape_words_and_numbers_stay() {
 
 #[test]
 fn a_name_that_is_too_long_is_left_out_and_said_to_be() {
-    let long = "x".repeat(257);
+    let long = "x".repeat(1025);
     let text =
         format!(r#"{{"team":"{long}","user":"u","prompt":"{long}","tags":{{"a":"{long}","two words":"{long}"}}}}"#);
     let kept = kept(&Node::parse(&text).unwrap(), Reason::TextTooLong, None);
@@ -104,6 +104,60 @@ fn what_a_mapping_reads_stays() {
         r#"{"ev":{"ident":"i 1","squad":"Team A","kind":"chat","deep":{"tin":5,"tout":"6"},"use":{"prompt_tokens":1}},"model":{"name":"m1"}}"#
     );
     assert_eq!(kept.left_out, ["note"], "several words in a label may be anything");
+}
+
+#[test]
+fn a_name_stays_where_a_reader_looks_for_it_and_as_a_row_has_it() {
+    check(
+        r#"{"call_type":"completion","metadata":{"agent_id":"a 1","note":"SECRET"},"model_parameters":{"service_tier":"flex","tools":["SECRET"]},
+            "response":{"model":"my own model","choices":[{"message":{"content":"SECRET"}}]},"cost_breakdown":{"vertex_location":"europe-west1"}}"#,
+        r#"{"call_type":"completion","metadata":{"agent_id":"a 1"},"model_parameters":{"service_tier":"flex"},"response":{"model":"my own model"},"cost_breakdown":{"vertex_location":"europe-west1"}}"#,
+    );
+    check(
+        r#"{"ai":{"ai-proxy":{"usage":{"prompt_tokens":1,"cost":0.1},"meta":{"request_model":"m","llm_latency":2,"plugin_id":"SECRET"},"payload":{"request":"SECRET"}}},
+            "consumer":{"username":"c 1","tags":["SECRET"]},"service":{"name":"s","host":"SECRET"}}"#,
+        r#"{"ai":{"ai-proxy":{"usage":{"prompt_tokens":1,"cost":0.1},"meta":{"request_model":"m","llm_latency":2}}},"consumer":{"username":"c 1"},"service":{"name":"s"}}"#,
+    );
+    // A session that is a key is told to be one; by the key's hash calls are told apart where it names one.
+    check(
+        r#"{"id":"sk-SECRET-ab12CD34ef56GH78","session_id":"sk-SECRET-ab12CD34ef56GH78","error_type":"two words"}"#,
+        r#"{"id":"sha256:30a57cb615093485","session_id":"[removed]","error_type":"[removed]"}"#,
+    );
+}
+
+#[test]
+fn what_is_counted_stays_countable() {
+    check(
+        r#"{"data":[{"url":"SECRET"},{"b64_json":"SECRET"}],"candidates":[{"groundingMetadata":{"webSearchQueries":["SECRET a","SECRET b"],
+            "groundingChunks":[{"maps":{"uri":"SECRET"}},{"web":{"uri":"SECRET"}}]}}]}"#,
+        r#"{"data":[{"url":"[removed]"},{"b64_json":"[removed]"}],"candidates":[{"groundingMetadata":{"webSearchQueries":["[removed]","[removed]"],"groundingChunks":[{"maps":{}},{}]}}]}"#,
+    );
+    check(
+        r#"{"usage":{"a_new_kind":{"of":3,"text":"SECRET","vector":[0.1,0.2]},"list":[{"modality":"AUDIO","n":1,"text":"SECRET"}]}}"#,
+        r#"{"usage":{"a_new_kind":{"of":3,"vector":[]},"list":[{"modality":"AUDIO","n":1}]}}"#,
+    );
+}
+
+#[test]
+fn an_item_in_base64_is_stripped_within() {
+    let inner = r#"{"provider":"openai","model":"m","usage":{"input_tokens":5},"messages":"SECRET"}"#;
+    let event = format!(r#"{{"specversion":"1.0","id":"1","data_base64":"{}"}}"#, STANDARD.encode(inner));
+    let kept = String::from_utf8(json(&Node::parse(&event).unwrap())).unwrap();
+    let encoded = STANDARD.encode(r#"{"provider":"openai","model":"m","usage":{"input_tokens":5}}"#);
+    assert_eq!(kept, format!(r#"{{"specversion":"1.0","id":"1","data_base64":"{encoded}"}}"#));
+    check(r#"{"specversion":"1.0","data_base64":"SECRET!"}"#, r#"{"specversion":"1.0","data_base64":"[removed]"}"#);
+}
+
+#[test]
+fn a_shape_has_no_texts_and_names_that_are_too_long_stay_so() {
+    let long = "x".repeat(1025);
+    let text = format!(r#"{{"team":"{long}","prompt":"SECRET","list":[1,{{"a":"SECRET"}}],"flag":true}}"#);
+    let shape = String::from_utf8(shape(&Node::parse(&text).unwrap(), None)).unwrap();
+    let team = format!("[removed]{}", ".".repeat(1016));
+    assert_eq!(
+        shape,
+        format!(r#"{{"team":"{team}","prompt":"[removed]","list":[0,{{"a":"[removed]"}}],"flag":true}}"#)
+    );
 }
 
 #[test]
