@@ -1,11 +1,17 @@
-//! Alerts in the store: a unique insert decides who fires, a guard keeps the same thing from being told twice an hour.
+//! Alerts in the store: a unique insert decides who fires, a guard keeps the same thing from being told twice an hour. What was taken back is
+//! news when it comes again, and so is what comes in a new period.
+//!
+//! Of a budget's threshold the store knows whether it is told or taken back, and how often it was taken back; that number is part of the ids
+//! from the second time on. So a crossing that comes again after a recovery is another alert, while whoever finds the same one again, or its
+//! recovery, finds it known. What was seen before the last of these is old news, whoever brings it: an instance that could not reach
+//! the store meanwhile opens nothing again, and ends nothing.
 //!
 //! An alert and the notifications it causes are one transaction: either both are there after a crash, or the alert can be
 //! raised again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use spendstream_schemas::alert::{Alert, Kind, Level};
+use spendstream_schemas::alert::{Alert, Kind, Level, PERIOD_OVER};
 use spendstream_schemas::budget::ScopeKey;
 use spendstream_schemas::directory::normal;
 
@@ -82,6 +88,11 @@ pub enum Subject {
     LikeAlert(String),
 }
 
+/// The states of a threshold: nothing is known of it, it was told, it was taken back, its period is over.
+const NEW: &str = "new";
+const TOLD: &str = "told";
+const OVER: &str = "over";
+const CLOSED: &str = "closed";
 /// Rows read at a time while a scope filter leaves some out.
 const CHUNK: u32 = 500;
 
@@ -97,13 +108,24 @@ pub struct Alerts<'a>(pub(crate) &'a Store);
 
 impl Alerts<'_> {
     /// Raises an alert, and puts its deliveries into the notification log when it fires. `repeat_guard`: how long the same
-    /// budget, scope, kind and threshold stays quiet after it fired.
+    /// budget, scope, kind and threshold stays quiet after it fired, unless a recovery took it back or another period began.
     ///
     /// # Errors
     /// When the database is away; then it may or may not have fired, and raising it again is right.
     pub async fn raise(&self, alert: &Alert, repeat_guard: TimeDelta, deliveries: &[Delivery]) -> Result<Raised> {
         let mut tx = self.0.pool.begin().await?;
         let guard = guard(alert);
+        let is_recovery = alert.kind == Kind::Recovery;
+        // First of all: who raises something about the same threshold waits here.
+        let known = match alert.condition() {
+            Some(about) => Some(Threshold::lock(&mut tx, about).await?),
+            None => None,
+        };
+        if known.as_ref().is_some_and(|known| known.is_old_news(alert)) {
+            return Ok(Raised::Known);
+        }
+        let taken_back = known.as_ref().map_or(0, |known| known.taken_back);
+        let alert = &Alert { id: again(&alert.id, taken_back), ..alert.clone() };
         let snoozed = is_snoozed(&mut tx, alert, &guard).await?;
         let sql = "INSERT INTO alerts (id, guard, kind, level, budget_id, document, raised_at, snoozed) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
@@ -118,11 +140,19 @@ impl Alerts<'_> {
         let sql = "INSERT INTO alert_guards (guard, raised_at) VALUES ($1, $2) \
                    ON CONFLICT (guard) DO UPDATE SET raised_at = excluded.raised_at WHERE alert_guards.raised_at <= $3";
         let quiet_since = alert.raised_at - repeat_guard;
-        // The end of something is told once, whenever it comes.
-        let is_guarded = alert.kind != Kind::Recovery;
-        if is_guarded && tx.execute(sql, args![&guard, alert.raised_at, quiet_since]).await? == 0 {
+        let quiet = quiet(alert, &guard);
+        if is_recovery {
+            // The end of something is told once, whenever it comes. A pace comes and goes with every burst: its guard stays.
+            let lifted = known.as_ref().and_then(|known| known.quiet.clone()).or_else(|| recovered(alert));
+            if let Some(lifted) = lifted.filter(|_| text(alert, "basis") != Some("forecast")) {
+                tx.execute("DELETE FROM alert_guards WHERE guard = $1", args![lifted]).await?;
+            }
+        } else if tx.execute(sql, args![&quiet, alert.raised_at, quiet_since]).await? == 0 {
             // Rolled back with the row: it was not raised.
             return Ok(Raised::Guarded);
+        }
+        if let Some(known) = known {
+            known.moved(&mut tx, alert, &quiet).await?;
         }
         if !snoozed {
             notifications::enqueue(&mut tx, &alert.id, deliveries, alert.raised_at).await?;
@@ -144,6 +174,24 @@ impl Alerts<'_> {
     /// # Errors
     /// When the database is away.
     pub async fn list(&self, filter: &AlertFilter, limit: u32) -> Result<Page> {
+        self.list_where(filter, limit, &|alert| {
+            filter.scope.iter().all(|(key, wanted)| {
+                alert.scope.get(key).is_some_and(|value| normal(key, value) == normal(key, wanted))
+            })
+        })
+        .await
+    }
+
+    /// The same, with another rule than [`AlertFilter::scope`] for which scopes are meant.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn list_where(
+        &self,
+        filter: &AlertFilter,
+        limit: u32,
+        fits: &(dyn Fn(&Alert) -> bool + Sync),
+    ) -> Result<Page> {
         let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
         let mut page = Page { alerts: Vec::new(), next: filter.after.clone() };
         loop {
@@ -151,11 +199,7 @@ impl Alerts<'_> {
             for row in &rows {
                 let found = stored(row)?;
                 page.next = Some(Cursor { raised_at: row.time(2)?, id: row.text(0)? });
-                let is_same = |key: &ScopeKey, wanted: &str| {
-                    found.alert.scope.get(key).is_some_and(|value| normal(key, value) == normal(key, wanted))
-                };
-                let fits = filter.scope.iter().all(|(key, wanted)| is_same(key, wanted));
-                if fits {
+                if fits(&found.alert) {
                     page.alerts.push(found);
                 }
                 if page.alerts.len() == limit {
@@ -235,16 +279,88 @@ impl Alerts<'_> {
     }
 }
 
+fn text<'a>(alert: &'a Alert, detail: &str) -> Option<&'a str> {
+    alert.details.get(detail)?.as_str()
+}
+
+/// The id of what comes again after it was taken back so often.
+fn again(id: &str, taken_back: i64) -> String {
+    if taken_back == 0 { id.to_owned() } else { format!("{id}-{}", taken_back + 1) }
+}
+
+/// How a threshold stands.
+struct Threshold {
+    about: String,
+    state: String,
+    taken_back: i64,
+    seen_at: DateTime<Utc>,
+    quiet: Option<String>,
+}
+
+impl Threshold {
+    /// Reads it, and keeps others from changing it until the transaction is over.
+    async fn lock(tx: &mut Tx, about: String) -> Result<Self> {
+        let sql = "INSERT INTO alert_rounds (about, state, taken_back, seen_at) VALUES ($1, $2, 0, 0) \
+                   ON CONFLICT (about) DO UPDATE SET about = excluded.about RETURNING state, taken_back, seen_at, quiet";
+        let row = tx.row(sql, args![&about, NEW]).await?;
+        let row = row.ok_or_else(|| Error::Unreadable("a row that was written is not there".to_owned()))?;
+        Ok(Self {
+            about,
+            state: row.text(0)?,
+            taken_back: row.number(1)?,
+            seen_at: row.time(2)?,
+            quiet: row.optional_text(3)?,
+        })
+    }
+
+    /// Whether nothing follows from it any more: it is over already, or was seen before what is known.
+    fn is_old_news(&self, alert: &Alert) -> bool {
+        let is_over = self.state == CLOSED || (alert.kind == Kind::Recovery && self.state == OVER);
+        is_over || alert.seen() < self.seen_at
+    }
+
+    /// It was told, or taken back.
+    async fn moved(self, tx: &mut Tx, alert: &Alert, quiet: &str) -> Result<()> {
+        let is_over = alert.kind == Kind::Recovery;
+        let is_closed = is_over && alert.details.get(PERIOD_OVER).is_some_and(|closed| closed == true);
+        let (state, quiet) = match (is_closed, is_over) {
+            (true, _) => (CLOSED, None),
+            (false, true) => (OVER, None),
+            (false, false) => (TOLD, Some(quiet)),
+        };
+        let sql = "UPDATE alert_rounds SET state = $2, taken_back = $3, seen_at = $4, quiet = $5 WHERE about = $1";
+        let taken_back = self.taken_back + i64::from(is_over);
+        tx.execute(sql, args![self.about, state, taken_back, alert.seen(), quiet]).await?;
+        Ok(())
+    }
+}
+
 /// What an alert repeats if it comes again: budget, scope, kind and threshold.
 fn guard(alert: &Alert) -> String {
     let budget = alert.budget_id.as_deref().unwrap_or_default();
     let key = format!("{budget}\n{}\n{}\n{}", alert.scope, alert.kind, alert.threshold);
     // Of what is no budget's, the time zone of a summary and the dimension that spend lacks tell alerts apart.
-    let detail = |name: &str| alert.details.get(name).and_then(serde_json::Value::as_str);
-    match detail("timezone").or(detail("dimension")).filter(|_| alert.budget_id.is_none()) {
+    let about = text(alert, "timezone").or_else(|| text(alert, "dimension"));
+    match about.filter(|_| alert.budget_id.is_none()) {
         Some(about) => format!("{key}\n{about}"),
         None => key,
     }
+}
+
+/// What stays quiet after an alert: the same in this period. Windows that roll have none.
+fn quiet(alert: &Alert, guard: &str) -> String {
+    let period = text(alert, "occurrence");
+    match period.filter(|_| alert.details.get("rolling").is_some_and(|rolling| rolling == false)) {
+        Some(period) => format!("{guard}\n{period}"),
+        None => guard.to_owned(),
+    }
+}
+
+/// What stays quiet because of the alert that a recovery takes back.
+fn recovered(alert: &Alert) -> Option<String> {
+    let kind = alert.details.get("recovers")?.get("kind")?;
+    let told = Alert { kind: serde_json::from_value(kind.clone()).ok()?, ..alert.clone() };
+    Some(quiet(&told, &guard(&told)))
 }
 
 /// The guard under which a whole budget is snoozed.

@@ -13,18 +13,25 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    number: 1,
-    // They differ in how a number is counted up, and in nothing else.
-    sqlite: concat!(
-        include_str!("../migrations/0001_control.sql"),
-        include_str!("../migrations/sqlite/0001_audit.sql")
-    ),
-    postgres: concat!(
-        include_str!("../migrations/0001_control.sql"),
-        include_str!("../migrations/postgres/0001_audit.sql")
-    ),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        // They differ in how a number is counted up, and in nothing else.
+        sqlite: concat!(
+            include_str!("../migrations/0001_control.sql"),
+            include_str!("../migrations/sqlite/0001_audit.sql")
+        ),
+        postgres: concat!(
+            include_str!("../migrations/0001_control.sql"),
+            include_str!("../migrations/postgres/0001_audit.sql")
+        ),
+    },
+    Migration {
+        number: 2,
+        sqlite: include_str!("../migrations/0002_rounds.sql"),
+        postgres: include_str!("../migrations/0002_rounds.sql"),
+    },
+];
 
 /// Runs what was not run yet.
 pub async fn run(pool: &Pool) -> Result<()> {

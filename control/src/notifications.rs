@@ -200,6 +200,15 @@ impl Notifications<'_> {
         self.0.pool.rows(sql, &[]).await?.first().map_or(Ok(None), |row| row.optional_time(0))
     }
 
+    /// Deliveries that are neither made nor given up.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn waiting(&self) -> Result<i64> {
+        let sql = "SELECT COUNT(*) FROM notifications WHERE state IN ('pending', 'failed')";
+        self.0.pool.rows(sql, &[]).await?.first().map_or(Ok(0), |row| row.number(0))
+    }
+
     /// Lines of the log, newest first: of one alert, in one state, or all.
     ///
     /// # Errors

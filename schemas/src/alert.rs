@@ -102,7 +102,7 @@ pub enum Basis {
 /// What happened, as it is stored, published and sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// 32 hexadecimal digits, from [`budget_alert_id`] or [`series_alert_id`].
+    /// 32 hexadecimal digits, from [`budget_alert_id`] or [`series_alert_id`]; `-2`, `-3` … behind them once what was taken back comes again.
     pub id: String,
     pub kind: Kind,
     pub level: Level,
@@ -127,6 +127,34 @@ pub struct Alert {
     /// What else a reader may want: causes, contributors, offsets.
     #[serde(default)]
     pub details: serde_json::Value,
+}
+
+impl Alert {
+    /// What a recovery takes back, and what comes again after that: a threshold of a budget in a scope, by what is spent or by the pace, in its
+    /// period. Windows that roll have no periods: what goes on is one thing. `None` for what is no threshold's.
+    #[must_use]
+    pub fn condition(&self) -> Option<String> {
+        let budget = self.budget_id.as_deref()?;
+        let (basis, threshold) = (self.detail("basis")?, self.detail("threshold_percent")?);
+        let period = if self.is_rolling() { "rolling" } else { self.detail("occurrence")? };
+        Some(format!("{budget}\n{}\n{basis}\n{threshold}\n{period}", self.scope))
+    }
+
+    /// When the figures behind it were looked at, by the clock of who did; it may have waited for the store since.
+    #[must_use]
+    pub fn seen(&self) -> DateTime<Utc> {
+        self.detail("seen").and_then(|seen| seen.parse().ok()).unwrap_or(self.raised_at)
+    }
+
+    /// Whether it is about a window that rolls.
+    #[must_use]
+    pub fn is_rolling(&self) -> bool {
+        self.details.get("rolling").is_some_and(|rolling| rolling == true)
+    }
+
+    fn detail(&self, name: &str) -> Option<&str> {
+        self.details.get(name)?.as_str()
+    }
 }
 
 /// Of the details of a recovery: true where only the period is over. That closes incidents and is no message of its own.

@@ -12,6 +12,11 @@ use crate::support::{Place, ann, at, scenarios};
 scenarios!(
     an_alert_fires_once_whoever_raises_it,
     the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold,
+    what_was_taken_back_and_what_comes_in_a_new_period_is_news,
+    what_comes_again_after_its_recovery_is_told_again_and_once,
+    what_was_seen_before_a_recovery_opens_nothing_again,
+    a_window_that_rolls_recovers_once_and_a_period_that_is_over_stays_closed,
+    a_pace_that_comes_and_goes_stays_within_its_guard,
     what_is_snoozed_is_kept_and_not_sent,
     the_first_to_acknowledge_is_on_record,
     history_is_filtered_and_paged,
@@ -92,6 +97,120 @@ async fn the_guard_holds_for_an_hour_per_budget_scope_kind_and_threshold(place: 
     assert_eq!(raise(&store, &alert("a2", 3600, json!({}))).await, Raised::New);
     assert_eq!(raise(&store, &alert("a3", 3601, json!({}))).await, Raised::Guarded);
     assert_eq!(store.notifications().list(None, None, 100).await.unwrap().len(), 12);
+    store.close().await;
+}
+
+async fn what_was_taken_back_and_what_comes_in_a_new_period_is_news(place: Place) {
+    let store = place.open().await;
+    let rolling = |recovers: &[&str]| {
+        let recovers = recovers.first().map(|kind| json!({"kind": kind, "level": "warning"}));
+        json!({"details": {"occurrence": at(0), "rolling": true, "recovers": recovers}})
+    };
+    assert_eq!(raise(&store, &alert("a1", 0, rolling(&[]))).await, Raised::New);
+    assert_eq!(raise(&store, &alert("a2", 60, rolling(&[]))).await, Raised::Guarded);
+    let mut other = rolling(&["threshold_exceeded"]);
+    other["kind"] = json!("recovery");
+    assert_eq!(raise(&store, &alert("r0", 100, other)).await, Raised::New);
+    assert_eq!(raise(&store, &alert("a2", 110, rolling(&[]))).await, Raised::Guarded, "another kind was taken back");
+    let mut recovery = rolling(&["threshold_warning"]);
+    recovery["kind"] = json!("recovery");
+    assert_eq!(raise(&store, &alert("r1", 120, recovery)).await, Raised::New);
+    assert_eq!(raise(&store, &alert("a2", 130, rolling(&[]))).await, Raised::New);
+    assert_eq!(raise(&store, &alert("a3", 140, rolling(&[]))).await, Raised::Guarded);
+    let daily = |day: i64| json!({"budget_id": "daily", "details": {"occurrence": at(day * 86_400), "rolling": false}});
+    assert_eq!(raise(&store, &alert("d1", 0, daily(0))).await, Raised::New);
+    assert_eq!(raise(&store, &alert("d2", 10, daily(0))).await, Raised::Guarded);
+    assert_eq!(raise(&store, &alert("d3", 20, daily(1))).await, Raised::New);
+    store.close().await;
+}
+
+/// 80 % of a day or of a rolling window, or its recovery: seen and raised so many seconds after noon.
+fn threshold(id: &str, seconds: i64, details: Value) -> Alert {
+    let mut all = json!({
+        "occurrence": at(0), "rolling": false, "basis": "actual", "threshold_percent": "80", "seen": at(seconds)
+    });
+    all.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());
+    let kind = if id.starts_with('r') { "recovery" } else { "threshold_warning" };
+    // A recovery may know another amount.
+    let amount = if id.starts_with('r') { "160" } else { "80" };
+    alert(id, seconds, json!({"kind": kind, "threshold": amount, "details": all}))
+}
+
+async fn what_comes_again_after_its_recovery_is_told_again_and_once(place: Place) {
+    let (one, two) = (place.open().await, place.open().await);
+    let both = async |alert: Alert| {
+        let (first, second) = tokio::join!(raise(&one, &alert), raise(&two, &alert));
+        let mut both = [first, second];
+        both.sort_by_key(|raised| *raised != Raised::New);
+        both
+    };
+    let once = [Raised::New, Raised::Known];
+    for round in 0..3 {
+        let start = round * 1_000;
+        assert_eq!(both(threshold("a", start, json!({}))).await, once, "{round}");
+        // Another process finds the same later, after a crash or because it starts.
+        assert_eq!(raise(&two, &threshold("a", start + 100, json!({}))).await, Raised::Known, "{round}");
+        assert_eq!(both(threshold("r", start + 200, json!({}))).await, once, "{round}");
+        assert_eq!(raise(&two, &threshold("r", start + 300, json!({}))).await, Raised::Known, "{round}");
+    }
+    // Another revision of the budget has other ids: what it finds recovered is over for all.
+    assert_eq!(raise(&one, &threshold("a of revision 2", 3_000, json!({}))).await, Raised::New);
+    assert_eq!(raise(&one, &threshold("r of revision 3", 3_100, json!({}))).await, Raised::New);
+    assert_eq!(raise(&one, &threshold("r", 3_200, json!({}))).await, Raised::Known);
+    assert_eq!(
+        ids(&one, &AlertFilter::default()).await,
+        ["r of revision 3-4", "a of revision 2-4", "r-3", "a-3", "r-2", "a-2", "r", "a"]
+    );
+    assert_eq!(one.notifications().list(Some("a-3"), None, 10).await.unwrap().len(), 1);
+    one.close().await;
+    two.close().await;
+}
+
+async fn what_was_seen_before_a_recovery_opens_nothing_again(place: Place) {
+    let store = place.open().await;
+    let late = |id: &str, seen: i64| Alert { raised_at: at(900), ..threshold(id, seen, json!({})) };
+    assert_eq!(raise(&store, &threshold("a", 10, json!({}))).await, Raised::New);
+    assert_eq!(raise(&store, &threshold("r", 100, json!({}))).await, Raised::New);
+    // An instance that could not reach the store has both in its queue still.
+    assert_eq!(raise(&store, &late("a", 11)).await, Raised::Known);
+    assert_eq!(raise(&store, &late("r", 101)).await, Raised::Known);
+    assert_eq!(raise(&store, &threshold("a", 200, json!({}))).await, Raised::New);
+    assert_eq!(raise(&store, &late("r", 101)).await, Raised::Known, "it ends nothing that came later");
+    assert_eq!(raise(&store, &late("a", 11)).await, Raised::Known);
+    assert_eq!(raise(&store, &threshold("r", 300, json!({}))).await, Raised::New);
+    assert_eq!(ids(&store, &AlertFilter::default()).await, ["r-2", "a-2", "r", "a"]);
+    // Nobody but such an instance had told it.
+    let other = json!({"threshold_percent": "50"});
+    assert_eq!(raise(&store, &threshold("r50", 100, other.clone())).await, Raised::New);
+    assert_eq!(raise(&store, &threshold("a50", 99, other)).await, Raised::Known);
+    store.close().await;
+}
+
+async fn a_window_that_rolls_recovers_once_and_a_period_that_is_over_stays_closed(place: Place) {
+    let store = place.open().await;
+    let rolling = |id: &str, seconds: i64, window: i64| {
+        threshold(id, seconds, json!({"rolling": true, "occurrence": at(window)}))
+    };
+    assert_eq!(raise(&store, &rolling("a 1", 0, 0)).await, Raised::New);
+    assert_eq!(raise(&store, &rolling("a 2", 7_200, 7_200)).await, Raised::New, "it goes on");
+    assert_eq!(raise(&store, &rolling("r 1", 7_300, 0)).await, Raised::New);
+    assert_eq!(raise(&store, &rolling("r 2", 7_360, 7_200)).await, Raised::Known);
+    assert_eq!(raise(&store, &rolling("a 2", 7_400, 7_200)).await, Raised::New, "within the same window");
+    assert_eq!(raise(&store, &threshold("a", 7_500, json!({}))).await, Raised::New);
+    assert_eq!(raise(&store, &threshold("r", 86_400, json!({"period_over": true}))).await, Raised::New);
+    assert_eq!(raise(&store, &threshold("a", 86_500, json!({}))).await, Raised::Known);
+    assert_eq!(ids(&store, &AlertFilter::default()).await, ["r", "a", "a 2-2", "r 1", "a 2", "a 1"]);
+    store.close().await;
+}
+
+async fn a_pace_that_comes_and_goes_stays_within_its_guard(place: Place) {
+    let store = place.open().await;
+    let pace = |id: &str, seconds: i64| threshold(id, seconds, json!({"basis": "forecast"}));
+    assert_eq!(raise(&store, &pace("a", 0)).await, Raised::New);
+    assert_eq!(raise(&store, &pace("r", 100)).await, Raised::New);
+    assert_eq!(raise(&store, &pace("a", 200)).await, Raised::Guarded);
+    assert_eq!(raise(&store, &pace("r", 300)).await, Raised::Known, "what was not told is not taken back");
+    assert_eq!(raise(&store, &pace("a", 3_600)).await, Raised::New);
     store.close().await;
 }
 
@@ -176,7 +295,7 @@ async fn a_delivery_is_tried_until_it_is_sent_or_given_up(place: Place) {
     raise(&store, &alert("a1", 0, json!({}))).await;
     let (log, minute) = (store.notifications(), TimeDelta::minutes(1));
     let claim = async |seconds: i64| log.claim_due("mail", at(seconds), "p1", minute, 10).await.unwrap();
-    assert_eq!(log.next_due().await, Ok(Some(at(0))));
+    assert_eq!((log.next_due().await, log.waiting().await), (Ok(Some(at(0))), Ok(1)));
     assert_eq!(log.claim_due("sms", at(0), "p1", minute, 10).await, Ok(vec![]));
     let first = claim(0).await;
     assert_eq!((first.len(), first[0].attempts, first[0].alert.id.as_str()), (1, 0, "a1"));
@@ -197,6 +316,7 @@ async fn a_delivery_is_tried_until_it_is_sent_or_given_up(place: Place) {
     assert_eq!((lines[0].attempts, lines[0].error.as_deref()), (2, Some("refused for good")));
     assert_eq!(store.notifications().claim_due("mail", at(9999), "p1", minute, 10).await, Ok(vec![]));
     assert_eq!(store.notifications().next_due().await, Ok(None));
+    assert_eq!(store.notifications().waiting().await, Ok(0));
     store.close().await;
 }
 

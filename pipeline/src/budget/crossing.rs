@@ -3,7 +3,8 @@
 //!
 //! Asked twice, it finds the same: every threshold that is reached now, by the live sum. The control store's unique insert decides
 //! whether that is news; the memory here only spares it questions that were asked before, and knows what can recover. It is
-//! bounded: at the limit it is emptied, and the store is asked again.
+//! bounded: at the limit it is emptied, and the store is asked again. Now and then it is compared with what the store knows, which other
+//! instances and the end of a budget have a part in ([`Crossings::recall`]).
 //!
 //! Sums that are not known are not judged. Periods that ended before the watermark less the lateness are closed: a late event
 //! still counts in them, but raises nothing. A rolling budget that stays above a threshold says so once per window length.
@@ -14,7 +15,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use hashbrown::HashMap;
 use rust_decimal::Decimal;
-use spendstream_schemas::alert::{Alert, Basis};
+use spendstream_schemas::alert::{Alert, Basis, Kind, PERIOD_OVER};
 use spendstream_schemas::budget::state::forecast_crossed;
 use spendstream_schemas::budget::{Budget, Period, Quarter, State, crossed, is_crossed, state};
 use spendstream_schemas::money::Amount;
@@ -49,7 +50,11 @@ pub struct Sum<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Raised {
     revision: i64,
+    /// Of a rolling window: the one that it was raised in last.
+    occurrence: Quarter,
     limit: Amount,
+    /// Microseconds since the epoch.
+    at: i64,
     below_since: Option<DateTime<Utc>>,
 }
 
@@ -61,7 +66,7 @@ pub struct Crossings {
 }
 
 impl Crossings {
-    /// Remembers up to `max` raised thresholds, 64 bytes each and as much again for the table.
+    /// Remembers up to `max` raised thresholds, 80 bytes each and as much again for the table.
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self { raised: HashMap::new(), max }
@@ -86,18 +91,39 @@ impl Crossings {
         alerts
     }
 
-    /// Remembers what was told before this process started, so that it can recover; what is remembered already stays.
-    pub fn recall(&mut self, book: &Book, alert: &Alert) {
-        let Some(told) = Told::of(alert) else { return };
-        let Some(entry) = book.entries().iter().find(|entry| Some(&entry.budget.id) == alert.budget_id.as_ref()) else {
-            return;
-        };
-        let values: Vec<Option<&str>> = book.keys(entry).keys().iter().map(|key| alert.scope.get(key)).collect();
-        let key = key(entry.cell(&values), told.occurrence, told.basis, told.threshold);
-        if self.raised.len() < self.max {
-            let raised = Raised { revision: told.revision, limit: told.limit, below_since: None };
-            self.raised.entry(key).or_insert(raised);
+    /// Compares what is remembered with what the store knows: of each threshold its newest alert, told or taken back. What was told before this
+    /// process started, or by another one, can recover here from now on; what is remembered already stays. What is reached here and was taken
+    /// back since is news again. Whether any of it is to be judged anew.
+    pub fn recall(&mut self, book: &Book, known: &[Alert]) -> bool {
+        let positions = positions(book);
+        let mut is_news = false;
+        for alert in known {
+            let Some(told) = Told::of(alert) else { continue };
+            let Some(entry) = told.budget.and_then(|id| book.entries().get(*positions.get(id)?)) else { continue };
+            let period = entry.budget.period;
+            if period.is_rolling() != told.is_rolling {
+                continue;
+            }
+            let values: Vec<Option<&str>> = book.keys(entry).keys().iter().map(|key| alert.scope.get(key)).collect();
+            let occurrence = (!told.is_rolling).then_some(told.occurrence);
+            let key = key(entry.cell(&values), occurrence, told.basis, told.threshold);
+            let at = alert.seen().timestamp_micros();
+            if alert.details.get(PERIOD_OVER).is_some_and(|over| over == true) {
+                continue;
+            }
+            if alert.kind == Kind::Recovery {
+                let is_reached = |raised: &Raised| raised.below_since.is_none() && raised.at < at;
+                if self.raised.get(&key).is_some_and(is_reached) {
+                    self.raised.remove(&key);
+                    is_news = true;
+                }
+            } else if self.raised.len() < self.max && !self.raised.contains_key(&key) {
+                let Told { revision, occurrence, limit, .. } = told;
+                self.raised.insert(key, Raised { revision, occurrence, limit, at, below_since: None });
+                is_news = true;
+            }
         }
+        is_news
     }
 
     /// Forgets what was raised and is still reached: the store is asked again. What is about to recover stays.
@@ -141,9 +167,10 @@ impl Crossings {
         }
         let cell = entry.cell(sum.values);
         let stands = state(budget, standing.limit, standing.used, Amount::ZERO, standing.span, sight.now);
-        let (occurrence, before) = occurrences(budget, standing);
+        let occurrence = occurrence(budget, standing);
+        let period = (!budget.period.is_rolling()).then_some(occurrence);
         let mut compare = |basis, value, threshold, is_reached| {
-            let key = |occurrence| key(cell, occurrence, basis, threshold);
+            let key = key(cell, period, basis, threshold);
             let case = |at: Quarter| Case {
                 entry,
                 sum,
@@ -154,20 +181,15 @@ impl Crossings {
                 threshold,
                 now: sight.now,
             };
+            let (revision, limit, at) = (budget.revision, standing.limit, sight.now.timestamp_micros());
+            let raised = Raised { revision, occurrence, limit, at, below_since: None };
             if is_reached {
-                if let Some(before) = before {
-                    self.raised.remove(&key(before));
-                }
-                if self.is_new(key(occurrence), budget.revision, standing.limit) {
+                if self.is_new(key, raised) {
                     alerts.push(notice::reached(&case(occurrence), &sight.ground));
                 }
-                return;
-            }
-            // A rolling window may clear just after the window length that it was raised in.
-            for at in [Some(occurrence), before].into_iter().flatten() {
-                if self.has_recovered(key(at), budget.revision, standing.limit, sight.now) {
-                    alerts.push(notice::recovered(&case(at), &sight.ground));
-                }
+            } else if let Some(told) = self.has_recovered(key, raised, sight.now) {
+                // A rolling window may clear in another window length than it was told in last.
+                alerts.push(notice::recovered(&case(told.occurrence), &sight.ground));
             }
         };
         for threshold in &budget.thresholds {
@@ -176,37 +198,80 @@ impl Crossings {
         forecasts(budget, &stands, sight.now, &mut compare);
     }
 
-    fn is_new(&mut self, key: u128, revision: i64, limit: Amount) -> bool {
+    fn is_new(&mut self, key: u128, now: Raised) -> bool {
         if self.raised.len() >= self.max && !self.raised.contains_key(&key) {
             self.raised.clear();
         }
-        let before = self.raised.insert(key, Raised { revision, limit, below_since: None });
-        before.is_none_or(|before| before.revision != revision)
+        let same = |raised: &&Raised| (raised.revision, raised.occurrence) == (now.revision, now.occurrence);
+        let since = self.raised.get(&key).filter(same).map(|raised| raised.at);
+        self.raised.insert(key, Raised { at: since.unwrap_or(now.at), ..now });
+        since.is_none()
     }
 
-    /// A threshold is not reached: whether it was, and that is settled now.
-    fn has_recovered(&mut self, key: u128, revision: i64, limit: Amount, now: DateTime<Utc>) -> bool {
-        let Some(raised) = self.raised.get_mut(&key) else { return false };
-        let is_changed = (raised.revision, raised.limit) != (revision, limit);
+    /// A threshold is not reached: what was told of it, if that is settled now.
+    fn has_recovered(&mut self, key: u128, seen: Raised, now: DateTime<Utc>) -> Option<Raised> {
+        let raised = self.raised.get_mut(&key)?;
+        let is_changed = (raised.revision, raised.limit) != (seen.revision, seen.limit);
         let is_over = is_changed || now - *raised.below_since.get_or_insert(now) >= SETTLED;
-        is_over && self.raised.remove(&key).is_some()
+        is_over.then(|| self.raised.remove(&key)).flatten()
+    }
+}
+
+/// Where each budget of a book is, by its id.
+fn positions(book: &Book) -> HashMap<&str, usize> {
+    book.entries().iter().enumerate().map(|(at, entry)| (&*entry.budget.id, at)).collect()
+}
+
+/// Of alerts about budgets, which thresholds are still watched: where nothing is, nothing will find that it recovers.
+pub struct Watched<'b> {
+    book: &'b Book,
+    positions: HashMap<&'b str, usize>,
+}
+
+impl<'b> Watched<'b> {
+    #[must_use]
+    pub fn new(book: &'b Book) -> Self {
+        Self { positions: positions(book), book }
+    }
+
+    /// Whether the budget is in force, has that threshold and such a period, and counts that scope: it may have another scope by now, or
+    /// be one per value and another names this one.
+    #[must_use]
+    pub fn has(&self, alert: &Alert, now: DateTime<Utc>) -> bool {
+        let Some(told) = Told::of(alert) else { return true };
+        let Some(position) = told.budget.and_then(|id| self.positions.get(id)).copied() else { return false };
+        let entry = &self.book.entries()[position];
+        let (budget, keys) = (&entry.budget, self.book.keys(entry).keys());
+        let thresholds = if told.basis == Basis::Forecast { &budget.forecast_thresholds } else { &budget.thresholds };
+        let span = budget.period.span(told.occurrence);
+        let is_same_period = told.is_rolling == budget.period.is_rolling()
+            && (told.is_rolling || (span.from == told.occurrence && alert.period_end == Some(span.end())));
+        let values: Vec<Option<&str>> = keys.iter().map(|key| alert.scope.get(key)).collect();
+        thresholds.contains(&told.threshold)
+            && is_same_period
+            && alert.scope.iter().map(|(key, _)| key).eq(keys)
+            && self.book.matches(entry.set, &values, now).contains(&position)
     }
 }
 
 /// What the details of an alert about a budget say of it ([`notice`] writes them).
-struct Told {
+struct Told<'a> {
+    budget: Option<&'a str>,
     occurrence: Quarter,
+    is_rolling: bool,
     basis: Basis,
     threshold: Decimal,
     revision: i64,
     limit: Amount,
 }
 
-impl Told {
-    fn of(alert: &Alert) -> Option<Self> {
+impl<'a> Told<'a> {
+    fn of(alert: &'a Alert) -> Option<Self> {
         let text = |name: &str| alert.details.get(name)?.as_str();
         Some(Self {
+            budget: alert.budget_id.as_deref(),
             occurrence: Quarter::of(text("occurrence")?.parse().ok()?),
+            is_rolling: alert.is_rolling(),
             basis: if text("basis")? == "forecast" { Basis::Forecast } else { Basis::Actual },
             threshold: text("threshold_percent")?.parse().ok()?,
             revision: alert.details.get("revision")?.as_i64()?,
@@ -233,24 +298,23 @@ fn forecasts(
     }
 }
 
-/// The start of the period; of a rolling one, the start of the window length that the window ends in, counted from the epoch, and
-/// of the one before it.
-fn occurrences(budget: &Budget, standing: Standing) -> (Quarter, Option<Quarter>) {
+/// The start of the period; of a rolling one, the start of the window length that the window ends in, counted from the epoch.
+fn occurrence(budget: &Budget, standing: Standing) -> Quarter {
     match budget.period.period {
         Period::Rolling(quarters) => {
             let length = i32::try_from(quarters).unwrap_or(i32::MAX).max(1);
-            let start = standing.span.to.plus(-1).0.div_euclid(length).saturating_mul(length);
-            (Quarter(start), Some(Quarter(start).plus(-length)))
+            Quarter(standing.span.to.plus(-1).0.div_euclid(length).saturating_mul(length))
         }
-        _ => (standing.span.from, None),
+        _ => standing.span.from,
     }
 }
 
-/// Of all revisions of a budget alike: what one has raised, another may clear.
-fn key(cell: BudgetCell, occurrence: Quarter, basis: Basis, threshold: Decimal) -> u128 {
+/// Of all revisions of a budget alike: what one has raised, another may clear. `period`: none for windows that roll; what goes on is one
+/// thing, as the control store sees it.
+fn key(cell: BudgetCell, period: Option<Quarter>, basis: Basis, threshold: Decimal) -> u128 {
     let mut bytes = [0_u8; 41];
     bytes[..16].copy_from_slice(&cell.0.to_le_bytes());
-    bytes[16..20].copy_from_slice(&occurrence.0.to_le_bytes());
+    bytes[16..20].copy_from_slice(&period.map_or(i32::MIN, |period| period.0).to_le_bytes());
     bytes[20..36].copy_from_slice(&threshold.normalize().mantissa().to_le_bytes());
     bytes[36..40].copy_from_slice(&threshold.normalize().scale().to_le_bytes());
     bytes[40] = u8::from(basis == Basis::Forecast);

@@ -7,8 +7,9 @@ use spendstream_schemas::budget::Quarter;
 use super::super::book::Book;
 use super::super::fixture::{FakeSpend, amount, at, book, budget, prices};
 use super::super::limit::{NoAttributes, Rates};
+use super::super::notice::{Over, over};
 use super::super::standing::{Ground, Resets};
-use super::{Crossings, Sight, Sum};
+use super::{Crossings, Sight, Sum, Watched};
 
 struct Scene {
     book: Book,
@@ -166,9 +167,8 @@ fn what_was_told_before_a_restart_recovers_after_it() {
     let told = scene.spend_at("90", scene.now);
     let restart = |scene: &mut Scene| {
         scene.crossings = Crossings::new(1000);
-        for alert in &told {
-            scene.crossings.recall(&scene.book, alert);
-        }
+        assert!(scene.crossings.recall(&scene.book, &told));
+        assert!(!scene.crossings.recall(&scene.book, &told), "nothing new");
     };
     restart(&mut scene);
     assert_eq!((scene.spend("0"), scene.spend("-20")), (vec![], vec![]));
@@ -227,6 +227,79 @@ fn a_rolling_window_fires_once_per_window_length_and_recovers_as_it_moves() {
     assert!(scene.look(None).is_empty());
     scene.now = at("2026-11-16T02:31:00Z");
     assert_eq!(shown(&scene.look(None)), [(Kind::Recovery, Level::Info, "100".into())]);
+    scene.now = at("2026-11-16T02:32:00Z");
+    assert!(scene.look(None).is_empty(), "one recovery, however many windows it was told in");
+    assert_eq!(scene.spend("100").len(), 1, "and again within the same one");
+}
+
+/// 90, a window length later nothing, and 90 again: for the store one threshold that was told, taken back and comes again.
+#[test]
+fn a_window_that_is_crossed_again_is_raised_again_with_the_moment_it_was_seen() {
+    let mut scene = Scene::new(r#", "period": "PT30M", "thresholds": [80]"#);
+    scene.now = at("2026-11-16T00:14:00Z");
+    let first = scene.spend_at("90", scene.now).remove(0);
+    scene.now = at("2026-11-16T00:30:30Z");
+    assert!(scene.look(None).is_empty());
+    scene.now = at("2026-11-16T00:31:30Z");
+    let over = scene.look(None).remove(0);
+    assert_eq!((over.kind, over.details["occurrence"].clone()), (Kind::Recovery, first.details["occurrence"].clone()));
+    assert_eq!(over.condition(), first.condition());
+    scene.now = at("2026-11-16T00:32:00Z");
+    let second = scene.spend_at("90", scene.now).remove(0);
+    assert_eq!((second.condition(), second.seen()), (first.condition(), scene.now));
+    assert!(first.seen() < over.seen() && over.seen() < second.seen());
+}
+
+#[test]
+fn what_another_one_took_back_and_is_reached_here_is_raised_again() {
+    let mut scene = Scene::new(r#", "thresholds": [50, 80]"#);
+    let told = scene.spend_at("90", scene.now);
+    let before = over(&told[0], Over::Withdrawn, scene.now);
+    assert!(!scene.crossings.recall(&scene.book, &[before]), "not after it was raised here");
+    scene.now += TimeDelta::minutes(1);
+    let closed = over(&told[0], Over::Period, scene.now);
+    assert!(!scene.crossings.recall(&scene.book, &[closed]), "a period that is over stays over");
+    let after = over(&told[1], Over::Withdrawn, scene.now);
+    assert!(scene.crossings.recall(&scene.book, std::slice::from_ref(&after)));
+    let again = scene.spend_at("0", scene.now);
+    assert_eq!((again.len(), &again[0].id), (1, &told[1].id));
+    assert!(!scene.crossings.recall(&scene.book, &[after]), "once");
+    assert!(scene.look(None).is_empty());
+}
+
+#[test]
+fn what_no_budget_watches_any_more_is_known() {
+    let mut scene = Scene::new(r#", "thresholds": [50, 80], "forecast_thresholds": [100]"#);
+    let mut told = scene.spend_at("90", scene.now);
+    assert_eq!(told.len(), 3);
+    let (other, now) = (told.remove(1), scene.now);
+    let check = |rules: &[&str], expected: [bool; 3]| {
+        let rules: Vec<_> = rules.iter().map(|json| budget(json)).collect();
+        let book = book(&rules);
+        let watched = Watched::new(&book);
+        let found = [&told[0], &other, &told[1]].map(|alert| watched.has(alert, now));
+        assert_eq!(found, expected, "{rules:?}");
+    };
+    let all = |scope: &str, more: &str| {
+        format!(
+            r#"{{"name": "b", "scope": {scope}, "amount": "1", "thresholds": [50, 80], "forecast_thresholds": [100]{more}}}"#
+        )
+    };
+    let each = all(r#"{"team": "*"}"#, "");
+    check(&[&each], [true, true, true]);
+    check(&[&all(r#"{"team": "search"}"#, "")], [true, true, true]);
+    check(&[], [false, false, false]);
+    check(&[&all(r#"{"team": "*"}"#, r#", "active": false"#)], [false, false, false]);
+    check(&[&all(r#"{"team": "ads"}"#, "")], [false, false, false]);
+    check(&[&all(r#"{"team": "*", "user": "*"}"#, "")], [false, false, false]);
+    check(&[&all(r#"{"team": "*"}"#, r#", "valid_from": "2026-11-17T00:00:00Z""#)], [false, false, false]);
+    check(&[&all(r#"{"team": "*"}"#, r#", "period": "daily""#)], [false, false, false]);
+    check(&[r#"{"name": "b", "scope": {"team": "*"}, "amount": "1", "thresholds": [80, 95]}"#], [false, true, false]);
+    // Another budget names the value, or stands beside.
+    let named = r#"{"name": "n", "scope": {"team": "search"}, "amount": "1000"}"#;
+    check(&[&each, named], [false, false, false]);
+    check(&[&each, &named.replace("}, ", r#"}, "additive": true, "#)], [true, true, true]);
+    check(&[&each, &named.replace("search", "ads")], [true, true, true]);
 }
 
 #[test]

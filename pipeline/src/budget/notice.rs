@@ -80,7 +80,7 @@ pub(super) fn recovered(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
 /// Why what was told of a budget is over, though nothing was said of its figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// It was deleted, or is not active any more.
+    /// The budget does not watch it any more.
     Withdrawn,
     /// A new period has begun.
     Period,
@@ -93,14 +93,18 @@ pub fn over(told: &Alert, why: Over, now: DateTime<Utc>) -> Alert {
     let (budget, threshold) = (text("budget"), text("threshold_percent"));
     let mut details = told.details.clone();
     details["recovers"] = json!({"kind": told.kind, "level": told.level});
+    details["seen"] = time(now).into();
     let (is_period, scope) = (why == Over::Period, &told.scope);
-    let is_rolling = details.get("rolling").is_some_and(|rolling| rolling == true);
+    let is_rolling = told.is_rolling();
     details[PERIOD_OVER] = (is_period && !is_rolling).into();
     let what = if is_rolling { "has used nothing in the window of now" } else { "begins a new period" };
     let (title, message) = if is_period {
         (format!("{budget}: the period in which {threshold} % was told is over"), format!("{scope} {what}."))
     } else {
-        let message = format!("The budget of {scope} was deleted, or is not active any more.");
+        let message = format!(
+            "The budget does not watch {threshold} % of {scope} any more: it was deleted or changed, is not in force, or another one stands \
+             in for it there."
+        );
         (format!("{budget}: not watched any more; {threshold} % of it had been told"), message)
     };
     Alert {
@@ -180,6 +184,8 @@ fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), tit
         "occurrence": time(case.occurrence),
         "rolling": budget.period.is_rolling(),
         "revision": budget.revision,
+        // Unlike `raised_at`, not when the store was reached.
+        "seen": time(case.now),
         "timezone": budget.period.timezone.name(),
         "contacts": budget.contacts,
     });

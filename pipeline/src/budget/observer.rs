@@ -249,8 +249,9 @@ impl Observer for Watchman {
             self.waiting = self.book.moving_watches().collect();
         }
         self.unsent.extend(self.live.take_to_tell());
-        for alert in self.live.take_told() {
-            self.crossings.recall(&self.book, &alert);
+        let known = self.live.take_told();
+        if !known.is_empty() && self.crossings.recall(&self.book, &known) {
+            self.look_at_all();
         }
         self.send_repaired();
         if !self.cells.is_empty() {

@@ -16,7 +16,9 @@ use spendstream_notify::desk::Desk;
 use spendstream_notify::route::{Routes, plan};
 use spendstream_notify::store_log::to_log;
 use spendstream_schemas::alert::Alert;
+use spendstream_schemas::budget::ScopeKey;
 use spendstream_schemas::config::Config;
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::Directory;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -24,6 +26,7 @@ use uuid::Uuid;
 use super::{RETRY, now, pause};
 use crate::budget::live::Live;
 use crate::metrics::Metrics;
+use crate::price::reload::CurrentBook;
 
 /// Alerts of no budget of which the same was raised too shortly before; further ones are told when they are found again.
 const MOST_GUARDED: usize = 10_000;
@@ -84,15 +87,15 @@ impl News {
         loop {
             tokio::select! {
                 alert = alerts.recv() => match alert {
-                    Some(alert) => self.raise(alert, &mut stop).await,
+                    Some(alert) => self.raise(alert, &alerts, &mut stop).await,
                     None => return,
                 },
-                () = tokio::time::sleep(LOOK) => self.try_guarded(&mut stop).await,
+                () = tokio::time::sleep(LOOK) => self.try_guarded(&alerts, &mut stop).await,
             }
         }
     }
 
-    async fn try_guarded(&mut self, stop: &mut watch::Receiver<bool>) {
+    async fn try_guarded(&mut self, queue: &mpsc::Receiver<Alert>, stop: &mut watch::Receiver<bool>) {
         // What still holds is found by the figures of now; what does not is not told.
         if self.look_at.is_some_and(|due| due <= now()) {
             self.look_at = None;
@@ -100,16 +103,18 @@ impl News {
         }
         for _ in 0..self.guarded.len() {
             match self.guarded.pop_front() {
-                Some((due, alert)) if due <= now() => self.raise(alert, stop).await,
+                Some((due, alert)) if due <= now() => self.raise(alert, queue, stop).await,
                 Some(later) => self.guarded.push_back(later),
                 None => return,
             }
         }
     }
 
-    /// Raises one alert, however long the store is away.
-    async fn raise(&mut self, mut alert: Alert, stop: &mut watch::Receiver<bool>) {
+    /// Raises one alert, however long the store is away; `queue` has those that wait behind it.
+    async fn raise(&mut self, mut alert: Alert, queue: &mpsc::Receiver<Alert>, stop: &mut watch::Receiver<bool>) {
+        let waiting = |more: usize| i64::try_from(queue.len() + more).unwrap_or(i64::MAX);
         loop {
+            self.metrics.alerts_waiting.set(waiting(1));
             // When it was told, not when it was first tried.
             alert.raised_at = now();
             if alert.owner.is_none() {
@@ -119,10 +124,14 @@ impl News {
             let mut deliveries = to_log(plan(&alert, &self.routes, alert.raised_at));
             deliveries.extend(self.always.iter().cloned());
             match self.store.alerts().raise(&alert, self.guard, &deliveries).await {
-                Ok(raised) => return self.raised(alert, raised),
+                Ok(raised) => {
+                    self.metrics.alerts_waiting.set(waiting(0));
+                    return self.raised(alert, raised);
+                }
                 Err(error) if error.is_away() => tracing::warn!(%error, "an alert waits for the control store"),
                 Err(error) => {
                     tracing::error!(%error, alert = alert.id, "an alert cannot be kept, and so is not delivered");
+                    self.metrics.alerts_waiting.set(waiting(0));
                     return;
                 }
             }
@@ -165,8 +174,27 @@ pub fn desk(config: &Config) -> Result<Desk, String> {
     Desk::new(&config.notify, &config.server.public_url, &|name: &str| std::env::var(name).ok())
 }
 
-/// A courier that works for these channels.
-pub fn courier(config: &Config, desk: Desk, store: &Store, metrics: &Arc<Metrics>) -> Courier<Store> {
+/// The routes of a configuration. What they say of providers and models is compared by the price book's ids, as budgets' scopes are.
+pub fn routes(config: &Config, prices: CurrentBook) -> Arc<Routes> {
+    let spell = move |key: &ScopeKey, provider: Option<&str>, value: &str| {
+        let prices = Arc::clone(&prices.borrow());
+        let known = match key {
+            ScopeKey::Text(Text::ProviderSent) => prices.provider_id(value),
+            ScopeKey::Text(Text::Model) => prices.model_id(provider, value),
+            _ => None,
+        };
+        known.map(ToOwned::to_owned)
+    };
+    Arc::new(Routes::new(&config.notify).spelled(Arc::new(spell)))
+}
+
+/// A courier that works for these channels and makes digests by these routes.
+pub fn courier(
+    config: &Config,
+    (desk, routes): (Desk, Arc<Routes>),
+    store: &Store,
+    metrics: &Arc<Metrics>,
+) -> Courier<Store> {
     let metrics = Arc::clone(metrics);
     let owner = Uuid::new_v4();
     let observer = move |channel: &str, outcome: Outcome| {
@@ -180,10 +208,40 @@ pub fn courier(config: &Config, desk: Desk, store: &Store, metrics: &Arc<Metrics
     Courier {
         log: Arc::new(store.clone()),
         desk: Arc::new(desk),
-        routes: Arc::new(Routes::new(&config.notify)),
+        routes,
         limits: Limits::new(&config.notify, u64::from(owner.as_fields().0)),
         clock: Arc::new(now),
         observer: Arc::new(observer),
         owner: owner.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spendstream_notify::desk::test_alert;
+    use spendstream_notify::route::plan;
+    use spendstream_schemas::alert::Alert;
+    use spendstream_schemas::budget::ResolvedScope;
+    use spendstream_schemas::config::Config;
+    use spendstream_schemas::price_book::PriceBook;
+    use tokio::sync::watch;
+
+    /// An alert has the price book's id of its provider, whatever name the route and the budget were written with.
+    #[test]
+    fn a_route_names_a_provider_as_a_budget_may() {
+        let text = "[notify]\ndefault_channels = ['chat']\n\
+                    [[notify.channels]]\nkind = 'slack'\nname = 'chat'\nurl = 'https://example.org/x'\n\
+                    [[notify.channels]]\nkind = 'slack'\nname = 'cloud'\nurl = 'https://example.org/y'\n\
+                    [[notify.routes]]\nname = 'r'\nscope = { provider = 'bedrock' }\nchannels = ['cloud']\n";
+        let config: Config = toml::from_str(text).unwrap();
+        let (_sender, prices) = watch::channel(PriceBook::builtin().unwrap());
+        let routes = super::routes(&config, prices);
+        let told = |provider: &str| {
+            let scope = ResolvedScope::new([("provider".parse().unwrap(), Some(provider.to_owned()))]);
+            let alert = Alert { scope, ..test_alert("2026-11-22T12:00:00Z".parse().unwrap()) };
+            plan(&alert, &routes, alert.raised_at).into_iter().map(|one| one.channel).collect::<Vec<_>>()
+        };
+        assert_eq!(told("aws_bedrock"), ["cloud"]);
+        assert_eq!(told("openai"), ["chat"]);
     }
 }

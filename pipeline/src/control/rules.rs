@@ -25,6 +25,7 @@ use super::{now, pause};
 use crate::aggregate::live::Live as Totals;
 use crate::aggregate::plan::Request;
 use crate::budget::book::Book;
+use crate::budget::crossing::Watched;
 use crate::budget::limit::Attributes;
 use crate::budget::live::Live;
 use crate::budget::notice::{Over, over};
@@ -32,9 +33,11 @@ use crate::budget::stops::{Action, Stop, Stops};
 
 /// How often the store is asked whether something changed: a stop must be in force within a second.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often periods are looked for that are over.
+/// How often what was told is compared with the budgets.
 const PERIODS: TimeDelta = TimeDelta::minutes(1);
-/// Alerts that are looked through at a start for thresholds that were told and may recover.
+/// The same after it failed.
+const SOON: TimeDelta = TimeDelta::seconds(5);
+/// Alerts that are looked through for thresholds that were told and may recover.
 const RECALLED: u32 = 10_000;
 
 impl Attributes for Directory {
@@ -70,7 +73,7 @@ pub struct Rules {
 impl Rules {
     /// Follows until it is stopped.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let (mut seen, mut is_away, mut is_recalled) = (None, false, false);
+        let (mut seen, mut is_away) = (None, false);
         let mut prices = self.live.prices();
         let mut periods_due = now();
         loop {
@@ -88,15 +91,6 @@ impl Rules {
                         tracing::info!("the control store answers again");
                     }
                     (seen, is_away) = (Some(version), false);
-                    if !is_recalled {
-                        match self.told().await {
-                            Ok(told) => {
-                                self.live.recall(told);
-                                is_recalled = true;
-                            }
-                            Err(error) => tracing::debug!(%error, "what was told before is asked for again"),
-                        }
-                    }
                 }
                 Err(error) if !is_away => {
                     tracing::warn!(%error, "the last known budgets, stops and owners stay in force");
@@ -104,10 +98,11 @@ impl Rules {
                 }
                 Err(_) => {}
             }
-            if now() >= periods_due && !is_away {
+            if let Some(version) = seen.filter(|_| now() >= periods_due && !is_away) {
                 periods_due = now() + PERIODS;
-                if let Err(error) = self.take_back().await {
-                    tracing::debug!(%error, "what is over is looked for again");
+                if let Err(error) = self.compare(version).await {
+                    tracing::debug!(%error, "what was told is asked for again");
+                    periods_due = now() + SOON;
                 }
             }
             if pause(LOOK, &mut stop).await {
@@ -116,37 +111,37 @@ impl Rules {
         }
     }
 
-    /// The newest alerts about budgets that no recovery took back.
-    async fn told(&self) -> Result<Vec<Alert>> {
-        let page = self.store.alerts().list(&AlertFilter::default(), RECALLED).await?;
-        let about = |alert: &Alert| {
-            let detail = |name: &str| alert.details.get(name).map(ToString::to_string);
-            let parts = ["occurrence", "basis", "threshold_percent"].map(detail);
-            (alert.budget_id.clone(), alert.scope.to_string(), parts)
-        };
-        // Newest first: what comes after its recovery in this order was taken back.
-        let (mut over, mut told) = (HashSet::new(), Vec::new());
-        for alert in page.alerts.into_iter().map(|stored| stored.alert).filter(|alert| alert.budget_id.is_some()) {
-            if alert.kind == Kind::Recovery {
-                over.insert(about(&alert));
-            } else if !over.contains(&about(&alert)) {
-                told.push(alert);
-            }
+    /// Compares what was told with the budgets of now, at a version of the store: takes back what they do not watch any more, and has those who
+    /// watch know what others told and took back.
+    async fn compare(&self, version: i64) -> Result<()> {
+        let known = self.known().await?;
+        // What a change of the rules took back elsewhere is judged by these rules, or not yet.
+        if self.store.version().await? == version {
+            self.take_back(&known);
+            self.live.recall(known);
         }
-        Ok(told)
+        Ok(())
     }
 
-    /// Takes back what was told of budgets that are not in force any more, and of periods that are over: nothing else ends an incident that was
-    /// opened for one. Each is told once, for the id of a recovery follows from its alert's.
-    async fn take_back(&self) -> Result<()> {
+    /// The newest alert about each threshold, told or taken back.
+    async fn known(&self) -> Result<Vec<Alert>> {
+        let page = self.store.alerts().list(&AlertFilter::default(), RECALLED).await?;
+        let mut seen = HashSet::new();
+        let alerts = page.alerts.into_iter().map(|stored| stored.alert);
+        Ok(alerts.filter(|alert| alert.condition().is_some_and(|about| seen.insert(about))).collect())
+    }
+
+    /// Takes back what was told of thresholds that no budget in force watches any more, and of periods that are over: nothing else ends an
+    /// incident that was opened for one. Each is told once, for the store knows what was taken back.
+    fn take_back(&self, known: &[Alert]) {
         let (at, book) = (now(), self.live.book());
+        let watched = Watched::new(&book);
         let why = |alert: &Alert| {
             let id = alert.budget_id.as_deref()?;
             let has_ended = |after| alert.period_end.is_some_and(|end| end + after <= at);
-            let is_rolling = alert.details.get("rolling").is_some_and(|rolling| rolling == true);
-            let entry = book.entries().iter().find(|entry| entry.budget.id == id);
-            if entry.is_none_or(|entry| entry.budget.valid_until.is_some_and(|until| until <= at)) {
-                return (is_rolling || !has_ended(TimeDelta::zero())).then_some(Over::Withdrawn);
+            let is_rolling = alert.is_rolling();
+            if (is_rolling || !has_ended(TimeDelta::zero())) && !watched.has(alert, at) {
+                return Some(Over::Withdrawn);
             }
             if !is_rolling {
                 return has_ended(self.lateness).then_some(Over::Period);
@@ -155,9 +150,8 @@ impl Rules {
             let is_empty = || self.live.used(id, &alert.scope, at).is_some_and(Amount::is_zero);
             (has_ended(PERIODS) && is_empty()).then_some(Over::Period)
         };
-        let told = self.told().await?;
-        self.live.tell(told.iter().filter_map(|alert| Some(over(alert, why(alert)?, at))));
-        Ok(())
+        let told = known.iter().filter(|alert| alert.kind != Kind::Recovery);
+        self.live.tell(told.filter_map(|alert| Some(over(alert, why(alert)?, at))));
     }
 
     /// Takes what changed since a version of the store; gives the version that is in force now.
@@ -256,14 +250,132 @@ pub async fn apply_file(store: &Store, file: &str, currency: &str) -> Result<()>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use spendstream_control::alerts::Raised;
     use spendstream_control::blocks::NewBlock;
-    use spendstream_schemas::budget::BudgetDraft;
+    use spendstream_schemas::budget::{BudgetDraft, Quarter};
     use spendstream_schemas::config::{DecideConfig, LiveConfig};
     use spendstream_schemas::decision::Request;
     use spendstream_schemas::price_book::PriceBook;
 
-    use super::{Act, Arc, Live, Precedence, Rules, Store, Totals, now, watch};
+    use super::{Act, Alert, Arc, Budget, Kind, Live, Precedence, Rules, Store, TimeDelta, Totals, now, watch};
     use crate::aggregate::awaited::Awaited;
+
+    fn rules(store: Store, config: DecideConfig) -> Rules {
+        let totals = Totals::new(&LiveConfig::default());
+        // Without its sender the last book stays.
+        let (_, book) = watch::channel(PriceBook::builtin().unwrap());
+        let live = Arc::new(Live::new(config, totals.view(), book, Arc::new(Awaited::default())));
+        Rules {
+            store,
+            live,
+            totals,
+            precedence: Precedence::default(),
+            lateness: TimeDelta::zero(),
+            own: Vec::new(),
+            directory: watch::channel(Arc::default()).0,
+            changed: watch::channel(0).0,
+        }
+    }
+
+    /// An alert about a threshold of a monthly budget, told a minute ago.
+    fn told(budget: &Budget, scope: &serde_json::Value, threshold: &str) -> Alert {
+        let span = budget.period.span(Quarter::of(now()));
+        let told = json!({
+            "id": format!("{} {threshold}", budget.name), "kind": "threshold_warning", "level": "warning", "budget_id": budget.id,
+            "scope": scope, "title": "", "message": "", "value": "9", "threshold": "8", "currency": "USD",
+            "period_start": span.start(), "period_end": span.end(), "event_time": now(),
+            "raised_at": now() - TimeDelta::minutes(1), "owner": null,
+            "details": {
+                "budget": budget.name, "basis": "actual", "threshold_percent": threshold, "limit": "10",
+                "occurrence": span.start(), "rolling": false, "revision": budget.revision,
+                "seen": now() - TimeDelta::minutes(1),
+            }
+        });
+        serde_json::from_value(told).unwrap()
+    }
+
+    /// What a change of a budget leaves nobody to watch is taken back, once; what another instance has taken back is not.
+    #[tokio::test]
+    async fn what_is_not_watched_any_more_is_taken_back() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let act = Act { who: "test", now: now() };
+        let make = async |name: &str, scope: &serde_json::Value| {
+            let draft =
+                json!({"name": name, "scope": scope, "period": "monthly", "amount": "10", "thresholds": [50, 80]});
+            store.budgets().create(&serde_json::from_value(draft).unwrap(), "USD", &act).await.unwrap()
+        };
+        let (search, ads) = (json!({"team": "search"}), json!({"project": "ads"}));
+        let mut all = Vec::new();
+        for name in ["kept", "scope", "thresholds", "later", "deleted"] {
+            all.push((make(name, &search).await, search.clone()));
+        }
+        all.push((make("each", &json!({"project": "*"})).await, ads.clone()));
+        for (budget, scope) in &all {
+            for threshold in ["50", "80"] {
+                let alert = told(budget, scope, threshold);
+                store.alerts().raise(&alert, TimeDelta::zero(), &[]).await.unwrap();
+            }
+        }
+        let rules = rules(store.clone(), DecideConfig::default());
+        let compare = async || {
+            let version = rules.look(None).await.unwrap();
+            rules.compare(version).await.unwrap();
+            rules.live.take_to_tell()
+        };
+        assert_eq!(compare().await, []);
+        let known = rules.live.take_told();
+        assert_eq!(known.len(), 12);
+        rules.compare(0).await.unwrap();
+        assert_eq!(rules.live.take_told(), [], "the rules are of another version");
+
+        let id = |name: &str| all.iter().find(|(budget, _)| budget.name == name).unwrap().0.id.clone();
+        for (name, change) in [
+            ("scope", json!({"scope": {"team": "other"}})),
+            ("thresholds", json!({"thresholds": [80, 95]})),
+            ("later", json!({"valid_from": now() + TimeDelta::days(60)})),
+        ] {
+            let change = serde_json::from_value(change).unwrap();
+            store.budgets().update(&id(name), &change, "USD", &act).await.unwrap();
+        }
+        store.budgets().delete(&id("deleted"), &act).await.unwrap();
+        let named = make("ads", &ads).await;
+        let over = compare().await;
+        let mut shown: Vec<_> = over
+            .iter()
+            .map(|alert| {
+                let text = |name: &str| alert.details[name].as_str().unwrap().to_owned();
+                format!("{} {}", text("budget"), text("threshold_percent"))
+            })
+            .collect();
+        shown.sort_unstable();
+        assert_eq!(
+            shown,
+            [
+                "deleted 50",
+                "deleted 80",
+                "each 50",
+                "each 80",
+                "later 50",
+                "later 80",
+                "scope 50",
+                "scope 80",
+                "thresholds 50"
+            ]
+        );
+        for alert in &over {
+            assert_eq!(alert.kind, Kind::Recovery);
+            assert_eq!(store.alerts().raise(alert, TimeDelta::zero(), &[]).await, Ok(Raised::New), "{alert:?}");
+        }
+        assert_eq!(compare().await, []);
+        // The template has its value back, and what is crossed there is told again.
+        store.budgets().delete(&named.id, &act).await.unwrap();
+        assert_eq!(compare().await, []);
+        let mut again = told(&all[5].0, &ads, "80");
+        again.raised_at = now();
+        again.details["seen"] = json!(now());
+        assert_eq!(store.alerts().raise(&again, TimeDelta::zero(), &[]).await, Ok(Raised::New));
+    }
 
     /// Scopes are written in any spelling and with any name of a provider; calls and sums have the directory's and the book's.
     #[tokio::test]
@@ -283,28 +395,16 @@ mod tests {
         }
         let csv = "kind,name,department\nteam,Search,Product\nuser,ann@example.org,\n";
         store.directory().import(csv, "d.csv", "hr", &act).await.unwrap();
-        let until = now() + chrono::TimeDelta::hours(1);
+        let until = now() + TimeDelta::hours(1);
         let scope = r#"{"provider": "AWS Bedrock", "team": "SEARCH"}"#;
         let block =
             format!(r#"{{"scope": {scope}, "action": "block", "until": "{}", "reason": "x"}}"#, until.to_rfc3339());
         let block: NewBlock = serde_json::from_str(&block).unwrap();
         store.blocks().create(block, &act).await.unwrap();
 
-        let totals = Totals::new(&LiveConfig::default());
-        let (_prices, book) = watch::channel(PriceBook::builtin().unwrap());
         let limits = "[[rate_limits]]\nscope = { team = \"search\" }\nper_minute = 1\n";
-        let config: DecideConfig = toml::from_str(limits).unwrap();
-        let live = Arc::new(Live::new(config, totals.view(), book, Arc::new(Awaited::default())));
-        let rules = Rules {
-            store,
-            live: Arc::clone(&live),
-            totals,
-            precedence: Precedence::default(),
-            lateness: chrono::TimeDelta::zero(),
-            own: Vec::new(),
-            directory: watch::channel(Arc::default()).0,
-            changed: watch::channel(0).0,
-        };
+        let rules = rules(store, toml::from_str(limits).unwrap());
+        let live = Arc::clone(&rules.live);
         rules.look(None).await.unwrap();
         let mut scopes: Vec<String> =
             live.book().entries().iter().map(|entry| entry.budget.scope.to_string()).collect();

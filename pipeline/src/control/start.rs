@@ -7,7 +7,6 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use spendstream_control::Store;
 use spendstream_notify::desk::Desk;
-use spendstream_notify::route::Routes;
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::directory::{Directory, Precedence};
@@ -134,7 +133,7 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
         Summary::new(config, lake.clone(), (Arc::clone(&live), Arc::clone(&metrics)), found.clone()).run(stop.clone()),
     );
     tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
-    tasks.spawn(gauges::run(Arc::clone(&live), Arc::clone(&metrics), stop.clone()));
+    tasks.spawn(gauges::run(Arc::clone(&live), store.clone(), Arc::clone(&metrics), stop.clone()));
     let (table, every) = (Table::new(&lake), config.decide.log_interval);
     tasks.spawn(Decisions::new(Arc::clone(&live), table, every, Arc::clone(&metrics)).run(stop.clone()));
     let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
@@ -147,10 +146,10 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
         lateness,
     };
     tasks.spawn(past.run(changes, stop.clone()));
-    tasks.spawn(news::courier(config, desk, &store, &metrics).run(stop.clone(), woken));
+    let routes = news::routes(config, live.prices());
+    tasks.spawn(news::courier(config, (desk, Arc::clone(&routes)), &store, &metrics).run(stop.clone(), woken));
     let guard = TimeDelta::from_std(config.alerts.repeat_guard).unwrap_or(TimeDelta::MAX);
-    let ways = (Arc::new(Routes::new(&config.notify)), Arc::clone(&live));
-    let mut news = News::new(store.clone(), ways, directory.subscribe(), guard, metrics, wake);
+    let mut news = News::new(store.clone(), (routes, Arc::clone(&live)), directory.subscribe(), guard, metrics, wake);
     if !config.kafka.alerts_topic.is_empty() {
         news = news.always(topic::channel(&config.kafka));
     }

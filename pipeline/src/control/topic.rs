@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::FutureRecord;
 use rdkafka::util::Timeout;
 use spendstream_notify::desk::Outlet;
 use spendstream_notify::failure::Failure;
@@ -13,13 +13,14 @@ use spendstream_schemas::alert::Alert;
 use spendstream_schemas::config::KafkaConfig;
 
 use crate::intake::client;
+use crate::intake::renewed::Renewed;
 
 /// How long a message may wait in this process for room.
 const ROOM: Timeout = Timeout::After(Duration::from_secs(1));
 
 /// See the module.
 pub struct AlertsTopic {
-    producer: FutureProducer,
+    producer: Renewed,
     topic: String,
     name: String,
 }
@@ -33,11 +34,9 @@ impl AlertsTopic {
         if kafka.alerts_topic.is_empty() {
             return Ok(None);
         }
-        let producer = client::producer(kafka)
-            .set("enable.idempotence", "true")
-            .set("message.timeout.ms", timeout.as_millis().max(1).to_string())
-            .create()
-            .map_err(client::refused)?;
+        let mut config = client::producer(kafka);
+        config.set("enable.idempotence", "true").set("message.timeout.ms", timeout.as_millis().max(1).to_string());
+        let producer = Renewed::new(Box::new(move || config.create())).map_err(client::refused)?;
         Ok(Some(Self { producer, topic: kafka.alerts_topic.clone(), name: channel(kafka) }))
     }
 }
@@ -58,10 +57,11 @@ impl Outlet for AlertsTopic {
             for alert in alerts {
                 let payload = serde_json::to_vec(alert).map_err(|error| Failure::refused(error.to_string()))?;
                 let record = FutureRecord::to(&self.topic).key(&alert.id).payload(&payload);
-                self.producer
-                    .send(record, ROOM)
-                    .await
-                    .map_err(|(error, _)| Failure::retry(format!("topic {}: {error}", self.topic)))?;
+                if let Err((error, _)) = self.producer.get().send(record, ROOM).await {
+                    self.producer.missed();
+                    return Err(Failure::retry(format!("topic {}: {error}", self.topic)));
+                }
+                self.producer.delivered();
             }
             Ok(())
         })
