@@ -24,7 +24,7 @@ use crate::dedupe::fingerprint::Fingerprint;
 use crate::dedupe::horizon::Horizon;
 use crate::dedupe::rebuild;
 use crate::flush::FlushToken;
-use crate::intake::consumer::KafkaConsumer;
+use crate::intake::consumer::CurrentConsumer;
 
 use crate::lake::maintain::Counters;
 use crate::lake::recent::recent_rows;
@@ -77,7 +77,7 @@ pub struct Wires {
     pub lake: Lake,
     pub keeper: Keeper,
     pub dead_letters: DeadLetters,
-    pub consumer: Arc<KafkaConsumer>,
+    pub consumer: CurrentConsumer,
     pub generation: watch::Receiver<Generation>,
     pub fenced: watch::Sender<Option<Generation>>,
     pub status: Arc<Status>,
@@ -240,7 +240,8 @@ impl CommitLoop {
         metrics.file_bytes.inc_by(committed.bytes);
         metrics.commit_seconds.observe(now().duration_since(started).as_secs_f64());
         // For lag tools only: offsets are taken from the lake.
-        if let Err(error) = self.wires.consumer.commit(&offsets, CommitMode::Async) {
+        let consumer = Arc::clone(&self.wires.consumer.read());
+        if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
             tracing::debug!(%error, "committing offsets to the group");
         }
         true

@@ -16,6 +16,7 @@ use spendstream_schemas::money::Amount;
 use crate::aggregate::metrics::LiveMetrics;
 use crate::batch::Tally;
 use crate::decode::reject::Reason;
+use crate::http::observe::HttpMetrics;
 use crate::price::spend::SpendMetrics;
 use crate::price::summary::Summary;
 
@@ -51,12 +52,16 @@ pub struct Metrics {
     pub book_reloads: IntCounterVec,
     pub checkpoint_failures: IntCounter,
     pub live: LiveMetrics,
+    pub http: HttpMetrics,
     spend: SpendMetrics,
     pub budget_ratio: GaugeVec,
     pub budget_exceeded: IntGaugeVec,
     pub alerts: IntCounterVec,
     pub deliveries: IntCounterVec,
     pub decisions: IntCounterVec,
+    pub control_store_up: IntGauge,
+    pub alerts_waiting: IntGauge,
+    pub deliveries_waiting: IntGauge,
     unpriced_series: AtomicU64,
     cost: Mutex<Amount>,
 }
@@ -234,12 +239,28 @@ impl Metrics {
                 "Attempts to deliver an alert, by what became of them.",
                 &["channel", "outcome"],
             )?,
+            control_store_up: gauge(
+                r,
+                "spendstream_control_store_up",
+                "1 when the control store answered last, a few seconds ago; 0 before it did so for the first time.",
+            )?,
+            alerts_waiting: gauge(
+                r,
+                "spendstream_alerts_waiting",
+                "Alerts that were found here and are not in the control store yet: they wait for it.",
+            )?,
+            deliveries_waiting: gauge(
+                r,
+                "spendstream_deliveries_waiting",
+                "Deliveries of alerts that are not made yet, of all instances; also those that wait for quiet hours or a digest.",
+            )?,
             checkpoint_failures: counter(
                 r,
                 "spendstream_checkpoint_failures_total",
                 "Delta checkpoints that failed; the next one is tried anyway.",
             )?,
             live: LiveMetrics::new(r)?,
+            http: HttpMetrics::new(r)?,
             unpriced_series: AtomicU64::new(0),
             cost: Mutex::new(Amount::ZERO),
             registry,

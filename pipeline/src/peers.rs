@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use prost::Message as _;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use rdkafka::producer::{DeliveryFuture, FutureRecord};
 use rdkafka::{Message as _, Offset};
 use spendstream_schemas::config::{Config, KafkaConfig};
 use spendstream_schemas::ids::SourcePartition;
@@ -32,6 +32,7 @@ use crate::budget::holds::{Change, HoldId};
 use crate::budget::live::Live;
 use crate::control::{now, pause};
 use crate::intake::client;
+use crate::intake::renewed::{RENEW, Renewed};
 use held::{Held, hold, hold_id, key};
 use place::{behind, partitions, rewound};
 
@@ -63,7 +64,7 @@ fn unclaimed() -> OwnedHeaders {
 pub struct Peers {
     kafka: KafkaConfig,
     instance: u64,
-    producer: FutureProducer,
+    producer: Renewed,
     live: Arc<Live>,
     to_live: mpsc::WeakSender<ToLive>,
     /// Others are there: sums are worth sending.
@@ -88,14 +89,14 @@ impl Peers {
         if kafka.totals_topic.is_empty() || kafka.holds_topic.is_empty() {
             return Ok(None);
         }
-        let producer = client::producer(kafka)
+        let mut properties = client::producer(kafka);
+        properties
             .set("enable.idempotence", "true")
             .set("linger.ms", "5")
             .set("message.timeout.ms", "10000")
             .set("message.max.bytes", "8388608")
-            .set("compression.type", "lz4")
-            .create()
-            .map_err(client::refused)?;
+            .set("compression.type", "lz4");
+        let producer = Renewed::new(Box::new(move || properties.create())).map_err(client::refused)?;
         // What does not come by the topic is in the lake one commit later, and read there at once.
         live.share_holds(config.lake.commit_interval + READING);
         Ok(Some(Arc::new(Self {
@@ -171,6 +172,7 @@ impl Peers {
             if missing.is_empty() {
                 self.live.told(now());
             } else {
+                self.producer.missed();
                 tracing::warn!(
                     changes = missing.len(),
                     "the broker did not take what is held here; it is told again, and others are left their share"
@@ -190,34 +192,43 @@ impl Peers {
         let key = key(id);
         let record = FutureRecord::to(&self.kafka.holds_topic).key(&key);
         let record = FutureRecord { payload: payload.as_ref(), headers, ..record };
-        (id, self.producer.send_result(record).ok())
+        (id, self.producer.get().send_result(record).ok())
     }
 
     async fn beat(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            self.say(false);
+            if let Some(delivery) = self.say(false) {
+                let peers = Arc::clone(&self);
+                tokio::spawn(async move {
+                    match delivery.await {
+                        Ok(Ok(_)) => peers.producer.delivered(),
+                        _ => peers.producer.missed(),
+                    }
+                });
+            }
             pause(BEAT, &mut stop).await;
         }
     }
 
     /// Tells the others that this instance is there, or leaves.
-    fn say(&self, leaves: bool) {
+    fn say(&self, leaves: bool) -> Option<DeliveryFuture> {
         let key = format!("instance/{:016x}", self.instance);
         let committed = self.committed.lock().iter().map(|(source, to)| Position::new(source, *to)).collect();
         let shared = Shared { instance: self.instance, batch: None, leaves, committed };
-        self.send(FutureRecord::to(&self.kafka.totals_topic).key(&key).payload(&shared.encode_to_vec()));
+        self.send(FutureRecord::to(&self.kafka.totals_topic).key(&key).payload(&shared.encode_to_vec()))
     }
 
     /// Hands a message to librdkafka. What finds no room or no broker is left out: the lake has it.
-    fn send(&self, record: FutureRecord<'_, String, Vec<u8>>) {
-        drop(self.producer.send_result(record));
+    fn send(&self, record: FutureRecord<'_, String, Vec<u8>>) -> Option<DeliveryFuture> {
+        self.producer.get().send_result(record).ok()
     }
 
     /// Hears what the others tell, until it is stopped.
     async fn listen(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut failures = 0_u32;
+        let mut seen: HashMap<u64, i64> = HashMap::new();
         while !*stop.borrow() {
-            match self.hear(&mut stop).await {
+            match self.hear(&mut seen, &mut stop).await {
                 Ok(()) => return,
                 // A topic that was made a moment ago may not be known to every broker yet.
                 Err(_) if failures == 0 => failures = 1,
@@ -237,7 +248,8 @@ impl Peers {
         }
     }
 
-    async fn hear(&self, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
+    /// `seen`: when each instance was heard of last.
+    async fn hear(&self, seen: &mut HashMap<u64, i64>, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
         let consumer: StreamConsumer = client::common(&self.kafka)
             .set("group.id", format!("{}.peers.{:016x}", self.kafka.group, self.instance))
             .set("enable.auto.commit", "false")
@@ -254,9 +266,9 @@ impl Peers {
         let list = rewound(&consumer, list, &self.kafka.holds_topic, self.live.config().max_hold_ttl).await?;
         let mut behind = behind(&consumer, &list, &self.kafka.holds_topic).await?;
         consumer.assign(&list).map_err(|error| error.to_string())?;
-        let mut seen: HashMap<u64, i64> = HashMap::new();
         // Who is there says so once per beat: before, nobody knows how many grant beside this one.
         let (start, mut is_whole) = (tokio::time::Instant::now(), false);
+        let mut last = start;
         loop {
             let heard = behind.is_empty() || start.elapsed() >= CATCH_UP;
             if !is_whole && heard && start.elapsed() >= BEAT + BEAT / 4 {
@@ -266,14 +278,22 @@ impl Peers {
             let message = tokio::select! {
                 _ = stop.wait_for(|stopped| *stopped) => return Ok(()),
                 message = consumer.recv() => message,
-                () = tokio::time::sleep(BEAT / 4) => { self.count(&mut seen, now()); continue }
+                () = tokio::time::sleep(BEAT / 4) => {
+                    // Its own beat comes back every two seconds.
+                    if last.elapsed() >= RENEW {
+                        return Err(format!("nothing was heard for {} s", RENEW.as_secs()));
+                    }
+                    self.count(seen, now());
+                    continue
+                }
             };
             // librdkafka goes on by itself after an error.
             let Ok(message) = message else { continue };
+            last = tokio::time::Instant::now();
             if message.topic() == self.kafka.holds_topic {
                 behind.retain(|partition, end| *partition != message.partition() || message.offset() + 1 < *end);
                 self.hear_hold(message.key(), message.payload(), message.headers().is_some());
-            } else if !self.hear_sums(message.payload(), &mut seen).await {
+            } else if !self.hear_sums(message.payload(), seen).await {
                 return Ok(());
             }
         }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use rdkafka::consumer::Consumer;
+use parking_lot::{Mutex, RwLock};
 use spendstream_schemas::config::Config;
 use spendstream_schemas::directory::Directory;
 use spendstream_schemas::money::Amount;
@@ -30,7 +30,7 @@ use crate::control::{self, start::Ends};
 use crate::dead_letter::DeadLetters;
 use crate::http;
 use crate::intake::client;
-use crate::intake::consumer::{self, Intake, KafkaConsumer};
+use crate::intake::consumer::{self, Intake};
 use crate::intake::context::IntakeContext;
 use crate::lake::Committer as LakeCommitter;
 use crate::metrics::Metrics;
@@ -160,12 +160,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let lake_committer = LakeCommitter::open(&lake, &config.lake).await?;
 
     let context = IntakeContext::new(Arc::clone(&metrics));
-    let kafka: Arc<KafkaConsumer> =
-        Arc::new(client::consumer(&config.kafka).create_with_context(context).map_err(client::refused)?);
+    let kafka = Arc::new(RwLock::new(consumer::connect(&config.kafka, context)?));
     let dead_letters =
         DeadLetters::new(client::producer(&config.kafka), &config.kafka.dead_letter_topic, Arc::clone(&status))
             .map_err(client::refused)?;
-    kafka.subscribe(&[config.kafka.topic.as_str()]).context("kafka: subscribing")?;
 
     let live = Live::new(&config.live);
     let Ends { live: budgets, watchman, found, alerts, opened, directory } =
@@ -273,6 +271,7 @@ impl LiveParts<'_> {
             memory: config.live.load_memory_bytes,
             runtime: Handle::current(),
             out: sender.downgrade(),
+            running: Mutex::default(),
         };
         let peers = Peers::new(config, deciding, sender.downgrade())?;
         let (share, shared) = mpsc::channel(config.live.queue_batches);

@@ -11,12 +11,14 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use hashbrown::HashMap;
+use parking_lot::Mutex;
 use spendstream_schemas::budget::{Quarter, ScopeKey, Span};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::Spellings;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_storage::Lake;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::cover::Cover;
 use super::group::SetGroups;
@@ -49,7 +51,7 @@ pub struct BaseChunk {
 
 /// Whoever reads bases. Answers come through the live thread's own channel.
 pub trait Loader: Send {
-    /// Starts to read; does not wait.
+    /// Starts to read; does not wait. What was started before and is not done is given up.
     fn start(&self, request: LoadRequest);
 }
 
@@ -60,15 +62,20 @@ pub struct LakeLoader {
     pub memory: usize,
     pub runtime: tokio::runtime::Handle,
     pub out: mpsc::WeakSender<ToLive>,
+    /// What reads now, if anything does.
+    pub running: Mutex<Option<AbortHandle>>,
 }
 
 impl Loader for LakeLoader {
     fn start(&self, request: LoadRequest) {
         let (lake, memory, out) = (self.lake.clone(), self.memory, self.out.clone());
-        self.runtime.spawn(async move {
+        let task = self.runtime.spawn(async move {
             let result = load(&lake, memory, &request, &out).await;
             tell(&out, ToLive::Loaded { load: request.id, result }).await;
         });
+        if let Some(before) = self.running.lock().replace(task.abort_handle()) {
+            before.abort();
+        }
     }
 }
 

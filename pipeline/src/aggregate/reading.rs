@@ -1,5 +1,6 @@
 //! How the live thread reads bases from the lake: when, for which watches, and what it does with the answer. In: the time, chunks, snapshots.
-//! Out: requests to the loader, watches that are known. One reading at a time; the same way at a start and for the check.
+//! Out: requests to the loader, watches that are known. One reading at a time; the same way at a start and for the check, which gives way
+//! to what has no figures at all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,25 +18,35 @@ const RETRY_MICROS: i64 = 2_000_000;
 pub(super) struct Reading {
     id: u64,
     watches: Vec<WatchId>,
+    /// Of what is known already: when that was due.
+    check: Option<i64>,
 }
 
 impl LiveThread {
     /// Starts to read what is unknown, or everything when it is time to compare.
     pub(super) fn read(&mut self, now: i64) {
-        if self.reading.is_some() || now < self.not_before {
+        let checking = self.reading.as_ref().and_then(|reading| reading.check);
+        if (self.reading.is_some() && checking.is_none()) || now < self.not_before {
             return;
         }
-        let wanted: BTreeSet<WatchId> = {
-            let totals = self.view.read();
-            let due = now >= self.next_reconcile;
-            let all = totals.plan().watches().iter().filter(|_| due).map(|watch| watch.id);
-            totals.wanting().into_iter().chain(all).collect()
-        };
+        let mut wanted: BTreeSet<WatchId> = self.view.read().wanting().into_iter().collect();
+        if let Some(due) = checking {
+            if wanted.is_empty() {
+                return;
+            }
+            self.forget_reading();
+            self.next_reconcile = due;
+        }
+        // What gave way for so long as a check is apart from the next gives way no more.
+        let is_overdue = now.saturating_sub(self.reconcile_every) >= self.next_reconcile;
+        let mut check = None;
+        if is_overdue || (wanted.is_empty() && now >= self.next_reconcile) {
+            wanted.extend(self.view.read().plan().watches().iter().map(|watch| watch.id));
+            check = (!is_overdue).then_some(self.next_reconcile);
+            self.next_reconcile = now + self.reconcile_every;
+        }
         if wanted.is_empty() {
             return;
-        }
-        if now >= self.next_reconcile {
-            self.next_reconcile = now + self.reconcile_every;
         }
         let mut totals = self.view.write();
         let plan = Arc::clone(totals.plan());
@@ -48,7 +59,7 @@ impl LiveThread {
         }
         drop(totals);
         self.last_load += 1;
-        self.reading = Some(Reading { id: self.last_load, watches: wanted.into_iter().collect() });
+        self.reading = Some(Reading { id: self.last_load, watches: wanted.into_iter().collect(), check });
         self.loader.start(LoadRequest { id: self.last_load, watches, spellings: Arc::clone(plan.spellings()) });
     }
 

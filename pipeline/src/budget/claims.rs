@@ -2,6 +2,9 @@
 //! which needs more than an N-th fits nowhere. Such a call claims its room first. All count a claim like a hold; once every
 //! instance has heard of it, and it of what they granted before, nothing need be left for them: asked again, the call has its room. Pure.
 //!
+//! A call of a run that needs more than a share of what the run has left claims it there: what it claims is the run's no longer. A call that is
+//! allowed already claims what it needs beside, by an id of its own.
+//!
 //! Of two claims that do not fit both, the one with the lower id goes first, on every instance.
 
 use std::collections::BTreeSet;

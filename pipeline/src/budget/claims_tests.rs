@@ -42,7 +42,29 @@ impl Company {
             r#"{{"provider": "acme", "model": "big", "input_tokens": {}, "output_tokens": 0, "team": "search", "id": "{id}"}}"#,
             cents * 1000
         );
-        let answer = self.desks[instance].ask_all(&body);
+        self.pass_on(instance, &body, delay)
+    }
+
+    /// A run as a whole; an item is two and a half cents.
+    fn run(&mut self, instance: usize, id: &str, items: u32, delay: u32) -> Answer {
+        self.pass_on(
+            instance,
+            &format!(r#"{{"team": "search", "items": {items}, "metrics": ["m"], "id": "{id}"}}"#),
+            delay,
+        )
+    }
+
+    /// A call of a run.
+    fn part(&mut self, instance: usize, id: &str, run: &str, cents: u32, delay: u32) -> Answer {
+        let tokens = cents * 1000;
+        let body = format!(
+            r#"{{"provider": "acme", "model": "big", "input_tokens": {tokens}, "output_tokens": 0, "team": "search", "id": "{id}", "run_id": "{run}"}}"#
+        );
+        self.pass_on(instance, &body, delay)
+    }
+
+    fn pass_on(&mut self, instance: usize, body: &str, delay: u32) -> Answer {
+        let answer = self.desks[instance].ask_all(body);
         if !self.is_down {
             self.tell(instance, delay);
         }
@@ -253,10 +275,103 @@ fn a_larger_call_is_another_claim_and_what_is_granted_stays() {
     company.wait(2000);
     assert!(company.ask(0, "a", 61, 10).allow);
     company.wait(100);
-    // The running call's own hold is not given up for a claim of more.
+    // The running call's own hold is not given up for a claim of more: that is what it lacks.
     let more = company.ask(0, "a", 90, 10);
-    assert!(!more.allow && !more.reasons[0].contains("claimed"), "{more:?}");
-    assert!(!company.ask(1, "b", 40, 10).allow);
+    assert!(!more.allow && more.retry_after_seconds == Some(3) && more.reasons[0].contains("claimed"), "{more:?}");
+    company.wait(1000);
+    assert!(!company.ask(1, "b", 11, 10).allow, "90 are held for it");
+    company.wait(1500);
+    assert!(company.ask(1, "a", 90, 10).held, "at any instance");
+    company.wait(1000);
+    for instance in [0, 1] {
+        assert!(company.ask(instance, "a", 90, 10).allow);
+        let over = company.ask(instance, "c", 11, 10);
+        assert!(!over.allow && over.retry_after_seconds > Some(100), "{over:?}");
+    }
+    // What it claimed beside ends soon, on the other instance too.
+    company.pass(10);
+    for (instance, call, cents) in [(0, "d", 5), (1, "e", 2)] {
+        assert!(company.ask(instance, call, cents, 10).allow);
+        company.wait(3000);
+    }
+}
+
+#[test]
+fn a_granted_call_may_take_a_share_more() {
+    let mut company = Company::new(2);
+    for cents in [30, 45, 60] {
+        assert!(company.ask(0, "a", cents, 10).allow, "{cents}");
+        company.wait(2500);
+    }
+    assert!(!company.ask(0, "a", 101, 10).reasons[0].contains("claimed"));
+}
+
+/// A call that needs more than a share of what its run has left claims it there, though the budget is full.
+#[test]
+fn a_large_call_of_a_run_claims_its_room_in_the_runs_hold() {
+    let mut company = Company::new(3);
+    company.run(0, "night", 36, 10);
+    company.wait(3000);
+    assert!(company.run(0, "night", 36, 10).held, "90");
+    company.wait(3000);
+    // The rest of the budget is another's.
+    assert!(!company.ask(1, "other", 10, 10).allow);
+    company.wait(3000);
+    assert!(company.ask(1, "other", 10, 10).held);
+    company.wait(3000);
+    let first = company.part(0, "large", "night", 70, 10);
+    assert_eq!((first.allow, first.retry_after_seconds), (false, Some(3)), "{first:?}");
+    company.wait(1000);
+    // Meanwhile the others give the run's calls their share of what that leaves.
+    assert!(company.part(1, "small", "night", 5, 10).held);
+    assert!(!company.part(2, "too large", "night", 15, 10).allow);
+    company.wait(2000);
+    assert!(company.part(2, "large", "night", 70, 10).held);
+    company.wait(3000);
+    // To the last cent.
+    let mut last = company.part(1, "last", "night", 15, 10);
+    for _ in 0..20 {
+        company.wait(1000);
+        last = company.part(1, "last", "night", 15, 10);
+        if last.allow {
+            break;
+        }
+    }
+    assert!(last.allow, "{last:?}");
+    company.wait(3000);
+    for instance in 0..3 {
+        assert!(!company.ask(instance, "over", 1, 10).allow);
+        assert!(!company.part(instance, "over", "night", 1, 10).allow);
+    }
+}
+
+/// A claim of the run's room is no room for those that go before it.
+#[test]
+fn what_is_claimed_of_a_run_goes_back_to_the_run() {
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let mut company = Company::new(2);
+        company.run(0, "night", 36, 10);
+        company.wait(3000);
+        assert!(company.run(0, "night", 36, 10).held);
+        company.wait(3000);
+        assert!(!company.part(0, "large", "night", 70, 10).allow);
+        for _ in 0..6 {
+            assert!(!company.ask(1, name, 20, 10).allow, "90 are promised to the run");
+            company.wait(1500);
+        }
+    }
+}
+
+/// What was granted to two instances before they heard of one another.
+#[test]
+fn what_others_grant_unheard_is_counted_until_it_must_have_been() {
+    let mut company = Company::new(2);
+    let mut granted = 0;
+    for (instance, call, cents, pause) in [(0, "a", 50, 990), (1, "b", 50, 300), (0, "c", 25, 0)] {
+        granted += if company.ask(instance, call, cents, 999).allow { cents } else { 0 };
+        company.wait(pause);
+    }
+    assert_eq!(granted, 100);
 }
 
 proptest! {
@@ -280,6 +395,47 @@ proptest! {
             }
             let total: u32 = granted.values().sum();
             prop_assert!(total <= 100, "{granted:?}");
+            company.wait(pause);
+        }
+    }
+
+    /// The same with runs, whose calls take their room out of it, and calls that are asked for again for more.
+    #[test]
+    fn runs_and_calls_that_grow_never_get_more_than_there_is(
+        sizes in prop::collection::vec(1u32..60, 9),
+        items in prop::collection::vec(4u32..40, 2),
+        steps in prop::collection::vec((0usize..2, 0usize..11, 0u32..1000, prop::sample::select(vec![0u32, 0, 300, 999, 1000, 2000, 3000])), 1..100),
+        grown in 20usize..100,
+    ) {
+        let mut company = Company::new(2);
+        let mut plain: BTreeMap<usize, u32> = BTreeMap::new();
+        let mut runs = [(0_u32, BTreeMap::<usize, u32>::new()), (0, BTreeMap::new())];
+        for (step, (instance, call, delay, pause)) in steps.into_iter().enumerate() {
+            // In thousandths; from some step on each asks for more.
+            let more = u32::from(step >= grown);
+            match call {
+                0..3 => {
+                    let cents = sizes[call] + 7 * more;
+                    if company.ask(instance, &format!("call-{call}"), cents, delay).allow {
+                        plain.insert(call, cents * 10);
+                    }
+                }
+                3..9 => {
+                    let (run, cents) = (call % 2, sizes[call] + 5 * more);
+                    if company.part(instance, &format!("part-{call}"), &format!("run-{run}"), cents, delay).allow {
+                        runs[run].1.insert(call, cents * 10);
+                    }
+                }
+                _ => {
+                    let (run, items) = (call - 9, items[call - 9] + 2 * more);
+                    if company.run(instance, &format!("run-{run}"), items, delay).allow {
+                        runs[run].0 = items * 25;
+                    }
+                }
+            }
+            let promised = runs.iter().map(|(whole, parts)| parts.values().sum::<u32>().max(*whole));
+            let total = plain.values().sum::<u32>() + promised.sum::<u32>();
+            prop_assert!(total <= 1000, "{plain:?} {runs:?}");
             company.wait(pause);
         }
     }

@@ -12,7 +12,7 @@ use spendstream_schemas::money::Amount;
 
 use super::book::{BudgetCell, Values};
 use super::cost::Quote;
-use super::holds::{Full, HoldId, Holds, Right, room_of};
+use super::holds::{Against, Asking, Full, HoldId, Holds, Right, room_of};
 use super::last::LastKnown;
 use super::models::Step;
 use super::percent;
@@ -44,14 +44,14 @@ pub struct Judged<'a> {
     pub standing: Standing,
     /// By other calls.
     pub held: Amount,
-    /// Used + held + the estimate.
+    /// Used + held + the estimate, less what of it is used or held already.
     pub total: Amount,
     /// What is used is what was known last, and not less: its total is being read.
     pub is_recalled: bool,
     /// What other instances may be granting at this moment: room that a hard limit leaves for them.
     pub left_for_others: Amount,
-    /// What of the rest the call may take.
-    pub(super) right: Right,
+    /// What of the rest the call may take, and what it adds.
+    pub(super) against: Against,
     pub grade: Grade,
 }
 
@@ -69,6 +69,8 @@ pub enum Refused {
     Stopped(Stop),
     TooFast(TooFast),
     Unpriced,
+    /// No budget was read yet.
+    Unread,
     /// A hard budget without figures; position in [`Verdict::unknown`].
     Unknown(usize),
     /// Position in [`Verdict::judged`].
@@ -117,6 +119,8 @@ pub struct World<'a> {
     pub ground: Ground<'a>,
     pub stops: &'a Stops,
     pub config: &'a DecideConfig,
+    /// Budgets and stops were read.
+    pub is_set: bool,
 }
 
 /// What a decision changes.
@@ -135,7 +139,7 @@ pub struct Promises {
 pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promises: &mut Promises) -> Verdict<'a> {
     promises.holds.expire(subject.now.timestamp_micros());
     let own = subject.hold_id();
-    let (judged, unknown) = judge(subject, quote.amount, own, world, promises);
+    let (judged, unknown) = judge(subject, quote.amount, world, promises);
     let mut verdict = Verdict {
         strategy: Strategy::None,
         refused: None,
@@ -166,11 +170,11 @@ pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promi
 fn judge<'a>(
     subject: &Subject<'a>,
     estimate: Amount,
-    own: Option<HoldId>,
     world: &World<'_>,
     promises: &mut Promises,
 ) -> (SmallVec<[Judged<'a>; 8]>, SmallVec<[(usize, NoFigures); 4]>) {
-    let mut judged: SmallVec<[Judged<'a>; 8]> = SmallVec::new();
+    let mut known: SmallVec<[(usize, Values<'a>, Standing, bool); 8]> = SmallVec::new();
+    let mut cells: SmallVec<[BudgetCell; 8]> = SmallVec::new();
     let mut unknown: SmallVec<[(usize, NoFigures); 4]> = SmallVec::new();
     let book = world.ground.book;
     let at = Quarter::of(subject.now);
@@ -204,36 +208,36 @@ fn judge<'a>(
                 }
             };
             if let Some(standing) = standing {
-                let now = subject.now.timestamp_micros();
-                let (held, right) =
-                    promises.holds.against(cell, (own, subject.run_id(), promises.others), estimate, now);
-                let left_for_others =
-                    if right == Right::Counted { Amount::ZERO } else { share(promises, cell, estimate) };
-                let total = standing.used + held + estimate;
-                let over = entry.budget.hard_limit
-                    && exceeds(total, left_for_others, standing.limit, entry.budget.hard_limit_percent);
-                let grade = grade(total, standing.limit, over, world.config);
-                let values = values.clone();
-                judged.push(Judged {
-                    entry: position,
-                    values,
-                    cell,
-                    standing,
-                    held,
-                    total,
-                    is_recalled,
-                    left_for_others,
-                    right,
-                    grade,
-                });
+                cells.push(cell);
+                known.push((position, values.clone(), standing, is_recalled));
             }
         }
     }
+    let asking = asking(subject, estimate, promises.others, &cells);
+    let judge = |((position, values, standing, is_recalled), cell): ((usize, Values<'a>, Standing, bool), _)| {
+        let budget = &book.entries()[position].budget;
+        let against = promises.holds.against(cell, &asking);
+        let left_for_others = match against.right {
+            Right::Counted | Right::Room => Amount::ZERO,
+            Right::Share | Right::Young { .. } => share(promises, cell, against.news),
+        };
+        let total = standing.used + against.held + against.adds;
+        let over = budget.hard_limit && exceeds(total, left_for_others, standing.limit, budget.hard_limit_percent);
+        let grade = grade(total, standing.limit, over, world.config);
+        let held = against.held;
+        Judged { entry: position, values, cell, standing, held, total, is_recalled, left_for_others, against, grade }
+    };
+    let mut judged: SmallVec<[Judged<'a>; 8]> = known.into_iter().zip(cells.iter().copied()).map(judge).collect();
     // What blocks stands before what is only fuller, then by fullness; the book's order decides between equals.
     judged.sort_by_key(|one: &Judged<'_>| {
         std::cmp::Reverse((one.grade == Grade::Over, percent::fullness(one.total, one.standing.limit)))
     });
     (judged, unknown)
+}
+
+pub(super) fn asking<'a>(subject: &Subject<'_>, amount: Amount, others: u32, cells: &'a [BudgetCell]) -> Asking<'a> {
+    let now = subject.now.timestamp_micros();
+    Asking { own: subject.hold_id(), run: subject.run_id(), amount, cells, others, now }
 }
 
 /// What other instances may be granting at the same moment: as much as this one does, each. So an instance takes at most its share of what
@@ -288,14 +292,23 @@ fn hold(
         return;
     }
     // Only what was judged as a part of the run's hold is taken out of it.
-    let run = subject.run_id().filter(|_| verdict.judged.iter().any(|one| one.right == Right::Counted));
+    let run = verdict.judged.iter().find_map(|one| one.against.run);
     // What is counted already is no news to the others.
-    let news = |one: &&Judged<'_>| one.right != Right::Counted;
-    let unheard = verdict.judged.iter().filter(news).map(|one| one.cell).chain(run.map(room_of)).collect();
-    match promises.holds.place(id, amount, cells, (expires, run)) {
+    let mut news: SmallVec<[(BudgetCell, Amount); 4]> = SmallVec::new();
+    for Judged { cell, against, .. } in &verdict.judged {
+        match (against.right, run) {
+            (Right::Room, Some(run)) if news.iter().all(|(known, _)| *known != room_of(run)) => {
+                news.push((room_of(run), against.news));
+            }
+            (Right::Share | Right::Young { .. }, _) if !against.news.is_zero() => news.push((*cell, against.news)),
+            _ => {}
+        }
+    }
+    let now = subject.now.timestamp_micros();
+    match promises.holds.place(id, amount, cells, (now, expires, run)) {
         Ok(()) => {
             verdict.promise = Promise::Held;
-            promises.holds.note_recent(subject.now.timestamp_micros(), amount, unheard);
+            promises.holds.note_recent(now, news);
         }
         Err(Full) => verdict.promise = Promise::NoRoom,
     }

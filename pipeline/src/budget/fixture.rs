@@ -107,6 +107,14 @@ pub fn prices() -> Arc<PriceBook> {
 impl Desk {
     /// `config`: TOML of the section `[decide]`; `acme/big`, `mid` and `small` may stand in for one another unless it says otherwise.
     pub fn new(config: &str, budgets: &[&str]) -> Self {
+        let budgets: Vec<Arc<Budget>> = budgets.iter().map(|json| budget(json)).collect();
+        let desk = Self { book: Arc::new(book(&budgets)), ..Self::unread(config) };
+        desk.live.set_book(Arc::clone(&desk.book));
+        desk
+    }
+
+    /// Before any budget was read.
+    pub fn unread(config: &str) -> Self {
         let mut config: DecideConfig = toml::from_str(config).unwrap();
         if config.models == DecideConfig::default().models {
             let models = "[[models]]\nmodels = [\"acme/big\", \"acme/mid\", \"acme/small\"]";
@@ -116,10 +124,7 @@ impl Desk {
         let spend = Arc::new(FakeSpend::default());
         let shared: super::live::SharedSpend = Arc::clone(&spend) as _;
         let live = Live::new(config, shared, receiver, Arc::new(Awaited::default()));
-        let budgets: Vec<Arc<Budget>> = budgets.iter().map(|json| budget(json)).collect();
-        let book = Arc::new(book(&budgets));
-        live.set_book(Arc::clone(&book));
-        Self { live, spend, book, now: at("2026-11-22T12:00:00Z"), _prices: sender }
+        Self { live, spend, book: Arc::default(), now: at("2026-11-22T12:00:00Z"), _prices: sender }
     }
 
     /// Spends in the cell of a budget, now.

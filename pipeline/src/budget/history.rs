@@ -20,9 +20,12 @@ pub const OUTPUT_TOKENS: &str = "SELECT organization, project, model_id, task_ty
      GROUP BY GROUPING SETS ((organization, project, model_id, task_type), (organization, model_id, task_type)) \
      HAVING COUNT(*) >= 50";
 
-/// Cost of one item by one metric, by organisation and project; `{since}` is a timestamp.
-pub const METRIC_COSTS: &str = "SELECT organization, project, metric, SUM(cost) AS cost, COUNT(DISTINCT item_id) AS items \
+/// Cost of one item by one metric, by organisation and project; `{since}` is a timestamp. The same items are evaluated again and again: each
+/// run, or where that is not told each day, counts them anew.
+pub const METRIC_COSTS: &str = "SELECT organization, project, metric, SUM(cost) AS cost, COUNT(*) AS items FROM (\
+     SELECT organization, project, metric, item_id, COALESCE(run_id, CAST(date AS VARCHAR)) AS run, SUM(cost) AS cost \
      FROM usage WHERE event_time >= {since} AND metric IS NOT NULL AND item_id IS NOT NULL AND cost IS NOT NULL \
+     GROUP BY organization, project, metric, item_id, COALESCE(run_id, CAST(date AS VARCHAR))) AS runs \
      GROUP BY organization, project, metric";
 
 /// Calls of one kind.

@@ -38,6 +38,11 @@ impl HoldId {
         Self { event: EventKey(event), owner: Origin(owner) }
     }
 
+    /// By what a call that is allowed claims what it needs beside that.
+    pub(super) fn more(self) -> Self {
+        Self { event: EventKey(self.event.0.wrapping_add(0x9e37_79b9_7f4a_7c15)), ..self }
+    }
+
     /// What the arrival of the event is known by.
     #[must_use]
     pub fn event(self) -> EventKey {
@@ -56,6 +61,14 @@ pub struct Hold {
     pub claimed_at: Option<i64>,
     /// The run that the call is a part of: what is held for that is less by so much, as long as the call runs.
     pub run: Option<HoldId>,
+    /// When it was asked for (microseconds since the epoch): of two for one call, told by two instances, all keep the later.
+    pub since: i64,
+}
+
+impl Hold {
+    pub(super) fn is_claim(&self) -> bool {
+        self.claimed_at.is_some()
+    }
 }
 
 /// What others have to know.

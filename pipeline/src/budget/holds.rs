@@ -14,10 +14,14 @@ use smallvec::SmallVec;
 use spendstream_schemas::money::Amount;
 
 use super::book::BudgetCell;
-use super::claims::{ASK_AGAIN_MICROS, Claims, LASTS_MICROS, RIPE_MICROS};
+use super::claims::{Claims, LASTS_MICROS};
 pub use super::hold::{Change, Full, Hold, HoldId};
 use super::recent::Recents;
 use crate::aggregate::awaited::{Arrival, Awaited, EventKey};
+
+#[path = "holds_against.rs"]
+mod against;
+pub(super) use against::{Against, Asking, Right};
 
 /// A hold as it is kept.
 #[derive(Clone, Debug)]
@@ -25,23 +29,40 @@ struct Kept {
     hold: Hold,
     /// It was placed here, so the others are told of its end.
     here: bool,
-    /// What it took of its run's hold.
-    moved: Amount,
+    /// Its room is taken out of its run's hold.
+    is_part: bool,
+    /// What its own parts hold of it.
+    out: Amount,
+    /// What events have drawn of it.
+    spent: Amount,
 }
 
-/// What a call may take of what is left in a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Right {
-    /// A share: the rest is left for what other instances may be granting.
-    Share,
-    /// It has claimed its room, but not everybody may have heard of that; microseconds until they have, and what claims hold that go after it.
-    Young { left: i64, rivals: Amount },
-    /// All: its room is counted by everybody already.
-    Counted,
+impl Kept {
+    /// What is held for it yet, beside its parts.
+    fn rest(&self) -> Amount {
+        self.rest_with(Amount::ZERO)
+    }
+
+    /// The same if parts of so much ended.
+    fn rest_with(&self, ended: Amount) -> Amount {
+        rest(self.hold.amount, (self.out - ended).max(Amount::ZERO), self.spent)
+    }
+
+    /// What its parts hold, should it be held in these cells: parts are held where it was, so in new cells nothing is said of them.
+    fn carried(&self, cells: &[BudgetCell]) -> Amount {
+        if cells.iter().all(|cell| self.hold.cells.contains(cell)) { self.out } else { Amount::ZERO }
+    }
+}
+
+fn rest(amount: Amount, out: Amount, spent: Amount) -> Amount {
+    let units = amount.units().saturating_sub(out.units()).saturating_sub(spent.units());
+    Amount::saturating(units.max(0))
 }
 
 /// How long it takes, at most, until others count what they were told: what was told more recently is counted once for each of them.
 pub(super) const PROPAGATION_MICROS: i64 = 1_000_000;
+/// How long what was held here is recent: while what another granted without knowing of it may still be unheard here.
+pub(super) const RECENT_MICROS: i64 = 2 * PROPAGATION_MICROS;
 /// More than the time between two words of one's own that come back: what was told meanwhile comes a moment after the first of them.
 const SILENCE_MICROS: i64 = 3 * PROPAGATION_MICROS;
 /// How long a claim counts beyond its end: a silence that is not noticed as one, and the moment after it.
@@ -63,6 +84,8 @@ pub struct Holds {
     by_id: BTreeMap<HoldId, Kept>,
     by_cell: HashMap<BudgetCell, Amount>,
     by_expiry: BTreeSet<(i64, HoldId)>,
+    /// The calls of a run, whether that is held or not.
+    by_run: HashMap<HoldId, BTreeSet<HoldId>>,
     claims: Claims,
     max: usize,
     awaited: Arc<Awaited>,
@@ -90,6 +113,7 @@ impl Holds {
             by_id: BTreeMap::new(),
             by_cell: HashMap::new(),
             by_expiry: BTreeSet::new(),
+            by_run: HashMap::new(),
             claims: Claims::default(),
             max,
             awaited,
@@ -184,60 +208,18 @@ impl Holds {
     pub fn held(&self, cell: BudgetCell, own: Option<HoldId>) -> Amount {
         let all = self.by_cell.get(&cell).copied().unwrap_or_default();
         match own.and_then(|id| self.in_cell(id, cell)) {
-            Some(hold) => all - hold.amount,
+            Some(kept) => all - kept.rest(),
             None => all,
         }
     }
 
-    fn in_cell(&self, id: HoldId, cell: BudgetCell) -> Option<&Hold> {
-        self.by_id.get(&id).map(|kept| &kept.hold).filter(|hold| hold.cells.contains(&cell))
-    }
-
-    /// What is held in a cell against a call with this id, which may be a part of that run, and what it may take of the rest; `others`: instances
-    /// beside this one.
-    pub(super) fn against(
-        &self,
-        cell: BudgetCell,
-        (own, run, others): (Option<HoldId>, Option<HoldId>, u32),
-        amount: Amount,
-        now: i64,
-    ) -> (Amount, Right) {
-        // Whoever counts it has to hear of the call before that ends.
-        let counted = |id: HoldId| {
-            self.in_cell(id, cell).filter(|hold| amount <= hold.amount && now <= hold.expires - PROPAGATION_MICROS)
-        };
-        let held = self.held(cell, own);
-        if let Some((id, hold)) = own.and_then(|id| Some((id, counted(id)?))) {
-            let Some(at) = hold.claimed_at else { return (held, Right::Counted) };
-            let after = self.claims.after(cell, id).filter_map(|id| self.by_id.get(id));
-            let rivals: Amount = after.map(|kept| kept.hold.amount).sum();
-            let left = at.saturating_add(RIPE_MICROS).saturating_sub(now).min(ASK_AGAIN_MICROS);
-            // Until then the others' claims may be granted first.
-            return if left > 0 { (held, Right::Young { left, rivals }) } else { (held - rivals, Right::Counted) };
-        }
-        // Of what is held for a run each instance gives its share, as of a budget.
-        let is_there = |run: HoldId, hold: &Hold| {
-            let granting = self.recent.of(room_of(run)) + amount;
-            let all = granting.units().saturating_mul(others.into()).saturating_add(amount.units());
-            hold.claimed_at.is_none() && all <= hold.amount.units()
-        };
-        match run.and_then(|run| Some((run, counted(run)?))) {
-            Some((run, hold)) if is_there(run, hold) => (held - amount, Right::Counted),
-            _ => (held, Right::Share),
-        }
+    fn in_cell(&self, id: HoldId, cell: BudgetCell) -> Option<&Kept> {
+        self.by_id.get(&id).filter(|kept| kept.hold.cells.contains(&cell))
     }
 
     /// A call of this id is allowed already.
     pub(super) fn is_granted(&self, id: HoldId) -> bool {
-        self.by_id.get(&id).is_some_and(|kept| kept.hold.claimed_at.is_none())
-    }
-
-    /// What others claim in a cell, and until when.
-    pub(super) fn claimed(&self, cell: BudgetCell, own: Option<HoldId>) -> (Amount, i64) {
-        let others = self.claims.all(cell).filter(|id| Some(**id) != own).filter_map(|id| self.by_id.get(id));
-        others.fold((Amount::ZERO, i64::MIN), |(sum, until), kept| {
-            (sum + kept.hold.amount, until.max(kept.hold.expires.saturating_add(LINGER_MICROS)))
-        })
+        self.by_id.get(&id).is_some_and(|kept| !kept.hold.is_claim())
     }
 
     /// Until when nothing is claimed in one of these cells, if so.
@@ -247,12 +229,15 @@ impl Holds {
 
     /// The call that claims asks again.
     pub(super) fn note_repeated(&mut self, id: HoldId) {
-        if self.by_id.get(&id).is_some_and(|kept| kept.hold.claimed_at.is_some()) {
-            self.claims.note_repeated(id);
+        for id in [id, id.more()] {
+            if self.by_id.get(&id).is_some_and(|kept| kept.hold.is_claim()) {
+                self.claims.note_repeated(id);
+            }
         }
     }
 
-    /// Claims room for a call that is not allowed yet, in place of what the same id claims. What is granted already stays.
+    /// Claims room for a call that is not allowed yet, out of what is held for `run` where that has it, in place of what the same id claims.
+    /// What is granted already stays.
     ///
     /// # Errors
     /// When there is no room, or none is claimed in one of the cells for now; nothing has changed then.
@@ -261,18 +246,20 @@ impl Holds {
         id: HoldId,
         amount: Amount,
         cells: SmallVec<[BudgetCell; 4]>,
-        now: i64,
+        (now, run): (i64, Option<HoldId>),
     ) -> Result<(), Full> {
         if self.barred(&cells, now).is_some() {
             return Err(Full);
         }
         let expires = now.saturating_add(LASTS_MICROS);
-        self.put(id, Hold { amount, expires, cells, claimed_at: Some(i64::MAX), run: None }, true)?;
+        let since = self.since(id, amount, now);
+        self.put(id, Hold { amount, expires, cells, claimed_at: Some(i64::MAX), run, since }, true)?;
         self.untold.push_back((self.number, id));
         Ok(())
     }
 
-    /// Holds an amount until `expires` (microseconds since the epoch), in place of what the same id holds; as a part of what is held for `run`.
+    /// Holds an amount from now until `expires` (microseconds since the epoch), in place of what the same id holds; as a part of what is held
+    /// for `run`. Of a run its amount less what its calls took.
     ///
     /// # Errors
     /// When there is no room; nothing has changed then.
@@ -281,9 +268,23 @@ impl Holds {
         id: HoldId,
         amount: Amount,
         cells: SmallVec<[BudgetCell; 4]>,
-        (expires, run): (i64, Option<HoldId>),
+        (now, expires, run): (i64, i64, Option<HoldId>),
     ) -> Result<(), Full> {
-        self.put(id, Hold { amount, expires, cells, claimed_at: None, run }, true)
+        let is_more = self.by_id.get(&id).is_none_or(|kept| kept.hold.is_claim() || kept.hold.amount < amount);
+        let since = self.since(id, amount, now);
+        self.put(id, Hold { amount, expires, cells, claimed_at: None, run, since }, true)?;
+        // What it claimed beside is held for it now. Others count both until they have surely heard of this.
+        if is_more {
+            self.end(id.more(), true);
+        }
+        Ok(())
+    }
+
+    /// Not before what is held for this call, whatever another instance's clock says; of two at the same moment the larger counts.
+    fn since(&self, id: HoldId, amount: Amount, now: i64) -> i64 {
+        self.by_id
+            .get(&id)
+            .map_or(now, |Kept { hold, .. }| now.max(hold.since.saturating_add(i64::from(amount < hold.amount))))
     }
 
     /// Counts what another instance holds, or this one before it started anew.
@@ -297,6 +298,12 @@ impl Holds {
     /// A hold is over, but its sums come by another way: until they surely have, both count. `here`: its event was read here, so the others
     /// are told then; else one of them said so.
     pub fn end_soon(&mut self, id: HoldId, now: i64, here: bool) {
+        for id in [id, id.more()] {
+            self.shorten(id, now, here);
+        }
+    }
+
+    fn shorten(&mut self, id: HoldId, now: i64, here: bool) {
         let Some(Kept { hold, here: told_here, .. }) = self.by_id.get_mut(&id) else { return };
         *told_here = here;
         let soon = (now + PROPAGATION_MICROS * 2).max(self.behind_until);
@@ -322,53 +329,84 @@ impl Holds {
         ids.filter(|id| id.owner.meets(event.origin)).collect()
     }
 
-    /// Starts to count as recent what is held for this call.
-    pub fn note_recent(&mut self, now: i64, amount: Amount, cells: SmallVec<[BudgetCell; 4]>) {
+    /// Starts to count as recent what is held for this call, by cell.
+    pub fn note_recent(&mut self, now: i64, amounts: SmallVec<[(BudgetCell, Amount); 4]>) {
         // Where nothing is told nobody else holds.
-        let until = self.changes.is_none().then_some(now.saturating_add(PROPAGATION_MICROS));
-        self.recent.add(self.number, until, amount, cells);
+        let until = self.changes.is_none().then_some(now.saturating_add(RECENT_MICROS));
+        if !amounts.is_empty() {
+            self.recent.add(self.number, until, amounts);
+        }
     }
 
     fn put(&mut self, id: HoldId, hold: Hold, here: bool) -> Result<(), Full> {
-        match self.by_id.get(&id) {
+        let known = self.by_id.get(&id).map(|kept| (&kept.hold, kept.here));
+        match known {
             // What was granted is never less for a claim that comes by another way, or later.
-            Some(kept) if kept.hold.claimed_at.is_none() && hold.claimed_at.is_some() => return Ok(()),
+            Some((kept, _)) if !kept.is_claim() && hold.is_claim() => return Ok(()),
+            Some((kept, is_own)) if !here && kept.is_claim() == hold.is_claim() && is_later(kept, &hold) => {
+                // It is what is heard last, too.
+                if is_own {
+                    self.changed(Change::Placed(id, kept.clone()));
+                }
+                return Ok(());
+            }
             None if self.by_id.len() >= self.max || (here && self.is_behind()) => return Err(Full),
             _ => {}
         }
+        let spent = self.by_id.get(&id).map_or(Amount::ZERO, |kept| kept.spent);
         self.take(id);
-        let room = hold.run.filter(|run| *run != id).and_then(|run| self.by_id.get(&run));
-        // A call that some of the run's budgets know nothing of takes nothing out of it.
-        let is_within = |run: &&Kept| run.hold.cells.iter().all(|cell| hold.cells.contains(cell));
-        let room = room.filter(|run| run.hold.claimed_at.is_none()).filter(is_within).map(|run| run.hold.amount);
-        let moved = room.map_or(Amount::ZERO, |room| room.min(hold.amount));
-        if let Some(run) = hold.run {
-            self.shift(run, Amount::ZERO - moved);
+        let out = self.adopt(id, &hold);
+        let is_part = hold.run.filter(|run| *run != id).is_some_and(|run| self.is_within(run, &hold.cells));
+        if let Some(run) = hold.run.filter(|run| *run != id) {
+            self.by_run.entry(run).or_default().insert(id);
         }
-        for cell in &hold.cells {
-            let sum = self.by_cell.entry(*cell).or_default();
-            *sum = *sum + hold.amount;
+        if let Some(run) = hold.run.filter(|_| is_part) {
+            self.adjust(run, |run| run.out = run.out + hold.amount);
         }
         self.by_expiry.insert((hold.expires, id));
         self.claims.add(id, &hold);
         if here {
             self.changed(Change::Placed(id, hold.clone()));
         }
-        self.by_id.insert(id, Kept { hold, here, moved });
+        let kept = Kept { hold, here, is_part, out, spent };
+        for cell in &kept.hold.cells {
+            let sum = self.by_cell.entry(*cell).or_default();
+            *sum = *sum + kept.rest();
+        }
+        self.by_id.insert(id, kept);
         self.awaited.add(id.event);
         Ok(())
     }
 
-    /// Makes what is held for a run more, or less.
-    fn shift(&mut self, run: HoldId, by: Amount) {
-        if by.is_zero() {
-            return;
+    /// Makes the calls of a run that were heard of before it, or before it is held anew, its parts; what they hold.
+    fn adopt(&mut self, run: HoldId, hold: &Hold) -> Amount {
+        let mut out = Amount::ZERO;
+        for id in self.by_run.get(&run).into_iter().flatten() {
+            if let Some(part) = self.by_id.get_mut(id) {
+                part.is_part = !hold.is_claim() && hold.cells.iter().all(|cell| part.hold.cells.contains(cell));
+                out = if part.is_part { out + part.hold.amount } else { out };
+            }
         }
+        out
+    }
+
+    /// A call of some cells takes its room out of a run that is held in no others: else some of the run's budgets know nothing of the call.
+    fn is_within(&self, run: HoldId, cells: &[BudgetCell]) -> bool {
+        let run = self.by_id.get(&run).filter(|run| !run.hold.is_claim());
+        run.is_some_and(|run| run.hold.cells.iter().all(|cell| cells.contains(cell)))
+    }
+
+    /// Changes what is left of what is held for a run.
+    fn adjust(&mut self, run: HoldId, change: impl FnOnce(&mut Kept)) {
         let Some(kept) = self.by_id.get_mut(&run) else { return };
-        kept.hold.amount = kept.hold.amount + by;
-        for cell in &kept.hold.cells {
-            let sum = self.by_cell.entry(*cell).or_default();
-            *sum = *sum + by;
+        let before = kept.rest();
+        change(kept);
+        let more = kept.rest() - before;
+        if !more.is_zero() {
+            for cell in &kept.hold.cells {
+                let sum = self.by_cell.entry(*cell).or_default();
+                *sum = *sum + more;
+            }
         }
     }
 
@@ -380,16 +418,27 @@ impl Holds {
             if here {
                 self.changed(Change::Gone(id));
             }
+            self.end(id.more(), here);
         }
         self.forget(event.key);
+    }
+
+    /// Ends what a call claims beside what it holds, if anything.
+    fn end(&mut self, more: HoldId, here: bool) {
+        if self.by_id.contains_key(&more) {
+            self.take(more);
+            self.forget(more.event);
+            if here {
+                self.changed(Change::Gone(more));
+            }
+        }
     }
 
     /// A part of what is held for a run was spent: no more than the rest is held on, until the run's own event or the end of its time. Each
     /// instance counts by itself; one that starts anew holds the whole again.
     pub fn draw(&mut self, run: Arrival, spent: Amount) {
         for id in self.of(run) {
-            let drawn = self.by_id.get(&id).map_or(Amount::ZERO, |kept| kept.hold.amount.min(spent));
-            self.shift(id, Amount::ZERO - drawn);
+            self.adjust(id, |run| run.spent = Amount::saturating(run.spent.units().saturating_add(spent.units())));
         }
     }
 
@@ -433,20 +482,30 @@ impl Holds {
 
     /// True when it was held here.
     fn take(&mut self, id: HoldId) -> bool {
-        let Some(Kept { hold, here, moved }) = self.by_id.remove(&id) else { return false };
+        let Some(kept) = self.by_id.remove(&id) else { return false };
+        let rest = kept.rest();
+        let Kept { hold, here, is_part, .. } = kept;
         self.by_expiry.remove(&(hold.expires, id));
         self.claims.remove(id, &hold);
         for cell in hold.cells {
             if let Entry::Occupied(mut sum) = self.by_cell.entry(cell) {
-                *sum.get_mut() = *sum.get() - hold.amount;
+                *sum.get_mut() = *sum.get() - rest;
                 // Sums are exact, so nothing is left when the last hold of a cell goes; a free hold of zero may go early.
                 if sum.get().is_zero() {
                     sum.remove();
                 }
             }
         }
-        if let Some(run) = hold.run {
-            self.shift(run, moved);
+        if let Some(run) = hold.run
+            && let Entry::Occupied(mut calls) = self.by_run.entry(run)
+        {
+            calls.get_mut().remove(&id);
+            if calls.get().is_empty() {
+                calls.remove();
+            }
+        }
+        if let Some(run) = hold.run.filter(|_| is_part) {
+            self.adjust(run, |run| run.out = (run.out - hold.amount).max(Amount::ZERO));
         }
         here
     }
@@ -456,6 +515,11 @@ impl Holds {
             self.awaited.remove(event);
         }
     }
+}
+
+/// Whether the one of two holds for a call was asked for later; of two at the same moment the larger counts.
+fn is_later(one: &Hold, other: &Hold) -> bool {
+    (one.since, one.amount) > (other.since, other.amount)
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ struct Rules {
     resets: Arc<Resets>,
     history: Arc<History>,
     attributes: SharedAttributes,
+    /// Budgets and stops were read once.
+    is_set: bool,
 }
 
 /// See the module.
@@ -104,6 +106,7 @@ impl Live {
                 resets: Arc::default(),
                 history: Arc::default(),
                 attributes: Arc::new(NoAttributes),
+                is_set: false,
             }),
             plans: Mutex::new(Plans::new(newest)),
             promises: Mutex::new(Promises {
@@ -158,7 +161,11 @@ impl Live {
     /// Takes new budgets, bound to the plan that live totals follow. What is held for one whose value is spelled otherwise now is held on, and what
     /// it had used is remembered.
     pub fn set_book(&self, book: Arc<Book>) {
-        let before = std::mem::replace(&mut self.rules.write().book, Arc::clone(&book));
+        let before = {
+            let mut rules = self.rules.write();
+            rules.is_set = true;
+            std::mem::replace(&mut rules.book, Arc::clone(&book))
+        };
         let cell = |entry: &Entry| entry.named().map(|values| entry.cell(&values));
         let old: HashMap<&str, BudgetCell> =
             before.entries().iter().filter_map(|entry| Some((&*entry.budget.id, cell(entry)?))).collect();
@@ -171,6 +178,12 @@ impl Live {
             promises.holds.rename(from, to);
             promises.last.rename(from, to);
         }
+    }
+
+    /// Whether budgets were ever set: until then nothing is known of any.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.rules.read().is_set
     }
 
     /// The prices in force, to follow.
@@ -299,7 +312,7 @@ impl Live {
         let plan = self.plan(&prices, &cost::question(request));
         let quote = self.quote(request, &quoting, &plan)?;
         let sent = request.texts.get(Text::ProviderSent);
-        let known = plan.as_ref().ok().filter(|_| !request.is_run());
+        let known = plan.as_ref().ok();
         let subject = Subject {
             request,
             provider: known
@@ -307,7 +320,8 @@ impl Live {
                 .or_else(|| sent.and_then(|sent| prices.provider_id(sent)))
                 .or(sent),
             model_id: known.map(|plan| plan.model_id.as_str()),
-            place: known.map(|plan| (plan.service_tier.as_str(), plan.region.as_deref())),
+            // The calls of a run may differ in these.
+            place: known.filter(|_| !request.is_run()).map(|plan| (plan.service_tier.as_str(), plan.region.as_deref())),
             user: request.texts.get(Text::UserId).and_then(|user| rules.attributes.spelled(&USER, user)),
             owner: rules.attributes.owner(&|key| subject::sent(request, key), now),
             now,
@@ -321,6 +335,7 @@ impl Live {
             },
             stops: &rules.stops,
             config: &self.config,
+            is_set: rules.is_set,
         };
         let verdict = decide(&subject, &quote, &world, &mut self.promises.lock());
         let suggestion = self.suggestion(&verdict, &subject, &quote, &plan, &quoting);

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use spendstream_schemas::money::Amount;
 
 use super::book::BudgetCell;
-use super::holds::PROPAGATION_MICROS;
+use super::holds::RECENT_MICROS;
 
 /// Held lately, so that others may not count it yet.
 #[derive(Debug)]
@@ -18,8 +18,7 @@ struct Recent {
     change: u64,
     /// Until when; `None` while it is not told.
     until: Option<i64>,
-    amount: Amount,
-    cells: SmallVec<[BudgetCell; 4]>,
+    amounts: SmallVec<[(BudgetCell, Amount); 4]>,
 }
 
 /// See the module.
@@ -41,25 +40,25 @@ impl Recents {
     }
 
     /// `until`: where it is known already.
-    pub fn add(&mut self, change: u64, until: Option<i64>, amount: Amount, cells: SmallVec<[BudgetCell; 4]>) {
-        for cell in &cells {
+    pub fn add(&mut self, change: u64, until: Option<i64>, amounts: SmallVec<[(BudgetCell, Amount); 4]>) {
+        for (cell, amount) in &amounts {
             let sum = self.by_cell.entry(*cell).or_default();
-            *sum = *sum + amount;
+            *sum = *sum + *amount;
         }
-        self.all.push_back(Recent { change, until, amount, cells });
+        self.all.push_back(Recent { change, until, amounts });
     }
 
     /// The broker has all changes up to this one.
     pub fn told(&mut self, last: u64, now: i64) {
         for recent in self.all.iter_mut().filter(|recent| recent.until.is_none() && recent.change <= last) {
-            recent.until = Some(now.saturating_add(PROPAGATION_MICROS));
+            recent.until = Some(now.saturating_add(RECENT_MICROS));
         }
     }
 
     /// See [`super::holds::Holds::rename`].
     pub fn rename(&mut self, from: BudgetCell, to: BudgetCell) {
-        let cells = self.all.iter_mut().flat_map(|recent| recent.cells.iter_mut());
-        cells.filter(|cell| **cell == from).for_each(|cell| *cell = to);
+        let cells = self.all.iter_mut().flat_map(|recent| recent.amounts.iter_mut());
+        cells.filter(|(cell, _)| *cell == from).for_each(|(cell, _)| *cell = to);
         if let Some(sum) = self.by_cell.remove(&from) {
             let known = self.by_cell.entry(to).or_default();
             *known = *known + sum;
@@ -69,8 +68,8 @@ impl Recents {
     /// Forgets what everybody counts by now.
     pub fn expire(&mut self, now: i64) {
         let is_over = |recent: &mut Recent| recent.until.is_some_and(|until| until <= now);
-        while let Some(Recent { amount, cells, .. }) = self.all.pop_front_if(is_over) {
-            for cell in cells {
+        while let Some(Recent { amounts, .. }) = self.all.pop_front_if(is_over) {
+            for (cell, amount) in amounts {
                 if let Entry::Occupied(mut sum) = self.by_cell.entry(cell) {
                     *sum.get_mut() = *sum.get() - amount;
                     if sum.get().is_zero() {

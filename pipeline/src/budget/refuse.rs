@@ -10,7 +10,7 @@ use spendstream_schemas::money::Amount;
 use super::book::BudgetCell;
 use super::claims::ASK_AGAIN_MICROS;
 use super::cost::Quote;
-use super::decide::{Grade, Judged, Promise, Promises, Refused, Verdict, World};
+use super::decide::{Grade, Judged, Promise, Promises, Refused, Verdict, World, asking};
 use super::holds::Right;
 use super::percent;
 use super::standing::NoFigures;
@@ -61,6 +61,11 @@ pub(super) fn refuse(
         verdict.refused = Some(Refused::OverBudget(0));
         return;
     }
+    if world.config.unknown == UnknownPolicy::Block && !world.is_set {
+        verdict.retry_after_seconds = Some(UNKNOWN_RETRY);
+        verdict.refused = Some(Refused::Unread);
+        return;
+    }
     let hard = |(position, _): &(usize, NoFigures)| world.ground.book.entries()[*position].budget.hard_limit;
     if world.config.unknown == UnknownPolicy::Block
         && let Some(position) = verdict.unknown.iter().position(hard)
@@ -81,55 +86,56 @@ fn over_budget(
 ) -> Option<i64> {
     // All that block must be free again before the call can run; a rolling one may be at the next quarter-hour, where its span ends.
     let blocking = || verdict.judged.iter().filter(|one| one.grade == Grade::Over);
-    let fits_beside = |left: Amount| {
-        blocking().all(|one| {
-            let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-            !exceeds(one.total, left, one.standing.limit, percent)
-        })
-    };
+    let fits_beside = blocking().all(|one| {
+        let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
+        !exceeds(one.total, times(one.against.news, promises.others), one.standing.limit, percent)
+    });
     // What others were just told is free again as soon as they have told what they granted; that for a call as large as this one stays.
-    if fits_beside(times(quote.amount, promises.others)) {
+    if fits_beside {
         return Some(OTHERS_RETRY);
     }
     let now = subject.now.timestamp_micros();
     let own = subject.hold_id();
-    let id = own.filter(|id| !promises.holds.is_granted(*id) && !world.config.shadow);
     let fits_alone = blocking().all(|one| {
-        let rivals = match one.right {
-            Right::Young { rivals, .. } => rivals,
-            Right::Share | Right::Counted => Amount::ZERO,
-        };
         let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-        !exceeds(one.total - rivals, Amount::ZERO, one.standing.limit, percent)
+        !exceeds(one.total - one.held + one.against.alone, Amount::ZERO, one.standing.limit, percent)
     });
-    if let Some(id) = id.filter(|_| fits_alone) {
+    let cells: SmallVec<[BudgetCell; 4]> = verdict.judged.iter().map(|one| one.cell).collect();
+    if let Some(id) = own.filter(|_| fits_alone && !world.config.shadow) {
         promises.holds.note_repeated(id);
-        let young = blocking().map(|one| match one.right {
-            Right::Young { left, .. } => Some(left),
-            Right::Share | Right::Counted => None,
+        let young = blocking().map(|one| match one.against.right {
+            Right::Young { left } => Some(left),
+            Right::Share | Right::Room | Right::Counted => None,
         });
         let left = if let Some(left) = young.collect::<Option<SmallVec<[i64; 4]>>>() {
             left.into_iter().max()
         } else {
-            let cells: SmallVec<[BudgetCell; 4]> = verdict.judged.iter().map(|one| one.cell).collect();
             if let Some(until) = promises.holds.barred(&cells, now) {
                 return Some(whole_seconds(until - now));
             }
-            promises.holds.claim(id, quote.amount, cells, now).ok().map(|()| ASK_AGAIN_MICROS)
+            // Of a call that is allowed already, only what it needs beside.
+            let id = if promises.holds.is_granted(id) { id.more() } else { id };
+            let amount = verdict.judged.iter().map(|one| one.against.claims.0).max().unwrap_or(quote.amount);
+            let run = verdict.judged.iter().find_map(|one| one.against.claims.1);
+            promises.holds.claim(id, amount, cells.clone(), (now, run)).ok().map(|()| ASK_AGAIN_MICROS)
         };
         if let Some(left) = left {
             verdict.promise = Promise::Claimed;
             return Some(whole_seconds(left));
         }
     }
+    // By an id it could claim its room: what to do is in the words of the refusal, and need not wait.
+    if own.is_none() && fits_alone {
+        return Some(OTHERS_RETRY);
+    }
     // Of what others claim nothing may come.
+    let asking = asking(subject, quote.amount, promises.others, &cells);
     let unclaimed = |one: &Judged<'_>| {
-        let (claimed, until) = promises.holds.claimed(one.cell, own);
+        let (held, until) = promises.holds.after_claims(one.cell, &asking)?;
         let percent = world.ground.book.entries()[one.entry].budget.hard_limit_percent;
-        let total = one.total - claimed.min(one.held);
         // Who has an id may claim then.
-        let left = if own.is_some() { Amount::ZERO } else { times(quote.amount, promises.others) };
-        (!claimed.is_zero() && !exceeds(total, left, one.standing.limit, percent)).then_some(until)
+        let left = if own.is_some() { Amount::ZERO } else { times(one.against.news, promises.others) };
+        (!exceeds(one.total - one.held + held, left, one.standing.limit, percent)).then_some(until)
     };
     let free = blocking().map(unclaimed).collect::<Option<SmallVec<[i64; 4]>>>();
     let until = free.and_then(|until| until.into_iter().max());

@@ -12,6 +12,9 @@ use super::percent;
 use super::stops::Stop;
 use super::subject::Subject;
 
+/// Said until the control store was read once.
+const UNREAD: &str = "budgets and emergency stops are not read yet";
+
 /// What is said about one decision.
 #[derive(Clone, Copy)]
 pub(super) struct Telling<'a, 'v> {
@@ -97,6 +100,9 @@ impl Telling<'_, '_> {
             let how = if is_recalled { "was judged by what was known last" } else { "was not looked at" };
             format!("budget '{name}' {how}: {why}")
         }));
+        if !self.world.is_set && verdict.refused.is_none() {
+            reasons.push(UNREAD.to_owned());
+        }
         if let Some(why) = self.quote.unpriced.as_ref().filter(|_| verdict.refused != Some(Refused::Unpriced)) {
             reasons.push(format!("judged with an estimate of 0: {why}"));
         }
@@ -123,6 +129,7 @@ impl Telling<'_, '_> {
                 let why = self.quote.unpriced.as_deref().unwrap_or("the model has no price");
                 format!("models without a price are refused: {why}")
             }
+            Refused::Unread => UNREAD.to_owned(),
             Refused::Unknown(at) => {
                 let (position, why) = self.verdict.unknown[*at];
                 format!("budget '{}' cannot be judged: {why}", self.world.ground.book.entries()[position].budget.name)
@@ -142,9 +149,12 @@ impl Telling<'_, '_> {
                     Some(seconds) => format!(
                         "; its room is claimed: asked again with the same id after {seconds} s, it runs if it still fits"
                     ),
+                    None if self.subject.hold_id().is_none() => {
+                        "; send an id with the call, by which it can claim its room from them".to_owned()
+                    }
                     None => String::new(),
                 };
-                format!("; {left} are left for calls that other instances may be granting now{then}")
+                format!("; beside it {left} must be free for what other instances may be granting now{then}")
             }
             _ => String::new(),
         };
@@ -153,7 +163,7 @@ impl Telling<'_, '_> {
             entry.budget.name,
             judged.standing.used,
             judged.held,
-            self.quote.amount,
+            judged.against.adds,
             judged.total,
             judged.standing.limit,
             self.currency,
@@ -181,7 +191,7 @@ impl Telling<'_, '_> {
             }
             Refused::TooFast(limit) => error.scope = Some(limit.scope.clone()),
             Refused::OverBudget(at) => self.add_budget(&self.verdict.judged[*at], &mut error),
-            Refused::Unpriced | Refused::Unknown(_) => {}
+            Refused::Unpriced | Refused::Unknown(_) | Refused::Unread => {}
         }
         Refusal { error }
     }
@@ -261,14 +271,14 @@ fn kind(refused: &Refused) -> &'static str {
         Refused::Stopped(_) => "blocked",
         Refused::TooFast(_) => "rate_limit_exceeded",
         Refused::Unpriced => "unpriced_model",
-        Refused::Unknown(_) => "budget_unknown",
+        Refused::Unknown(_) | Refused::Unread => "budget_unknown",
         Refused::OverBudget(_) => "cost_limit_exceeded",
     }
 }
 
 fn status(refused: &Refused) -> u16 {
     match refused {
-        Refused::Stopped(_) | Refused::Unknown(_) => 503,
+        Refused::Stopped(_) | Refused::Unknown(_) | Refused::Unread => 503,
         Refused::TooFast(_) | Refused::Unpriced | Refused::OverBudget(_) => 429,
     }
 }

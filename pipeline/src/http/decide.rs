@@ -2,6 +2,7 @@
 //! pass on. Nothing here waits: only a long text is counted on a thread of its own.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -17,14 +18,24 @@ use super::problem::{Refusal, problem};
 use crate::budget::live::Live;
 use crate::control::now;
 use crate::decode::secret::clean_request;
+use crate::metrics::Metrics;
 
-/// The route, for whoever has its state; bodies are bounded by `decide.max_request_bytes`.
-pub fn router(live: &Arc<Live>) -> Router {
-    let limit = DefaultBodyLimit::max(live.config().max_request_bytes);
-    Router::new().route("/v1/decide", post(answer)).layer(limit).with_state(Arc::clone(live))
+/// Who decides, and who counts it.
+#[derive(Clone)]
+struct Desk {
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
 }
 
-async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejection>) -> Response {
+/// The route; bodies are bounded by `decide.max_request_bytes`.
+pub fn router(live: &Arc<Live>, metrics: &Arc<Metrics>) -> Router {
+    let limit = DefaultBodyLimit::max(live.config().max_request_bytes);
+    let desk = Desk { live: Arc::clone(live), metrics: Arc::clone(metrics) };
+    Router::new().route("/v1/decide", post(answer)).layer(limit).with_state(desk)
+}
+
+async fn answer(State(Desk { live, metrics }): State<Desk>, body: Result<Bytes, BytesRejection>) -> Response {
+    let began = Instant::now();
     if live.is_closed() {
         let problem = problem(StatusCode::SERVICE_UNAVAILABLE, "this instance stops; ask another one, or again");
         return ([(RETRY_AFTER, "1")], problem).into_response();
@@ -43,14 +54,14 @@ async fn answer(State(live): State<Arc<Live>>, body: Result<Bytes, BytesRejectio
         Err(error) => return refused(&error),
     };
     if !Live::is_slow(&request) {
-        return respond(live.decide(&request, now()));
+        return respond(live.decide(&request, now()), began, &metrics);
     }
     let counted = tokio::task::spawn_blocking(move || {
         let request = read(&body)?;
         live.decide(&request, now())
     });
     match counted.await {
-        Ok(answer) => respond(answer),
+        Ok(answer) => respond(answer, began, &metrics),
         Err(error) => {
             tracing::error!(%error, "a decision ended by a panic");
             problem(StatusCode::INTERNAL_SERVER_ERROR, "the decision failed; the log says why")
@@ -65,9 +76,12 @@ fn read(body: &[u8]) -> Result<Request<'_>, RequestError> {
     Ok(request)
 }
 
-fn respond(answer: Result<Answer, RequestError>) -> Response {
+fn respond(answer: Result<Answer, RequestError>, began: Instant, metrics: &Metrics) -> Response {
     match answer {
-        Ok(answer) => axum::Json(answer).into_response(),
+        Ok(answer) => {
+            metrics.http.decided(&answer, began.elapsed());
+            axum::Json(answer).into_response()
+        }
         Err(error) => refused(&error),
     }
 }
@@ -85,9 +99,14 @@ mod tests {
     use tower::ServiceExt;
 
     use crate::budget::fixture::Desk;
+    use crate::metrics::Metrics;
+
+    fn metrics() -> Arc<Metrics> {
+        Arc::new(Metrics::new().unwrap())
+    }
 
     async fn post(config: &str, body: String) -> (StatusCode, serde_json::Value) {
-        let router = super::router(&Arc::new(Desk::new(config, &[]).live));
+        let router = super::router(&Arc::new(Desk::new(config, &[]).live), &metrics());
         let request = Request::post("/v1/decide").body(Body::from(body)).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();
@@ -128,7 +147,7 @@ mod tests {
             r#"{{"provider": "acme", "model": "big", "input_tokens": 1000, "output_tokens": 0, "api_key_id": "{secret}", "tags": {{"token": "{secret}"}}}}"#
         );
         let request = Request::post("/v1/decide").body(Body::from(body)).unwrap();
-        let response = super::router(&live).oneshot(request).await.unwrap();
+        let response = super::router(&live, &metrics()).oneshot(request).await.unwrap();
         let answer = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         let answer = String::from_utf8(answer.to_vec()).unwrap();
         assert!(answer.contains("\"allow\":false") && answer.contains(&masked), "{answer}");

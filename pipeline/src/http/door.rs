@@ -1,5 +1,5 @@
-//! Who comes in. `auth.mode = keys`: in come requests, on go those whose key may do what they ask; the others get one line why not. Health is
-//! for everyone. `auth.mode = none`: only this machine, and no web page from elsewhere ([`spendstream_control::local`]).
+//! Who comes in. `auth.mode = keys`: in come requests, on go those whose key may do what they ask; the others get one line why not. Health and the
+//! `OpenAPI` document are for everyone. `auth.mode = none`: only this machine, and no web page from elsewhere ([`spendstream_control::local`]).
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Door {
 /// Who may; `None` is everyone.
 fn roles(method: &Method, path: &str) -> Option<&'static [Role]> {
     Some(match path {
-        "/healthz" | "/readyz" => return None,
+        "/openapi.json" | "/healthz" | "/readyz" => return None,
         "/v1/events" | "/v1/traces" | "/v1/decide" => &[Role::Admin, Role::Producer],
         "/metrics" | "/v1/recent" => &[Role::Admin, Role::Analyst],
         path if path.starts_with("/v1/blocks") && *method == Method::GET => &[Role::Admin, Role::Analyst],
@@ -121,6 +121,7 @@ mod tests {
             (status, String::from_utf8(body.to_vec()).unwrap())
         };
         assert_eq!(ask("GET", "/healthz", None).await.0, 200);
+        assert_eq!(ask("GET", "/openapi.json", None).await.0, 200);
         assert_eq!(ask("POST", "/v1/events", None).await.0, 401);
         assert_eq!(ask("POST", "/v1/events", Some("ssk_wrong")).await.0, 401);
         for (method, path, expected) in [

@@ -1,7 +1,7 @@
 //! The pipeline's HTTP side: `/metrics`, `/healthz`, `/readyz`, and events over HTTP for who cannot speak Kafka.
 //!
 //! In reading order: [`read`] takes a body within its limits, [`judge`] says what in it can be read, [`produce`] writes to Kafka,
-//! [`events`] and [`traces`] answer.
+//! [`events`] and [`traces`] answer, [`observe`] counts.
 
 pub mod blocks;
 mod cloudevent;
@@ -9,6 +9,8 @@ pub mod decide;
 mod door;
 mod events;
 mod judge;
+pub mod observe;
+mod openapi;
 mod problem;
 mod produce;
 mod read;
@@ -45,6 +47,8 @@ struct Shared {
     turns: Arc<Semaphore>,
     decode: Arc<DecodeConfig>,
     limits: Arc<PipelineConfig>,
+    /// Whose budgets must be read before this instance is ready.
+    budgets: Option<Arc<Live>>,
 }
 
 impl Shared {
@@ -56,6 +60,7 @@ impl Shared {
             turns: Arc::new(Semaphore::new(config.pipeline.max_requests_in_flight.min(Semaphore::MAX_PERMITS))),
             decode: Arc::new(config.decode.clone()),
             limits: Arc::new(config.pipeline.clone()),
+            budgets: None,
         })
     }
 }
@@ -75,15 +80,13 @@ pub async fn serve(
         .await
         .with_context(|| format!("pipeline.listen: cannot bind {}", config.pipeline.listen))?;
     let address = listener.local_addr().context("pipeline.listen")?;
-    let router = router(Shared::new(config, metrics, status)?)
-        .merge(decide::router(budgets))
-        .merge(blocks::router(store))
-        .merge(recent::router(totals))
-        .method_not_allowed_fallback(problem::wrong_method);
+    let shared = Shared { budgets: Some(Arc::clone(budgets)), ..Shared::new(config, metrics, status)? };
+    let router = routes(shared, budgets, (store, totals));
     let router = match config.auth.mode {
         AuthMode::None => router.layer(middleware::from_fn(door::only_local)),
         AuthMode::Keys => router.layer(middleware::from_fn_with_state(door::Door::new(store), door::enter)),
     };
+    let router = router.layer(middleware::from_fn_with_state(Arc::clone(metrics), observe::count));
     let server = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the pipeline's HTTP server ended");
@@ -92,12 +95,23 @@ pub async fn serve(
     Ok((address, server))
 }
 
+/// All addresses, for whom the door lets in.
+fn routes(shared: Shared, budgets: &Arc<Live>, (store, totals): (&blocks::Opened, &Totals)) -> Router {
+    let metrics = Arc::clone(&shared.metrics);
+    router(shared)
+        .merge(decide::router(budgets, &metrics))
+        .merge(blocks::router(store))
+        .merge(recent::router(totals))
+        .method_not_allowed_fallback(problem::wrong_method)
+}
+
 fn router(shared: Shared) -> Router {
     let most = shared.limits.max_request_bytes;
     Router::new()
         .route("/metrics", get(render))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/openapi.json", get(openapi::document))
         .route("/v1/events", post(events::post))
         .route("/v1/traces", post(traces::post))
         .fallback(problem::not_found)
@@ -117,7 +131,14 @@ async fn render(State(shared): State<Shared>) -> Response {
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
-    match shared.status.ready() {
+    let budgets = || match &shared.budgets {
+        Some(budgets) if !budgets.is_set() => {
+            Err("budgets and emergency stops are not read yet; the log says whether the control store is away"
+                .to_owned())
+        }
+        _ => Ok(()),
+    };
+    match shared.status.ready().and_then(|()| budgets()) {
         Ok(()) => "ready\n".into_response(),
         Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
     }

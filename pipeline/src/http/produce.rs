@@ -10,11 +10,12 @@ use axum::http::StatusCode;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::FutureRecord;
 use spendstream_schemas::config::Config;
 
 use super::problem::Refusal;
 use crate::intake::client;
+use crate::intake::renewed::Renewed;
 
 /// One message for the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Sent {
 
 /// See the module.
 pub struct Producer {
-    kafka: FutureProducer<Watch>,
+    kafka: Renewed<Watch>,
     topic: String,
     /// No broker answered when last heard of.
     away: Arc<AtomicBool>,
@@ -69,15 +70,17 @@ impl Producer {
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         let away = Arc::new(AtomicBool::new(false));
         let limits = &config.pipeline;
-        let producer = client::producer(&config.kafka)
+        let mut properties = client::producer(&config.kafka);
+        properties
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "8388608")
             .set("message.timeout.ms", limits.acknowledge_timeout.as_millis().to_string())
             .set("queue.buffering.max.kbytes", limits.producer_queue_bytes.div_ceil(1024).to_string())
             .set("linger.ms", "5")
-            .set("compression.type", "lz4")
-            .create_with_context(Watch(Arc::clone(&away)))
-            .map_err(client::refused)?;
+            .set("compression.type", "lz4");
+        let watched = Arc::clone(&away);
+        let make = move || properties.create_with_context(Watch(Arc::clone(&watched)));
+        let producer = Renewed::new(Box::new(make)).map_err(client::refused)?;
         Ok(Self { kafka: producer, topic: config.kafka.topic.clone(), away, retry_after: limits.retry_after })
     }
 
@@ -85,8 +88,9 @@ impl Producer {
     pub async fn send(&self, messages: &[Message], timestamp_ms: i64) -> Sent {
         let mut sent = Sent::default();
         let mut waiting = Vec::with_capacity(messages.len());
+        let producer = self.kafka.get();
         for (position, message) in messages.iter().enumerate() {
-            match self.kafka.send_result(self.record(message, timestamp_ms)) {
+            match producer.send_result(self.record(message, timestamp_ms)) {
                 Ok(delivery) => waiting.push((position, delivery)),
                 Err((error, _)) => self.note(&mut sent, position, &error),
             }
@@ -99,6 +103,7 @@ impl Producer {
             match delivery.await {
                 Ok(Ok(_)) => {
                     self.away.store(false, Ordering::Relaxed);
+                    self.kafka.delivered();
                     sent.taken += 1;
                 }
                 Ok(Err((error, _))) => self.note(&mut sent, position, &error),
@@ -124,14 +129,19 @@ impl Producer {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => sent.too_large.push(position),
             Some(RDKafkaErrorCode::QueueFull) => {
+                self.kafka.missed();
                 let detail = "pipeline.producer_queue_bytes of events wait for Kafka already";
                 sent.failed = Some(self.not_now(detail));
             }
             Some(RDKafkaErrorCode::MessageTimedOut) => {
+                self.kafka.missed();
                 let detail = "Kafka did not acknowledge within pipeline.acknowledge_timeout";
                 sent.failed = Some(self.not_now(detail));
             }
-            _ => sent.failed = Some(self.unavailable(&error.to_string())),
+            _ => {
+                self.kafka.missed();
+                sent.failed = Some(self.unavailable(&error.to_string()));
+            }
         }
     }
 

@@ -7,16 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+use parking_lot::RwLock;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use spendstream_schemas::config::Config;
+use spendstream_schemas::config::{Config, KafkaConfig};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::anchor::Anchors;
 use super::batching::Batching;
+use super::client;
 use super::context::{IntakeContext, Rebalance};
+use super::renewed::{self, RENEW};
 use crate::batch::Generation;
 use crate::buffers::Buffers;
 use crate::committer::{Position, Question};
@@ -33,6 +37,20 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// The consumer with its callbacks.
 pub type KafkaConsumer = BaseConsumer<IntakeContext>;
+
+/// The consumer of now, for who only speaks by it.
+pub type CurrentConsumer = Arc<RwLock<Arc<KafkaConsumer>>>;
+
+/// A consumer of the topic that is a member of the group from now on.
+///
+/// # Errors
+/// When librdkafka refuses a property.
+pub fn connect(kafka: &KafkaConfig, context: IntakeContext) -> anyhow::Result<Arc<KafkaConsumer>> {
+    let consumer: Arc<KafkaConsumer> =
+        Arc::new(client::consumer(kafka).create_with_context(context).map_err(client::refused)?);
+    consumer.subscribe(&[kafka.topic.as_str()]).context("kafka: subscribing")?;
+    Ok(consumer)
+}
 
 /// What the loop is wired to.
 pub struct Wires {
@@ -53,6 +71,9 @@ pub struct Wires {
 /// See the module.
 pub struct Intake {
     pub(super) consumer: Arc<KafkaConsumer>,
+    current: CurrentConsumer,
+    /// Since when no broker answers this consumer.
+    away: Option<Instant>,
     pub(super) config: Config,
     pub(super) wires: Wires,
     pub(super) owned: Vec<i32>,
@@ -76,7 +97,8 @@ pub(super) fn now() -> Instant {
 
 impl Intake {
     #[must_use]
-    pub fn new(consumer: Arc<KafkaConsumer>, config: Config, wires: Wires) -> Self {
+    pub fn new(current: CurrentConsumer, config: Config, wires: Wires) -> Self {
+        let consumer = Arc::clone(&current.read());
         let anchors = match Anchors::start(&config.kafka, now()) {
             Ok(anchors) => Some(anchors),
             Err(error) => {
@@ -86,6 +108,8 @@ impl Intake {
         };
         Self {
             consumer,
+            current,
+            away: None,
             config,
             wires,
             owned: Vec::new(),
@@ -166,8 +190,30 @@ impl Intake {
         }
     }
 
-    fn look_at_kafka(&self) {
-        self.wires.status.set_kafka_away(self.consumer.context().is_unreachable());
+    fn look_at_kafka(&mut self) {
+        let is_away = self.consumer.context().is_unreachable();
+        self.wires.status.set_kafka_away(is_away);
+        if !is_away {
+            self.away = None;
+        } else if renewed::is_due(&mut self.away, now()) {
+            self.renew();
+        }
+    }
+
+    /// Reads on by another consumer. What was read and is not committed is dropped and read again, as after a lost session.
+    fn renew(&mut self) {
+        let context = IntakeContext::unreached(Arc::clone(&self.wires.metrics));
+        match connect(&self.config.kafka, context) {
+            Ok(consumer) => {
+                tracing::warn!("no Kafka broker answered for {} s; connecting anew", RENEW.as_secs());
+                self.consumer.context().close();
+                self.release();
+                *self.current.write() = Arc::clone(&consumer);
+                // Leaving the group may wait for a broker.
+                renewed::drop_aside(std::mem::replace(&mut self.consumer, consumer));
+            }
+            Err(error) => tracing::warn!(error = %format!("{error:#}"), "a new connection to Kafka is refused"),
+        }
     }
 
     pub(super) fn poll_error(&self, error: &KafkaError) {

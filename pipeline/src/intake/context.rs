@@ -39,6 +39,14 @@ impl IntakeContext {
         Self { inbox: Mutex::default(), closing: AtomicBool::new(false), unreachable: AtomicBool::new(false), metrics }
     }
 
+    /// As [`IntakeContext::new`], for a consumer that takes the place of one which no broker answered.
+    #[must_use]
+    pub fn unreached(metrics: Arc<Metrics>) -> Self {
+        let context = Self::new(metrics);
+        context.unreachable.store(true, Ordering::Release);
+        context
+    }
+
     /// The oldest event that was not taken yet.
     pub fn take(&self) -> Option<Rebalance> {
         self.inbox.lock().pop_front()

@@ -28,6 +28,9 @@ pub(super) struct Held {
     /// The run that it is a part of: its key.
     #[prost(string, tag = "6")]
     pub run: String,
+    /// When it was asked for, microseconds since the epoch.
+    #[prost(sfixed64, tag = "7")]
+    pub since: i64,
 }
 
 impl Held {
@@ -40,6 +43,7 @@ impl Held {
             instance,
             claim: hold.claimed_at.is_some(),
             run: hold.run.map(key).unwrap_or_default(),
+            since: hold.since,
         }
     }
 }
@@ -64,6 +68,7 @@ pub(super) fn hold(held: &Held, now: i64) -> Option<Hold> {
         cells: held.cells.iter().map(cell).collect::<Option<SmallVec<_>>>()?,
         claimed_at: held.claim.then_some(now),
         run: hold_id(&held.run),
+        since: held.since,
     })
 }
 
