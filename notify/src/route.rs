@@ -6,14 +6,21 @@
 //! it, levels and kinds do not keep it back, so that an incident is never left open.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_schemas::alert::{Alert, Kind, Level, PERIOD_OVER};
+use spendstream_schemas::budget::{ResolvedScope, Scope, ScopeKey, ScopeValue};
 use spendstream_schemas::config::notify::{ChannelConfig, NotifyConfig, RouteConfig};
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::normal;
 
 use crate::quiet;
+
+/// The word by which a value of a dimension is known where alerts come from, at a provider where one is named (a model's id may depend on
+/// it); `None` where it has no other.
+pub type Spell = Arc<dyn Fn(&ScopeKey, Option<&str>, &str) -> Option<String> + Send + Sync>;
 
 /// One message to be delivered, as it is put into the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +34,19 @@ pub struct Delivery {
 }
 
 /// The routes, and what of the channels matters to them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Routes {
-    all: Vec<RouteConfig>,
+    all: Vec<Route>,
     defaults: Vec<String>,
     channels: BTreeMap<String, Way>,
+    spell: Spell,
+}
+
+#[derive(Clone)]
+struct Route {
+    config: RouteConfig,
+    /// `None`: what it says is no scope, which a checked configuration does not have.
+    scope: Option<Scope>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +64,7 @@ impl Routes {
         matches!(self.channels.get(channel), Some(Way::Mail))
     }
 
+    /// Providers and models of scopes are compared as they are written, until [`Routes::spelled`] says how.
     #[must_use]
     pub fn new(config: &NotifyConfig) -> Self {
         let way = |channel: &ChannelConfig| match channel {
@@ -58,7 +74,44 @@ impl Routes {
             _ => Way::Whole,
         };
         let channels = config.channels.iter().map(|channel| (channel.name().to_owned(), way(channel))).collect();
-        Self { all: config.routes.clone(), defaults: config.default_channels.clone(), channels }
+        let route = |route: &RouteConfig| Route {
+            config: route.clone(),
+            scope: Scope::new(route.scope.iter().map(|(name, value)| (name.as_str(), value.as_str()))).ok(),
+        };
+        let (all, defaults) = (config.routes.iter().map(route).collect(), config.default_channels.clone());
+        Self { all, defaults, channels, spell: Arc::new(|_, _, _| None) }
+    }
+
+    /// Compares what routes and alerts say in these words.
+    #[must_use]
+    pub fn spelled(self, spell: Spell) -> Self {
+        Self { spell, ..self }
+    }
+
+    fn takes(&self, route: &Route, alert: &Alert, told: Told) -> bool {
+        let Route { config, scope } = route;
+        let fits = |(key, wanted): (&ScopeKey, &ScopeValue)| {
+            let there = alert.scope.iter().find(|(known, _)| *known == key);
+            there.is_some_and(|(_, value)| match wanted {
+                ScopeValue::Each => true,
+                ScopeValue::Is(wanted) => value.is_some_and(|value| self.same(&alert.scope, key, value, wanted)),
+            })
+        };
+        told.level.is_none_or(|level| level >= config.level)
+            && (config.kinds.is_empty() || told.kind.is_none_or(|kind| config.kinds.contains(&kind)))
+            && scope.as_ref().is_some_and(|scope| scope.iter().all(fits))
+    }
+
+    /// Whether both are names of one thing: in any spelling, for the alert has the directory's, and by any name that `spell` knows.
+    fn same(&self, scope: &ResolvedScope, key: &ScopeKey, value: &str, wanted: &str) -> bool {
+        let same = |one: &str, other: &str| normal(key, one) == normal(key, other);
+        if same(value, wanted) {
+            return true;
+        }
+        // As the alert's budget has it: the model's id at the provider that its scope names.
+        let provider = scope.get(&ScopeKey::Text(Text::ProviderSent));
+        let spelled = |value: &str| (self.spell)(key, provider, value).unwrap_or_else(|| value.to_owned());
+        same(&spelled(value), &spelled(wanted))
     }
 }
 
@@ -70,7 +123,7 @@ pub fn plan(alert: &Alert, routes: &Routes, now: DateTime<Utc>) -> Vec<Delivery>
     let mut plan = Plan { routes, told, only_incidents, deliveries: BTreeMap::new() };
     let mut taken = false;
     let mut first: Option<(Timing, &str)> = None;
-    for route in routes.all.iter().filter(|route| takes(route, alert, told)) {
+    for Route { config: route, .. } in routes.all.iter().filter(|route| routes.takes(route, alert, told)) {
         taken = true;
         let timing = timing(route, told, now);
         for channel in &route.channels {
@@ -131,17 +184,6 @@ impl Told {
     fn is_pressing(self) -> bool {
         self.level >= Some(Level::Critical)
     }
-}
-
-fn takes(route: &RouteConfig, alert: &Alert, told: Told) -> bool {
-    told.level.is_none_or(|level| level >= route.level)
-        && (route.kinds.is_empty() || told.kind.is_none_or(|kind| route.kinds.contains(&kind)))
-        && route.scope.iter().all(|(name, wanted)| {
-            // In any spelling: the alert has the directory's.
-            alert.scope.iter().any(|(key, value)| {
-                key.to_string() == *name && value.is_some_and(|value| normal(key, value) == normal(key, wanted))
-            })
-        })
 }
 
 /// When a route lets its message go.

@@ -1,9 +1,11 @@
 //! Who is told and when, as tables of alerts and expected deliveries.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use spendstream_schemas::alert::{Alert, Kind, Level};
-use spendstream_schemas::budget::ResolvedScope;
+use spendstream_schemas::budget::{ResolvedScope, ScopeKey};
 use spendstream_schemas::config::Config;
 
 use super::{Routes, plan};
@@ -44,7 +46,17 @@ fn check(routes: &str, alert: &Alert, expected: &[&str]) {
     let config: Config = toml::from_str(&format!("[notify]\ndefault_channels = ['chat']\n{CHANNELS}{routes}")).unwrap();
     config.validate().unwrap();
     let now: DateTime<Utc> = NOW.parse().unwrap();
-    let planned: Vec<String> = plan(alert, &Routes::new(&config.notify), now)
+    let routes =
+        Routes::new(&config.notify).spelled(Arc::new(|key: &ScopeKey, provider: Option<&str>, value: &str| {
+            let known = match (key.to_string().as_str(), provider, value) {
+                ("provider", _, "bedrock" | "aws.bedrock") => "aws_bedrock",
+                ("model", None, "claude") => "claude-4",
+                ("model", Some("aws_bedrock"), "claude") => "anthropic.claude-4",
+                _ => return None,
+            };
+            Some(known.to_owned())
+        }));
+    let planned: Vec<String> = plan(alert, &routes, now)
         .into_iter()
         .map(|one| {
             let target = one.target.map(|target| format!("/{target}")).unwrap_or_default();
@@ -76,6 +88,35 @@ fn level_scope_and_kind_choose_and_the_rest_goes_to_the_default() {
 #[test]
 fn a_scope_is_compared_in_any_spelling() {
     check(SEARCH, &alert(Level::Warning, Kind::ThresholdWarning, "Search "), &["duty", "mail/Ann <ann@example.org>"]);
+}
+
+#[test]
+fn a_star_takes_whatever_has_the_dimension() {
+    let star = SEARCH.replace("'search'", "'*'");
+    let mut of_ads = alert(Level::Warning, Kind::ThresholdWarning, "ads");
+    check(&star, &of_ads, &["duty", "mail/Ann <ann@example.org>"]);
+    of_ads.scope = ResolvedScope::new([("team".parse().unwrap(), None)]);
+    check(&star, &of_ads, &["duty", "mail/Ann <ann@example.org>"]);
+    of_ads.scope = ResolvedScope::new([("user".parse().unwrap(), Some("ann".into()))]);
+    check(&star, &of_ads, &["chat"]);
+}
+
+#[test]
+fn dimensions_providers_and_models_go_by_any_of_their_names() {
+    let takes = |route: &str, scope: &[(&str, &str)], expected: bool| {
+        let route = SEARCH.replace("team = 'search'", route);
+        let scope =
+            ResolvedScope::new(scope.iter().map(|(key, value)| (key.parse().unwrap(), Some((*value).to_owned()))));
+        let alert = Alert { scope, owner: None, ..alert(Level::Warning, Kind::ThresholdWarning, "x") };
+        check(&route, &alert, if expected { &["duty", "mail"] } else { &["chat"] });
+    };
+    takes("provider = 'bedrock'", &[("provider", "aws_bedrock")], true);
+    takes("provider = 'AWS-Bedrock'", &[("provider", "aws_bedrock")], true);
+    takes("provider = 'bedrock'", &[("provider", "openai")], false);
+    takes("model = 'claude'", &[("model", "claude-4")], true);
+    takes("model = 'claude'", &[("provider", "aws_bedrock"), ("model", "anthropic.claude-4")], true);
+    takes("model = 'claude'", &[("model", "claude-3")], false);
+    takes("tenant = 'acme'", &[("organization", "acme")], true);
 }
 
 #[test]

@@ -36,11 +36,11 @@ impl Counted {
         Self { from: reset.unwrap_or_else(|| span.start()), span, named: named.collect(), budget }
     }
 
-    /// Whether a cell has this value of a dimension that the scope names.
+    /// The value that a cell has of a dimension.
     #[must_use]
-    pub fn has(&self, values: &[Option<String>], key: &ScopeKey, wanted: &str) -> bool {
+    pub fn value_of<'v>(&self, values: &'v [Option<String>], key: &ScopeKey) -> Option<&'v str> {
         let mut named = self.budget.scope.keys().zip(values).filter(|(known, _)| *known == key);
-        named.any(|(_, value)| value.as_deref() == Some(wanted) || wanted == "*")
+        named.find_map(|(_, value)| value.as_deref())
     }
 
     fn group(&self) -> Group {

@@ -5,10 +5,12 @@
 //! ```
 //!
 //! The figures are SQL over the lake alone: what calls hold in reserve is known to the pipeline, so `held` is 0 here.
-//! `look`, `standing` and the decisions of `freshness` are pure; nothing here writes.
+//! `look`, `standing`, `own` (the same in the budget's own currency), `wanted` (filters) and the decisions of `freshness` are pure; nothing here writes.
 
 pub mod freshness;
 pub mod look;
+pub mod own;
 pub mod report;
 pub mod standing;
 pub mod sums;
+pub mod wanted;

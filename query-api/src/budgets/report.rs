@@ -13,6 +13,7 @@ use super::freshness::Freshness;
 use super::look::{Counted, looks};
 use super::standing::{Standing, World, canonical, present, spelled, standing};
 use super::sums::Sums;
+use super::wanted::Wanted;
 use crate::error::QueryError;
 use crate::sql::engine::Engine;
 
@@ -89,11 +90,14 @@ pub async fn report(engine: &Engine, sums: &Sums, inputs: Inputs) -> Result<Repo
     let freshness = sums.freshness(engine, &snapshot, since).await?;
     let as_of = freshness.as_of(now);
     let world = World { book: &book, directory: &directory, others: &others, now, as_of, explain };
+    let within = (!within.is_empty()).then(|| Wanted::new(within, Arc::clone(&book), Arc::clone(&spellings)));
     let (mut seen, mut standings, mut next) = (0, Vec::new(), None);
     // Only what is shown is worked out: a template may have a million values.
     for (one, look) in counted.iter().zip(of) {
         let mut cells = present(one, &cells[look], &world);
-        cells.retain(|(values, _)| within.iter().all(|(key, wanted)| one.has(values, key, wanted)));
+        if let Some(within) = &within {
+            cells.retain(|(values, _)| within.takes(|key| one.value_of(values, key)));
+        }
         for (values, sum) in cells.iter().skip(page.after.saturating_sub(seen)) {
             if standings.len() == page.limit {
                 next = Some(page.after + page.limit);

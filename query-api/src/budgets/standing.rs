@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use spendstream_schemas::budget::{Budget, ResolvedScope, ScopeKey, ScopeValue, State, provider_of, state};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Spellings};
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::price_book::PriceBook;
+use spendstream_schemas::price_book::{PriceBook, Rate};
 
 use super::look::{Counted, cell_sql};
+use super::own::OwnCurrency;
 use super::sums::{Cells, Sum};
 
 /// One budget in one cell.
@@ -42,6 +44,9 @@ pub struct Standing {
     pub unavailable: Option<String>,
     /// The event time up to which events are counted.
     pub as_of: Option<DateTime<Utc>>,
+    /// The same in the budget's own currency, where that is not the lake's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_currency: Option<OwnCurrency>,
     /// A statement that gives `used`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
@@ -168,28 +173,44 @@ pub fn standing(counted: &Counted, values: &[Option<String>], sum: Sum, world: &
             world.book.currency()
         )
     });
+    let lake = world.book.currency();
+    let own_currency = limit.as_ref().filter(|_| budget.currency != lake).and_then(|limit| {
+        let Limit { figure, rate, .. } = *limit;
+        OwnCurrency::new(&budget.currency, figure, sum.used, rate, lake)
+    });
     Standing {
         budget_id: budget.id.clone(),
         name: budget.name.clone(),
         revision: budget.revision,
         in_force: budget.in_force(world.now),
-        currency: world.book.currency().to_owned(),
+        currency: lake.to_owned(),
         budget_currency: budget.currency.clone(),
         calls: sum.calls,
         unpriced_calls: sum.unpriced_calls,
         counted_from: counted.from,
-        state: limit.map(|limit| state(budget, limit, sum.used, Amount::ZERO, counted.span, world.now)),
+        state: limit.map(|limit| state(budget, limit.amount, sum.used, Amount::ZERO, counted.span, world.now)),
         used_alone: unavailable.as_ref().map(|_| sum.used.to_string()),
         unavailable,
         as_of: world.as_of,
+        own_currency,
         sql: world.explain.then(|| cell_sql(&scope, counted.from, counted.span.end(), world.directory.spellings())),
         scope,
     }
 }
 
-/// What may be spent, in the lake's currency, by the same rule as decisions: the rate is that of the period's start (of now
-/// for a rolling period), where rates begin later that of now.
-fn limit(counted: &Counted, values: &[Option<String>], world: &World<'_>) -> Option<Amount> {
+/// What may be spent.
+struct Limit {
+    /// In the lake's currency.
+    amount: Amount,
+    /// In the budget's.
+    figure: Decimal,
+    /// From the one to the other.
+    rate: Rate,
+}
+
+/// By the same rule as decisions: the rate is that of the period's start (of now for a rolling period), where rates begin later that of
+/// now.
+fn limit(counted: &Counted, values: &[Option<String>], world: &World<'_>) -> Option<Limit> {
     let budget = &counted.budget;
     let figure = budget.amount_at(world.now, |name| {
         let mut known = budget.scope.keys().zip(values);
@@ -197,7 +218,10 @@ fn limit(counted: &Counted, values: &[Option<String>], world: &World<'_>) -> Opt
     });
     let now = world.now.timestamp_micros();
     let at = if budget.period.is_rolling() { now } else { counted.span.start().timestamp_micros() };
-    let convert = |at| world.book.convert(figure, &budget.currency, at);
+    let convert = |at| {
+        let amount = world.book.convert(figure, &budget.currency, at)?;
+        Some(Limit { amount, figure, rate: world.book.rate(&budget.currency, at)? })
+    };
     // More than zero, whatever the rate: nothing can be divided by it.
-    convert(at).or_else(|| convert(now)).filter(|limit| !limit.is_zero())
+    convert(at).or_else(|| convert(now)).filter(|limit| !limit.amount.is_zero())
 }

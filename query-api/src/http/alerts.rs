@@ -12,8 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use spendstream_control::Act;
 use spendstream_control::alerts::{AlertFilter, Cursor, StoredAlert, Subject};
+use spendstream_schemas::alert::Alert;
 
 use super::App;
+use super::budgets::wanted;
 use super::parameters::{Given, Parameters, actor, invalid, json as body_json};
 use super::problem::{ApiError, Problem};
 
@@ -30,9 +32,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, given: Given) -> Result<Js
         since: parameters.take_as::<DateTime<Utc>>("since", TIME)?,
         until: parameters.take_as::<DateTime<Utc>>("until", TIME)?,
         after: parameters.take("after").map(|text| cursor(&text)).transpose()?,
-        scope: parameters.scope()?,
+        scope: Vec::new(),
     };
-    let page = app.control.get().await?.alerts().list(&filter, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+    let wanted = wanted(&app, parameters.scope()?).await?;
+    let fits = |alert: &Alert| wanted.as_ref().is_none_or(|wanted| wanted.takes(|key| alert.scope.get(key)));
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let page = app.control.get().await?.alerts().list_where(&filter, limit, &fits).await?;
     let next = page.next.map(|next| format!("{}.{}", next.raised_at.timestamp_micros(), next.id));
     Ok(Json(json!({"alerts": page.alerts, "next": next})))
 }

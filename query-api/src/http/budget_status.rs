@@ -14,7 +14,6 @@ use super::App;
 use super::parameters::{Given, Parameters};
 use super::problem::Problem;
 use crate::budgets::report::{Inputs, Page, Report, active, directory, report};
-use crate::budgets::standing::known;
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
@@ -44,7 +43,7 @@ pub(super) async fn one(
 pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Json<Value>, Problem> {
     let mut parameters = Parameters::new(given)?;
     let (explain, page) = (parameters.explain()?, page(&mut parameters)?);
-    let within = parameters.scope()?;
+    let mut within = parameters.scope()?;
     let store = app.control.get().await?;
     // A budget with one cell per value has one for the value that is asked for.
     let all = BudgetFilter { active: Some(true), ..BudgetFilter::default() };
@@ -52,7 +51,9 @@ pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Jso
     let now = app.now();
     let names = |budget: &Budget| within.iter().all(|(key, _)| budget.scope.keys().any(|known| known == key));
     budgets.retain(|budget| budget.in_force(now) && names(budget));
-    let report = Box::pin(stand(&app, &store, (budgets, within.clone()), explain, page)).await?;
+    // Each value, of budgets that have the dimension.
+    within.retain(|(_, wanted)| wanted != "*");
+    let report = Box::pin(stand(&app, &store, (budgets, within), explain, page)).await?;
     let head = states(&report);
     Ok(Json(covered(head, &report)))
 }
@@ -65,21 +66,8 @@ async fn stand(
     page: Page,
 ) -> Result<Report, Problem> {
     let (directory, book) = (directory(store, &app.directory.precedence).await?, app.book().await?);
-    let provider = within.iter().find(|(key, _)| key.column() == "provider").map(|(_, value)| value.clone());
-    let spelled = |(key, value): (ScopeKey, String)| {
-        let value = known((&key, &value), provider.as_deref(), &book, directory.spellings()).unwrap_or(value);
-        (key, value)
-    };
-    let inputs = Inputs {
-        within: within.into_iter().map(spelled).collect(),
-        directory,
-        others: active(store).await?,
-        book,
-        now: app.now(),
-        subjects,
-        explain,
-        page,
-    };
+    let inputs =
+        Inputs { within, directory, others: active(store).await?, book, now: app.now(), subjects, explain, page };
     Ok(Box::pin(report(&app.engine, &app.sums, inputs)).await?)
 }
 

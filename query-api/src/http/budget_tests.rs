@@ -173,6 +173,12 @@ async fn amounts_follow_rates_and_plans() {
     let state = site.states(&euros).await.remove(0);
     assert_eq!((&state["amount"], &state["percent"]), (&"125".into(), &"40".into()));
     assert_eq!((&state["currency"], &state["budget_currency"]), (&"USD".into(), &"EUR".into()));
+    assert_eq!(
+        state["own_currency"],
+        json!({"currency": "EUR", "amount": "100", "used": "40", "remaining": "60", "rate": "1.25", "rate_date": "2026-10-15"})
+    );
+    let dollars = site.budget(json!({}), json!({})).await;
+    assert_eq!(site.states(&dollars).await[0].get("own_currency"), None);
     // What was made elsewhere, before its rate went away.
     let elsewhere = json!({"name": "gold", "scope": {}, "period": "monthly", "amount": "1", "currency": "XAU"});
     let draft = serde_json::from_value(elsewhere).unwrap();
@@ -255,5 +261,7 @@ async fn the_states_of_one_value_are_found_in_budgets_that_have_one_for_each() {
     assert_eq!(told("user=*").await.len(), 2);
     assert_eq!(told("user=eve").await, []);
     assert_eq!(told("team=a").await, [(r#"{"team":"a"}"#.to_owned(), "3".to_owned())]);
+    // In any spelling, though no directory has it.
+    assert_eq!((told("team=A-").await.len(), told("user=ANN").await.len(), told("team=a_b").await.len()), (1, 1, 0));
     assert_eq!(site.states(&each).await.len(), 2);
 }

@@ -10,15 +10,18 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rust_decimal::Decimal;
+use serde::Serialize;
 use serde_json::{Value, json};
 use spendstream_control::Act;
 use spendstream_control::budgets::BudgetFilter;
-use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeKey, ScopeValue};
+use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeKey};
 
 use super::App;
 use super::parameters::{Given, Parameters, actor, invalid, json as body_json};
 use super::problem::Problem;
+use crate::budgets::own;
+use crate::budgets::report::directory;
+use crate::budgets::wanted::{Wanted, written};
 
 const EXAMPLE: &str = "{\"name\": \"search team\", \"scope\": {\"team\": \"search\"}, \"period\": \"monthly\", \
                        \"amount\": \"100.00\"}";
@@ -27,8 +30,14 @@ pub(super) async fn list(State(app): State<Arc<App>>, given: Given) -> Result<Js
     let mut parameters = Parameters::new(given)?;
     let (limit, after) = (parameters.limit()?, parameters.take("after"));
     let active = parameters.take_as("active", "true")?;
-    let filter = BudgetFilter { active, scope: named(parameters.scope()?) };
-    let budgets = app.control.get().await?.budgets().list(&filter).await?;
+    let filter = BudgetFilter { active, ..BudgetFilter::default() };
+    let wanted = wanted(&app, parameters.scope()?).await?;
+    let mut budgets = app.control.get().await?.budgets().list(&filter).await?;
+    if let Some(wanted) = wanted {
+        budgets.retain(|budget| {
+            wanted.takes(|key| budget.scope.iter().find(|(known, _)| *known == key).map(|(_, value)| written(value)))
+        });
+    }
     let start = match &after {
         None => 0,
         Some(id) => {
@@ -43,10 +52,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, given: Given) -> Result<Js
     Ok(Json(json!({"budgets": page, "next": next})))
 }
 
-/// Values as scopes name them.
-pub(super) fn named(pairs: Vec<(ScopeKey, String)>) -> Vec<(ScopeKey, ScopeValue)> {
-    let value = |text: String| if text == "*" { ScopeValue::Each } else { ScopeValue::Is(text) };
-    pairs.into_iter().map(|(key, text)| (key, value(text))).collect()
+/// The values that are asked for, to compare with; `None` where all will do.
+pub(super) async fn wanted(app: &Arc<App>, pairs: Vec<(ScopeKey, String)>) -> Result<Option<Wanted>, Problem> {
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    let directory = directory(&app.control.get().await?, &app.directory.precedence).await?;
+    Ok(Some(Wanted::new(pairs, app.book().await?, Arc::clone(directory.spellings()))))
 }
 
 pub(super) async fn create(
@@ -56,10 +68,10 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, EXAMPLE)?;
-    has_rate(&app, &draft).await?;
+    let advice = advice_on_rate(&app, &draft).await?;
     let budget = app.control.get().await?.budgets().create(&draft, &app.currency, &act).await?;
     let location = format!("/v1/budgets/{}", budget.id);
-    let mut response = (StatusCode::CREATED, show(&budget)).into_response();
+    let mut response = (StatusCode::CREATED, advised(&budget, advice)).into_response();
     // An id of ours is always a header's text.
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -79,10 +91,11 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, "{\"amount\": \"200.00\"}")?;
-    has_rate(&app, &draft).await?;
+    let advice = advice_on_rate(&app, &draft).await?;
     let store = app.control.get().await?;
     let expected = |budget: &Budget| is_expected(&headers, budget);
-    Ok(show(&store.budgets().expecting(&expected).update(&id, &draft, &app.currency, &act).await?))
+    let budget = store.budgets().expecting(&expected).update(&id, &draft, &app.currency, &act).await?;
+    Ok(advised(&budget, advice))
 }
 
 pub(super) async fn delete(
@@ -107,14 +120,18 @@ pub(super) async fn reset(
     Ok(show(&store.budgets().expecting(&expected).reset(&id, &act).await?))
 }
 
-/// A budget whose amount nobody can compare would neither alert nor block.
-async fn has_rate(app: &Arc<App>, draft: &BudgetDraft) -> Result<(), Problem> {
-    let Some(currency) = draft.0.get("currency").and_then(Value::as_str).map(str::trim) else { return Ok(()) };
+/// What is to be said of the rate by which the amount is compared, if anything. One whose amount nobody can compare is refused: it would
+/// neither alert nor block.
+async fn advice_on_rate(app: &Arc<App>, draft: &BudgetDraft) -> Result<Option<String>, Problem> {
+    let Some(currency) = draft.0.get("currency").and_then(Value::as_str).map(str::trim) else { return Ok(None) };
     // Whatever is no currency is refused by the check of the draft.
     let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
     let now = app.now().timestamp_micros();
-    if !is_code || currency == app.currency || app.book().await?.convert(Decimal::ONE, currency, now).is_some() {
-        return Ok(());
+    if !is_code || currency == app.currency {
+        return Ok(None);
+    }
+    if let Some(rate) = app.book().await?.rate(currency, now) {
+        return Ok(own::advice(currency, rate, &app.currency));
     }
     let problem = format!(
         "currency: there is no exchange rate from {currency} to {} in the price book, so nothing can be compared with the amount; add one \
@@ -141,7 +158,19 @@ fn tag(budget: &Budget) -> String {
 }
 
 fn show(budget: &Budget) -> Response {
-    let mut response = Json(budget).into_response();
+    advised(budget, None)
+}
+
+/// The budget, and beside its fields what to think of.
+fn advised(budget: &Budget, advice: Option<String>) -> Response {
+    #[derive(Serialize)]
+    struct Advised<'b> {
+        #[serde(flatten)]
+        budget: &'b Budget,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<String>,
+    }
+    let mut response = Json(Advised { budget, advice }).into_response();
     if let Ok(tag) = HeaderValue::from_str(&tag(budget)) {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -66,6 +66,44 @@ async fn budgets_are_made_changed_and_kept() {
     assert_eq!(shown, "http create, http create, http delete, http update, http update, ann create");
 }
 
+/// Made with one name of a provider, looked for by another.
+#[tokio::test]
+async fn budgets_are_found_by_any_name_of_a_provider() {
+    let site = Site::over(TestLake::empty());
+    site.budget(json!({"provider": "aws"}), json!({})).await;
+    let named = json!({"provider": "bedrock", "model": "anthropic.claude-sonnet-4-5-20250929-v1:0"});
+    site.budget(named, json!({"name": "model"})).await;
+    for (query, expected) in [
+        ("provider=aws", 2),
+        ("provider=aws_bedrock", 2),
+        ("provider=AWS+Bedrock", 2),
+        ("provider=openai", 0),
+        ("provider=*", 0),
+        ("model=anthropic.claude-sonnet-4-5-20250929", 1),
+    ] {
+        let found = site.get(&format!("/v1/budgets?{query}")).await;
+        assert_eq!(found["budgets"].as_array().unwrap().len(), expected, "{query}");
+    }
+}
+
+/// The rates that ship are examples of long ago.
+#[tokio::test]
+async fn a_budget_that_is_judged_by_an_old_rate_says_so() {
+    let site = Site::over(TestLake::empty());
+    let draft =
+        |currency: &str| json!({"name": "n", "scope": {}, "period": "monthly", "amount": "1", "currency": currency});
+    let euros = site.send("POST", "/v1/budgets", "", &draft("EUR")).await.is(201);
+    let advice = euros["advice"].as_str().unwrap();
+    assert!(advice.starts_with("The amount is judged by an exchange rate of 2020-01-01 (1 EUR = 1.08"), "{advice}");
+    assert!(advice.contains("prices.rates"), "{advice}");
+    let path = format!("/v1/budgets/{}", euros["id"].as_str().unwrap());
+    assert_eq!(site.get(&path).await.get("advice"), None);
+    let yen = site.send("PATCH", &path, "", &json!({"currency": "JPY"})).await.is(200);
+    assert!(yen["advice"].as_str().unwrap().contains("1 JPY ="), "{yen}");
+    let dollars = site.send("POST", "/v1/budgets", "", &draft("USD")).await.is(201);
+    assert_eq!(dollars.get("advice"), None);
+}
+
 #[tokio::test]
 async fn mistakes_are_told_line_by_line() {
     let site = Site::over(TestLake::empty());
@@ -142,6 +180,11 @@ async fn alerts_are_listed_seen_and_silenced() {
     ] {
         store.alerts().raise(&raised, guard, &[]).await.unwrap();
     }
+    let mut cloud: spendstream_schemas::alert::Alert = alert("a0", "anomaly", "info", 0, None);
+    cloud.scope =
+        serde_json::from_value(json!({"provider": "aws_bedrock", "model": "anthropic.claude-sonnet-4-5-20250929"}))
+            .unwrap();
+    store.alerts().raise(&cloud, guard, &[]).await.unwrap();
     let ids = async |query: &str| {
         let list = site.get(&format!("/v1/alerts{query}")).await;
         list["alerts"]
@@ -152,14 +195,16 @@ async fn alerts_are_listed_seen_and_silenced() {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    assert_eq!(ids("").await, "a3 a2 a1");
-    assert_eq!(ids("?kind=anomaly").await, "a3");
+    assert_eq!(ids("").await, "a3 a2 a1 a0");
+    assert_eq!((ids("?provider=aws").await, ids("?provider=openai").await), ("a0".into(), String::new()));
+    assert_eq!(ids("?provider=AWS+Bedrock&model=anthropic.claude-sonnet-4-5-20250929-v1:0").await, "a0");
+    assert_eq!(ids("?kind=anomaly").await, "a3 a0");
     assert_eq!(ids("?level=warning").await, "a3 a2");
     assert_eq!(ids(&format!("?budget={budget}&team=a")).await, "a2 a1");
     assert_eq!(ids("?team=b").await, "");
     assert_eq!(ids("?since=2026-11-15T02:00:00Z&until=2026-11-15T03:00:00Z").await, "a2");
     let page = site.get("/v1/alerts?limit=2").await;
-    assert_eq!(ids(&format!("?limit=2&after={}", page["next"].as_str().unwrap())).await, "a1");
+    assert_eq!(ids(&format!("?limit=2&after={}", page["next"].as_str().unwrap())).await, "a1 a0");
 
     let seen =
         site.send("POST", "/v1/alerts/a2/ack", "x-spendstream-actor: ann", &json!({"note": "known"})).await.is(200);
@@ -167,7 +212,7 @@ async fn alerts_are_listed_seen_and_silenced() {
     let again = site.send("POST", "/v1/alerts/a2/ack", "x-spendstream-actor: bob", &Value::Null).await.is(200);
     assert_eq!(again, seen);
     assert_eq!(site.get("/v1/alerts/a2").await, seen);
-    assert_eq!((ids("?acknowledged=true").await, ids("?acknowledged=false").await), ("a2".into(), "a3 a1".into()));
+    assert_eq!((ids("?acknowledged=true").await, ids("?acknowledged=false").await), ("a2".into(), "a3 a1 a0".into()));
 
     let until = json!({"until": "2026-11-16T00:00:00Z", "what": "budget"});
     let quiet = site.send("POST", "/v1/alerts/a1/snooze", "", &until).await.is(200);

@@ -241,7 +241,7 @@ pub struct RouteConfig {
     /// Kinds it takes; empty: all.
     #[serde(default)]
     pub kinds: Vec<Kind>,
-    /// Dimension → value that the alert's scope must have; empty: any scope.
+    /// Dimension → value that the alert's scope must have (`*`: any); empty: any scope.
     #[serde(default)]
     pub scope: BTreeMap<String, String>,
     #[serde(default)]

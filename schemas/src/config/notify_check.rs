@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::notify::{ChannelConfig, EmailConfig, NotifyConfig, RouteConfig, Secret, ServerConfig, SmsConfig};
 use super::validate::{ConfigError, at_least_one, fault, not_empty};
-use crate::budget::ScopeKey;
+use crate::budget::{Scope, ScopeKey};
 
 type Checked = Result<(), ConfigError>;
 
@@ -104,10 +104,19 @@ fn route(key: &str, route: &RouteConfig, kinds: &BTreeMap<&str, &str>) -> Checke
             return fault(&format!("{key}.owner_by"), format!("is '{}', which is no email channel", route.owner_by));
         }
     }
-    for name in route.scope.keys() {
+    for (name, value) in &route.scope {
         if let Err(error) = name.parse::<ScopeKey>() {
             return fault(&format!("{key}.scope"), format!("names '{name}': {error}; the route would take nothing"));
         }
+        if value.is_empty() {
+            let problem = "without a value: the route would take nothing; write one, or \"*\" for any";
+            return fault(&format!("{key}.scope"), format!("names '{name}' {problem}"));
+        }
+    }
+    // What else keeps values from being a scope: the route would take nothing either.
+    if let Err(errors) = Scope::new(route.scope.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+        let first = errors.first().map(ToString::to_string).unwrap_or_default();
+        return fault(&format!("{key}.scope"), format!("is wrong: {first}; the route would take nothing"));
     }
     if let Some(quiet) = &route.quiet
         && quiet.from == quiet.until

@@ -78,6 +78,18 @@ fn each_fault_is_one_line_that_names_its_key() {
         "notify.routes[0].owner_by is 'hook', which is no email channel",
     );
     check("[\"hook\", \"sms\"]\nowner_by = \"mail\"", "[]", "notify.routes[0].channels is empty");
+    check("team = \"search\"", "team = \"*\"", "valid");
+    check("team = \"search\"", "teem = \"search\"", "notify.routes[0].scope names 'teem': 'teem' is no dimension");
+    check(
+        "team = \"search\"",
+        "team = \"\"",
+        "notify.routes[0].scope names 'team' without a value: the route would take",
+    );
+    check(
+        "team = \"search\"",
+        "team = \"a\\u0007\"",
+        "notify.routes[0].scope is wrong: 'team' has a control character",
+    );
     check("until = \"07:00\"", "until = \"22:00\"", "notify.routes[0].quiet begins when it ends");
     check("Europe/Berlin", "Berlin", "'Berlin' is not an IANA time zone");
     check("22:00", "10 pm", "'10 pm' is not a time of day");

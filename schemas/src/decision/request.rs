@@ -36,6 +36,7 @@ pub struct RequestError(pub String);
 pub struct Request<'a> {
     /// Dimensions, provider, model, tier, region, operation, `id` and `source`, by their event names.
     pub texts: Texts<'a>,
+    /// Of the object `tags`, and of fields `tags.NAME`.
     pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub priority: Priority,
     /// All input tokens; counted from `text` when absent.
@@ -194,13 +195,20 @@ impl<'a> Request<'a> {
             }
             "tags" => {
                 let tags = map.next_value_seed(Named(name, "an object of texts", Value::<Pairs<'de>>::new()))?;
-                self.tags = tags.unwrap_or_default().0;
+                // Before those that were written by themselves: where both name one, this one counts, whatever came first.
+                let alone = std::mem::replace(&mut self.tags, tags.unwrap_or_default().0);
+                self.tags.extend(alone);
             }
             _ => {
                 if let Some(part) = PARTS.into_iter().find(|part| part.column() == name) {
                     self.parts.set(part, count(map)?.unwrap_or(0));
                 } else if let Some(column) = column(name) {
                     self.texts.set_if_some(column, text(name, map)?);
+                } else if let Some(tag) = name.strip_prefix("tags.").filter(|tag| !tag.is_empty()) {
+                    // As scopes spell it: not read, it would pass an emergency stop on that tag.
+                    if let Some(value) = text(name, map)? {
+                        self.tags.push((Cow::Owned(tag.to_owned()), value));
+                    }
                 } else {
                     map.next_value::<IgnoredAny>()?;
                     // Not an error: callers send fields of their own. But a budget that is not found for a letter must not go unsaid.
@@ -218,8 +226,15 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The field that differs by one letter, if there is one.
+/// The field that was probably meant, if any: the lake has some under other names than events, and others differ by one letter.
 fn meant(name: &str) -> Option<&'static str> {
+    let of_lake = Text::ALL.into_iter().find(|text| text.column() == name && !text.event_name().is_empty());
+    if let Some(text) = of_lake {
+        return Some(text.event_name());
+    }
+    if name == "model_id" {
+        return Some(Text::Model.event_name());
+    }
     let near = |known: &&'static str| {
         known.len() > 3 && known.len().abs_diff(name.len()) <= 1 && strsim::damerau_levenshtein(name, known) == 1
     };

@@ -32,6 +32,41 @@ fn an_events_fields_are_read_by_their_names() {
 }
 
 #[test]
+fn tags_are_read_as_scopes_spell_them() {
+    let ask = |fields: &str| format!(r#"{{"model": "m", "input_tokens": 1, {fields}}}"#);
+    for fields in [
+        r#""tags.env": "lab", "tags": {"env": "prod", "a": "b"}, "tags.x.y": "z", "tags.": "n", "tags.none": null"#,
+        r#""tags": {"env": "prod", "a": "b"}, "tags.x.y": "z", "tags.env": "lab""#,
+    ] {
+        let body = ask(fields);
+        let request = Request::parse(body.as_bytes()).unwrap();
+        let found = ["env", "a", "x.y", "", "none"].map(|tag| request.tag(tag));
+        assert_eq!(found, [Some("prod"), Some("b"), Some("z"), None, None], "{fields}");
+    }
+    refused(&ask(r#""tags.env": 1"#), "'tags.env' must be a text (");
+    let tags: Vec<String> = (0..65).map(|tag| format!(r#""tags.t{tag}": "v""#)).collect();
+    refused(&ask(&tags.join(", ")), "there are 65 tags; send at most 64");
+}
+
+#[test]
+fn what_the_lake_calls_otherwise_is_told() {
+    for (sent, meant) in [
+        ("user_id", Some("user")),
+        ("event_source", Some("source")),
+        ("event_id", Some("id")),
+        ("provider_sent", Some("provider")),
+        ("model_id", Some("model")),
+        ("trace_id", None),
+        ("run_id", None),
+    ] {
+        let body = format!(r#"{{"model": "m", "input_tokens": 1, "{sent}": "x"}}"#);
+        let request = Request::parse(body.as_bytes()).unwrap();
+        let expected: Vec<_> = meant.map(|meant| (sent.to_owned(), meant)).into_iter().collect();
+        assert_eq!(request.misspelt, expected, "{sent}");
+    }
+}
+
+#[test]
 fn a_run_has_items_and_metrics() {
     let request = Request::parse(br#"{"project": "p", "items": 200, "metrics": ["faithfulness", "tone"]}"#).unwrap();
     assert_eq!((request.items, request.metrics.len(), request.is_run()), (Some(200), 2, true));

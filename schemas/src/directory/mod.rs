@@ -10,6 +10,6 @@ pub mod resolve;
 mod spelling;
 
 pub use entry::Entry;
-pub use read::read;
+pub use read::{doubts, read};
 pub use resolve::{Directory, Filled, Precedence};
 pub use spelling::{Spellings, normal};

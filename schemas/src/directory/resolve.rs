@@ -53,6 +53,15 @@ impl Precedence {
         });
         asked.collect::<Result<_, _>>().map(Self)
     }
+
+    /// Whether an owner is asked for by this dimension.
+    #[must_use]
+    pub fn asks(&self, key: &ScopeKey) -> bool {
+        self.0.iter().any(|asked| match asked {
+            Asked::Key(known) => known == key,
+            Asked::Tags => matches!(key, ScopeKey::Tag(_)),
+        })
+    }
 }
 
 /// An event's owner. `None`: unallocated.

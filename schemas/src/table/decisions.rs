@@ -1,7 +1,7 @@
 //! The table `decisions`: one row per logged answer of decide, partitioned by `date`. In: [`Row`]s; out: an Arrow batch.
 //!
-//! What a call cost in the end is not here: it is the row of `usage` with the same `organization`, `event_source` and `event_id`
-//! ([`WITH_ACTUAL_COST`]), so that a row is written once and never changed.
+//! What a call cost in the end is not here: it is the row of `usage` with the same `organization`, `event_source` and `event_id`, and of an
+//! evaluation run all rows with its id as `run_id` ([`WITH_ACTUAL_COST`]), so that a row is written once and never changed.
 
 use std::sync::Arc;
 
@@ -20,10 +20,14 @@ use crate::money::{self, Amount};
 /// The partition column: the UTC date of `decided_at`.
 pub const DATE: &str = "date";
 
-/// A query over both tables: every logged decision with what its call cost, null until its event has arrived.
+/// A query over both tables: every logged decision with what its call, or so far its evaluation run, cost; null until an event has arrived.
 pub const WITH_ACTUAL_COST: &str = "SELECT d.*, u.cost AS actual_cost FROM decisions d LEFT JOIN \
-     (SELECT event_id, organization, event_source, sum(cost) AS cost FROM usage GROUP BY event_id, organization, event_source) u \
-     ON u.event_id = d.event_id AND (u.organization IS NOT DISTINCT FROM d.organization) \
+     (SELECT event_id AS id, false AS is_run, organization, event_source, sum(cost) AS cost FROM usage \
+     GROUP BY event_id, organization, event_source \
+     UNION ALL SELECT run_id, true, organization, event_source, sum(cost) FROM usage WHERE run_id IS NOT NULL \
+     GROUP BY run_id, organization, event_source) u \
+     ON u.id = d.event_id AND u.is_run = (d.basis IN ('metric_history', 'metric_default')) \
+     AND (u.organization IS NOT DISTINCT FROM d.organization) \
      AND (u.event_source IS NOT DISTINCT FROM d.event_source)";
 
 /// The event's texts that a row has, by their lake columns.
