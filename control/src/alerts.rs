@@ -117,10 +117,17 @@ impl Alerts<'_> {
         let guard = guard(alert);
         let is_recovery = alert.kind == Kind::Recovery;
         // First of all: who raises something about the same threshold waits here.
-        let known = match alert.condition() {
+        let mut known = match alert.condition() {
             Some(about) => Some(Threshold::lock(&mut tx, about).await?),
             None => None,
         };
+        // Told and taken back before there were rounds.
+        if let (Some(fresh), Some(over)) = (known.as_mut().filter(|known| known.state == NEW), alert.recovery_id())
+            && !is_recovery
+            && tx.row("SELECT id FROM alerts WHERE id = $1", args![over]).await?.is_some()
+        {
+            fresh.taken_back = 1;
+        }
         if known.as_ref().is_some_and(|known| known.is_old_news(alert)) {
             return Ok(Raised::Known);
         }

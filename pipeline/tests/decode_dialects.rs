@@ -329,8 +329,11 @@ fn a_tier_that_says_nothing_hides_none() {
         ("auto", claude(r#""service_tier":"batch""#), "batch"),
         ("standard", claude(r#""service_tier":"standard","speed":"fast""#), "fast"),
         ("on_demand", gemini.to_owned(), "ON_DEMAND_FLEX"),
-        // A word that says something stays, and so does one beside nothing better.
-        ("flex", body("priority"), "flex"),
+        // What was asked for and not got is not paid; a batch and capacity of one's own are.
+        ("priority", body("default"), "default"),
+        ("flex", body("priority"), "priority"),
+        ("flex", body("auto"), "flex"),
+        ("batch", body("default"), "batch"),
         ("scale", body("default"), "scale"),
         ("auto", body("default"), "auto"),
         ("auto", r#"{"input_tokens":10,"output_tokens":1}"#.to_owned(), "auto"),

@@ -136,8 +136,22 @@ impl Alert {
     pub fn condition(&self) -> Option<String> {
         let budget = self.budget_id.as_deref()?;
         let (basis, threshold) = (self.detail("basis")?, self.detail("threshold_percent")?);
-        let period = if self.is_rolling() { "rolling" } else { self.detail("occurrence")? };
+        // A day and the month that begins with it are two.
+        let end = self.period_end.map(|end| end.timestamp().to_string()).unwrap_or_default();
+        let period =
+            if self.is_rolling() { "rolling".to_owned() } else { format!("{}/{end}", self.detail("occurrence")?) };
         Some(format!("{budget}\n{}\n{basis}\n{threshold}\n{period}", self.scope))
+    }
+
+    /// The id that a recovery of it has, whoever finds it; `None` for what is no threshold's.
+    #[must_use]
+    pub fn recovery_id(&self) -> Option<String> {
+        let basis = if self.detail("basis")? == "forecast" { Basis::Forecast } else { Basis::Actual };
+        let occurrence = self.detail("occurrence")?.parse().ok()?;
+        let threshold = self.detail("threshold_percent")?.parse().ok()?;
+        let revision = self.details.get("revision")?.as_i64()?;
+        let id = self.budget_id.as_deref()?;
+        Some(budget_alert_id(id, revision, &self.scope, occurrence, Kind::Recovery, basis, threshold))
     }
 
     /// When the figures behind it were looked at, by the clock of who did; it may have waited for the store since.

@@ -17,6 +17,7 @@ scenarios!(
     what_was_seen_before_a_recovery_opens_nothing_again,
     a_window_that_rolls_recovers_once_and_a_period_that_is_over_stays_closed,
     a_pace_that_comes_and_goes_stays_within_its_guard,
+    a_day_that_is_over_does_not_silence_a_month_that_begins_with_it,
     what_is_snoozed_is_kept_and_not_sent,
     the_first_to_acknowledge_is_on_record,
     history_is_filtered_and_paged,
@@ -211,6 +212,25 @@ async fn a_pace_that_comes_and_goes_stays_within_its_guard(place: Place) {
     assert_eq!(raise(&store, &pace("a", 200)).await, Raised::Guarded);
     assert_eq!(raise(&store, &pace("r", 300)).await, Raised::Known, "what was not told is not taken back");
     assert_eq!(raise(&store, &pace("a", 3_600)).await, Raised::New);
+    store.close().await;
+}
+
+async fn a_day_that_is_over_does_not_silence_a_month_that_begins_with_it(place: Place) {
+    let store = place.open().await;
+    let about = |days: i64, seen: i64, more: Value| {
+        let mut details = json!({
+            "basis": "actual", "threshold_percent": "80", "occurrence": at(0), "rolling": false, "revision": 1, "seen": at(seen)
+        });
+        details.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"period_end": at(days * 86_400), "details": details})
+    };
+    assert_eq!(raise(&store, &alert("day", 0, about(1, 0, json!({})))).await, Raised::New);
+    let mut over =
+        about(1, 86_500, json!({"period_over": true, "recovers": {"kind": "threshold_warning", "level": "warning"}}));
+    over["kind"] = json!("recovery");
+    assert_eq!(raise(&store, &alert("day is over", 86_500, over)).await, Raised::New);
+    assert_eq!(raise(&store, &alert("day again", 90_000, about(1, 90_000, json!({})))).await, Raised::Known);
+    assert_eq!(raise(&store, &alert("month", 90_000, about(30, 90_000, json!({})))).await, Raised::New);
     store.close().await;
 }
 

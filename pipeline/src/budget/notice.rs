@@ -108,7 +108,7 @@ pub fn over(told: &Alert, why: Over, now: DateTime<Utc>) -> Alert {
         (format!("{budget}: not watched any more; {threshold} % of it had been told"), message)
     };
     Alert {
-        id: recovery_id(told).unwrap_or_else(|| format!("{}-over", told.id)),
+        id: told.recovery_id().unwrap_or_else(|| format!("{}-over", told.id)),
         kind: Kind::Recovery,
         level: Level::Info,
         title,
@@ -118,17 +118,6 @@ pub fn over(told: &Alert, why: Over, now: DateTime<Utc>) -> Alert {
         details,
         ..told.clone()
     }
-}
-
-/// The id that a recovery of it has, whoever finds it.
-fn recovery_id(told: &Alert) -> Option<String> {
-    let text = |name: &str| told.details.get(name)?.as_str();
-    let basis = if text("basis")? == "forecast" { Basis::Forecast } else { Basis::Actual };
-    let occurrence = text("occurrence")?.parse().ok()?;
-    let threshold = text("threshold_percent")?.parse().ok()?;
-    let revision = told.details.get("revision")?.as_i64()?;
-    let id = told.budget_id.as_deref()?;
-    Some(budget_alert_id(id, revision, &told.scope, occurrence, Kind::Recovery, basis, threshold))
 }
 
 /// `team=search has used 81.25 of 100 USD (81.25 %) since 2026-11-01T00:00:00Z; the period ends at 2026-12-01T00:00:00Z.`

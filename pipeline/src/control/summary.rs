@@ -103,8 +103,9 @@ impl Summary {
         let Some(at) = self.at else { return };
         while !pause(LOOK, &mut stop).await {
             let now = now();
-            for zone in self.zones() {
-                let Some(day) = due(zone, at, now) else { continue };
+            for (zone, since) in self.zones() {
+                // Of a day before there was a budget in the zone nobody asked.
+                let Some(day) = due(zone, at, now).filter(|day| since < day.to) else { continue };
                 if self.sent.contains(&id(zone, day)) {
                     continue;
                 }
@@ -151,12 +152,17 @@ impl Summary {
         self.ripe.get(&id).is_some_and(|since| now - *since >= self.settle)
     }
 
-    /// The configured one, and those of budgets.
-    fn zones(&self) -> Vec<Tz> {
-        let book = self.live.book();
-        let budgets = book.entries().iter().map(|entry| entry.budget.period.timezone);
-        let mut seen = HashSet::new();
-        std::iter::once(self.zone).chain(budgets).filter(|zone| seen.insert(*zone)).collect()
+    /// The configured one, and those of budgets, with the time since when there is a budget in each.
+    fn zones(&self) -> Vec<(Tz, DateTime<Utc>)> {
+        let mut zones = vec![(self.zone, DateTime::UNIX_EPOCH)];
+        for entry in self.live.book().entries() {
+            let (zone, since) = (entry.budget.period.timezone, entry.budget.created_at);
+            match zones.iter_mut().find(|(known, _)| *known == zone) {
+                Some((_, first)) => *first = since.min(*first),
+                None => zones.push((zone, since)),
+            }
+        }
+        zones
     }
 
     async fn spend(&self, day: Day) -> Result<Spend, LakeError> {

@@ -54,12 +54,13 @@ impl<'n> Call<'n> {
     }
 
     /// Takes the service tier that a body told, unless the call has one already. What was asked for with `auto` is not yet what was got:
-    /// a word that says nothing gives way to one that does.
+    /// a word that says nothing gives way to one that does, and a tier that providers fall back from to what the answer says.
     pub fn take_tier(&mut self, told: Option<impl Into<Cow<'n, str>>>) {
         let told: Option<Cow<'n, str>> = told.map(Into::into);
         let says = told.as_deref().is_some_and(|told| !body::is_silent_tier(told));
+        let answers = says || told.as_deref().is_some_and(body::is_standard_tier);
         match self.row.texts.get(Text::ServiceTier) {
-            Some(own) if !(says && body::is_silent_tier(own)) => {}
+            Some(own) if !(says && body::is_silent_tier(own) || answers && body::falls_back(own)) => {}
             _ => self.row.texts.set_if_some(Text::ServiceTier, told),
         }
     }

@@ -36,9 +36,10 @@ pub fn check(select: &Select) -> Result<(), &'static str> {
             Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
                 rest.extend([(&**left, Place::Some), (right, Place::Some)]);
             }
-            Expr::InSubquery { expr: left, negated, .. } if !negated || place == Place::All => nowhere(left)?,
+            Expr::InSubquery { expr: left, negated: false, .. } => nowhere(left)?,
+            Expr::InSubquery { expr: left, .. } if place == Place::All => of_column(left)?,
             Expr::AnyOp { left, .. } if compared(expr).is_some() => nowhere(left)?,
-            Expr::AllOp { left, .. } if compared(expr).is_some() && place == Place::All => nowhere(left)?,
+            Expr::AllOp { left, .. } if compared(expr).is_some() && place == Place::All => of_column(left)?,
             other => nowhere(other)?,
         }
     }
@@ -55,6 +56,31 @@ fn on(operator: &JoinOperator) -> Option<&Expr> {
         | JoinOperator::RightOuter(JoinConstraint::On(expr))
         | JoinOperator::FullOuter(JoinConstraint::On(expr)) => Some(expr),
         _ => None,
+    }
+}
+
+/// The left side of NOT IN. Without a column no join is made of it, and NULL is forgotten.
+fn of_column(left: &Expr) -> Result<(), &'static str> {
+    nowhere(left)?;
+    match left.visit(&mut Column) {
+        ControlFlow::Break(()) => Ok(()),
+        ControlFlow::Continue(()) => {
+            Err("NOT IN over a query is only read of a column; of a value that is the same for all rows use NOT EXISTS")
+        }
+    }
+}
+
+/// Finds a column.
+struct Column;
+
+impl Visitor for Column {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 

@@ -54,7 +54,8 @@ impl OptimizerRule for Once {
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Join(mut join) = plan else { return Ok(Transformed::no(plan)) };
-        let looks = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti) && join.filter.is_none();
+        let looks = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark)
+            && join.filter.is_none();
         let keys: Vec<Expr> = join.on.iter().map(|(_, key)| key.clone()).collect();
         let columns = !keys.is_empty() && keys.iter().all(|key| matches!(key, Expr::Column(_)));
         if !looks || !columns || is_distinct(&join.right) {

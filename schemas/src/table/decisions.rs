@@ -24,11 +24,11 @@ pub const DATE: &str = "date";
 pub const WITH_ACTUAL_COST: &str = "SELECT d.*, u.cost AS actual_cost FROM decisions d LEFT JOIN \
      (SELECT event_id AS id, false AS is_run, organization, event_source, sum(cost) AS cost FROM usage \
      GROUP BY event_id, organization, event_source \
-     UNION ALL SELECT run_id, true, organization, event_source, sum(cost) FROM usage WHERE run_id IS NOT NULL \
-     GROUP BY run_id, organization, event_source) u \
+     UNION ALL SELECT run_id, true, organization, NULL, sum(cost) FROM usage WHERE run_id IS NOT NULL \
+     GROUP BY run_id, organization) u \
      ON u.id = d.event_id AND u.is_run = (d.basis IN ('metric_history', 'metric_default')) \
      AND (u.organization IS NOT DISTINCT FROM d.organization) \
-     AND (u.event_source IS NOT DISTINCT FROM d.event_source)";
+     AND (u.is_run OR u.event_source IS NOT DISTINCT FROM d.event_source)";
 
 /// The event's texts that a row has, by their lake columns.
 pub const TEXTS: [Text; 17] = [

@@ -69,9 +69,9 @@ pub(super) fn pays_by_request(model: &str) -> bool {
 
 /// Grounding with Google Search: from Gemini 3 on each query is charged, before that each grounded request. With Google Maps each request
 /// that was answered from it.
-pub(super) fn grounding<'n>(body: &'n Node<'_>, reading: &mut Reading<'n>) {
+pub(super) fn grounding<'n>(body: &'n Node<'_>, model: Option<&str>, reading: &mut Reading<'n>) {
     let queries = queries(body);
-    let searches = if reading.model.is_some_and(pays_by_request) { queries.min(1) } else { queries };
+    let searches = if reading.model.or(model).is_some_and(pays_by_request) { queries.min(1) } else { queries };
     reading.parts.web_searches = i64::try_from(searches).unwrap_or(i64::MAX);
     if has_maps(body) {
         reading.parts.add_quantity(GOOGLE_MAPS_GROUNDING, Decimal::ONE);

@@ -100,8 +100,22 @@ pub(super) fn is_silent_tier(tier: &str) -> bool {
         "paygo",
         "traffictypeunspecified",
     ];
+    is_one_of(tier, &SILENT)
+}
+
+/// Of these the words that are an answer: the call got no tier of its own.
+pub(super) fn is_standard_tier(tier: &str) -> bool {
+    is_one_of(tier, &["default", "standard", "standardonly", "ondemand", "regular", "paygo"])
+}
+
+/// Tiers that a call asks for and may not get, and then costs what it got. A batch and capacity of one's own are no wishes.
+pub(super) fn falls_back(tier: &str) -> bool {
+    is_one_of(tier, &["priority", "flex"])
+}
+
+fn is_one_of(tier: &str, words: &[&str]) -> bool {
     let letters = || tier.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' '));
-    SILENT.iter().any(|silent| letters().map(|byte| byte.to_ascii_lowercase()).eq(silent.bytes()))
+    words.iter().any(|word| letters().map(|byte| byte.to_ascii_lowercase()).eq(word.bytes()))
 }
 
 /// Of two tiers the first, unless only the other says something.
@@ -187,12 +201,12 @@ pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Read
         let mut hint = hint;
         hint.model = hint.model.or_else(|| model_of(node));
         let mut reading = usage_of(shape, usage, hint)?;
-        around(shape, node, &mut reading)?;
+        around(shape, node, hint, &mut reading)?;
         return Ok(Some(reading));
     }
     if let Some(meta) = node.get("meta").filter(|meta| meta.get("billed_units").is_some()) {
         let mut reading = usage_of(Shape::Cohere, meta, hint)?;
-        around(Shape::Cohere, node, &mut reading)?;
+        around(Shape::Cohere, node, hint, &mut reading)?;
         return Ok(Some(reading));
     }
     if let Some(reading) = openai::images(node)? {
@@ -201,7 +215,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, hint: Hint<'n>) -> Result<Option<Read
     // A response that failed counted nothing.
     if node.text_of("object") == Some("response") && matches!(node.text_of("status"), Some("failed" | "cancelled")) {
         let mut reading = Reading::default();
-        around(Shape::Responses, node, &mut reading)?;
+        around(Shape::Responses, node, hint, &mut reading)?;
         return Ok(Some(reading));
     }
     shape_of(node).map(|shape| usage_of(shape, node, hint)).transpose()
@@ -324,7 +338,7 @@ fn model_of<'n>(body: &'n Node<'_>) -> Option<&'n str> {
 }
 
 /// What stands beside the usage in a whole response body.
-fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Result<(), Fault> {
+fn around<'n>(shape: Shape, body: &'n Node<'_>, hint: Hint<'_>, reading: &mut Reading<'n>) -> Result<(), Fault> {
     reading.model = model_of(body);
     reading.response_id = ["id", "responseId", "response_id", "generation_id"].iter().find_map(|key| body.text_of(key));
     let tier = body.get("serviceTier").and_then(|tier| tier.text_of("type")).or_else(|| body.text_of("service_tier"));
@@ -359,7 +373,7 @@ fn around<'n>(shape: Shape, body: &'n Node<'_>, reading: &mut Reading<'n>) -> Re
     }
     tools::xais(body, &mut reading.parts)?;
     match shape {
-        Shape::Gemini => gemini::grounding(body, reading),
+        Shape::Gemini => gemini::grounding(body, hint.model, reading),
         Shape::Responses | Shape::Plain => tools::calls(body, reading),
         _ => {}
     }

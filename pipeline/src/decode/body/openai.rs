@@ -250,6 +250,6 @@ pub(super) fn images<'n>(body: &'n Node<'_>) -> Result<Option<Reading<'n>>, Faul
     }
     let mut reading = Reading { operation: Some("image"), ..Reading::default() };
     reading.parts.add_quantity("image_out_each", Decimal::from(images));
-    super::around(Shape::Responses, body, &mut reading)?;
+    super::around(Shape::Responses, body, Hint::default(), &mut reading)?;
     Ok(Some(reading))
 }

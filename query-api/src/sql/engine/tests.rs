@@ -106,6 +106,7 @@ async fn a_filter_is_applied_where_it_stands() {
         ("SELECT count(*) AS n FROM (VALUES (1), (1), (2), (NULL)) AS a (x) WHERE x NOT IN (SELECT y FROM (VALUES (2), (2)) AS b (y))".into(), r#"[{"n":2}]"#),
         ("SELECT count(*) AS n FROM (VALUES (1), (2)) AS a (x) WHERE x NOT IN (SELECT y FROM (VALUES (2), (NULL)) AS b (y))".into(), r#"[{"n":0}]"#),
         ("SELECT count(*) AS n FROM (SELECT x FROM (VALUES (1), (1), (NULL)) AS a (x) INTERSECT SELECT y FROM (VALUES (1), (NULL), (NULL)) AS b (y))".into(), r#"[{"n":2}]"#),
+        ("SELECT count(*) AS n FROM usage WHERE team IN (SELECT team FROM usage WHERE event_id = 'a') OR event_id = 'c'".into(), r#"[{"n":3}]"#),
         ("SELECT max(cost * 2) AS n, max(event_time) IS NOT NULL AS later FROM usage WHERE team = 'search'".into(), r#"[{"n":"0.4","later":true}]"#),
         (
             "SELECT count(*) AS n FROM (SELECT output_tokens + cache_read_tokens AS a, output_tokens AS b, event_id FROM usage ORDER BY output_tokens + cache_read_tokens DESC NULLS LAST, output_tokens DESC NULLS FIRST LIMIT 2)".into(),

@@ -129,6 +129,8 @@ async fn what_is_no_single_valid_statement_is_an_error_of_its_text() {
             "SELECT count(*) FROM usage WHERE team NOT IN (SELECT model_id FROM usage) OR team IS NULL",
             "SELECT count(*) FROM usage WHERE NOT (team IN (SELECT model_id FROM usage) AND latency_ms > 10)",
             "SELECT count(*) FROM usage WHERE (team IN (SELECT model_id FROM usage)) IS NULL",
+            "SELECT count(*) FROM usage WHERE 't99' NOT IN (SELECT team FROM usage)",
+            "SELECT count(*) FROM usage WHERE cast(null AS varchar) <> ALL (SELECT team FROM usage)",
             "SELECT count(*) FROM usage WHERE coalesce(team = ANY (SELECT model_id FROM usage), true)",
             "SELECT count(*) FROM usage WHERE CASE WHEN team <> ALL (SELECT team FROM usage) THEN true ELSE false END",
             "SELECT count(*) FROM (SELECT 1 FROM usage HAVING 1 = 1 OR NOT 1 IN (SELECT 2)) AS x",
