@@ -69,6 +69,11 @@ fn room_that_is_left_for_other_instances_is_said() {
                     beside it 0.02 must be free for what other instances may be granting now; \
                     send an id with the call, by which it can claim its room from them";
     assert_eq!(answer.reasons[0], expected);
+    // Where nothing is left an id is of no use.
+    desk.spend("hard", &[Some("search")], "0.021");
+    let full = desk.ask(TEAM);
+    assert!(!full.allow && !full.reasons[0].contains("send an id"), "{full:?}");
+    desk.spend("hard", &[Some("search")], "-0.021");
     desk.live.set_others(1);
     assert!(desk.ask(TEAM).allow);
     desk.live.set_others(u32::MAX);

@@ -149,7 +149,7 @@ impl Telling<'_, '_> {
                     Some(seconds) => format!(
                         "; its room is claimed: asked again with the same id after {seconds} s, it runs if it still fits"
                     ),
-                    None if self.subject.hold_id().is_none() => {
+                    None if self.subject.hold_id().is_none() && self.fits_alone(judged) => {
                         "; send an id with the call, by which it can claim its room from them".to_owned()
                     }
                     None => String::new(),
@@ -169,6 +169,12 @@ impl Telling<'_, '_> {
             self.currency,
             percent::text(judged.total, judged.standing.limit),
         )
+    }
+
+    /// Whether it is only the others' room that it lacks.
+    fn fits_alone(&self, judged: &Judged<'_>) -> bool {
+        let percent = self.world.ground.book.entries()[judged.entry].budget.hard_limit_percent;
+        !percent::exceeds(judged.total, judged.standing.limit, percent)
     }
 
     fn refusal(&self, refused: &Refused) -> Refusal {

@@ -62,53 +62,41 @@ fn on(operator: &JoinOperator) -> Option<&Expr> {
 /// The left side of NOT IN. Without a column no join is made of it, and NULL is forgotten.
 fn of_column(left: &Expr) -> Result<(), &'static str> {
     nowhere(left)?;
-    match left.visit(&mut Column) {
-        ControlFlow::Break(()) => Ok(()),
-        ControlFlow::Continue(()) => {
-            Err("NOT IN over a query is only read of a column; of a value that is the same for all rows use NOT EXISTS")
-        }
+    if has(left, |expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))) {
+        return Ok(());
     }
-}
-
-/// Finds a column.
-struct Column;
-
-impl Visitor for Column {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    }
+    Err("NOT IN over a query is only read of a column; of a value that is the same for all rows use NOT EXISTS")
 }
 
 fn nowhere(expr: &Expr) -> Result<(), &'static str> {
-    match expr.visit(&mut Find(0)) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(WHY),
-    }
+    let looks_up = |expr: &Expr| matches!(expr, Expr::InSubquery { .. }) || compared(expr).is_some();
+    if has(expr, looks_up) { Err(WHY) } else { Ok(()) }
 }
 
-/// Finds a look-up that is not within another query.
-struct Find(usize);
+/// Whether such a part is there, not within another query.
+fn has(expr: &Expr, is_wanted: impl Fn(&Expr) -> bool) -> bool {
+    expr.visit(&mut Find { depth: 0, is_wanted }).is_break()
+}
 
-impl Visitor for Find {
+struct Find<W> {
+    depth: usize,
+    is_wanted: W,
+}
+
+impl<W: Fn(&Expr) -> bool> Visitor for Find<W> {
     type Break = ();
 
     fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.0 += 1;
+        self.depth += 1;
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.0 -= 1;
+        self.depth -= 1;
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let looks_up = matches!(expr, Expr::InSubquery { .. }) || compared(expr).is_some();
-        if self.0 == 0 && looks_up { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.depth == 0 && (self.is_wanted)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

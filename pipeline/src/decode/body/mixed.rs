@@ -48,7 +48,7 @@ pub(super) fn check(shape: Shape, usage: &Node<'_>) -> Result<(), Fault> {
         let is_ours = |key: &str| {
             !is_total(key)
                 && !matches!(key, "total_tokens" | "seconds")
-                && !shares(key)
+                && !shares(shape, key)
                 && plain::is_plain(key)
                 && counts(key)
         };
@@ -64,9 +64,11 @@ pub(super) fn is_total(key: &str) -> bool {
     INPUTS.contains(&key) || OUTPUTS.contains(&key)
 }
 
-/// Names of ours that others use too. OpenAI's agents count their requests, which cost nothing by themselves.
-fn shares(key: &str) -> bool {
-    matches!(key, "reasoning_tokens" | "cached_tokens" | "requests") || tools::is_own(key)
+/// Names of ours that others use too. OpenAI's agents count their requests beside the names of responses; there they cost nothing by themselves.
+fn shares(shape: Shape, key: &str) -> bool {
+    matches!(key, "reasoning_tokens" | "cached_tokens")
+        || (shape == Shape::Responses && key == "requests")
+        || tools::is_own(key)
 }
 
 fn refused(key: &str, own: &str) -> Fault {
@@ -98,6 +100,7 @@ mod tests {
             (r#"{"promptTokenCount":1000,"output_tokens":100}"#, false),
             (r#"{"prompt_tokens":10,"completion_tokens":5,"web_searches":2}"#, false),
             (r#"{"inputTokens":10,"outputTokens":5,"web_searches":2}"#, false),
+            (r#"{"requests":3,"prompt_tokens":10,"completion_tokens":5}"#, false),
             (r#"{"prompt_tokens":10,"completion_tokens":5,"cache_read_tokens":2}"#, false),
             (
                 r#"{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":0},"web_searches":2}"#,

@@ -130,6 +130,7 @@ async fn what_is_no_single_valid_statement_is_an_error_of_its_text() {
             "SELECT count(*) FROM usage WHERE NOT (team IN (SELECT model_id FROM usage) AND latency_ms > 10)",
             "SELECT count(*) FROM usage WHERE (team IN (SELECT model_id FROM usage)) IS NULL",
             "SELECT count(*) FROM usage WHERE 't99' NOT IN (SELECT team FROM usage)",
+            "SELECT count(*) FROM usage WHERE (SELECT max(team) FROM usage) NOT IN (SELECT team FROM usage)",
             "SELECT count(*) FROM usage WHERE cast(null AS varchar) <> ALL (SELECT team FROM usage)",
             "SELECT count(*) FROM usage WHERE coalesce(team = ANY (SELECT model_id FROM usage), true)",
             "SELECT count(*) FROM usage WHERE CASE WHEN team <> ALL (SELECT team FROM usage) THEN true ELSE false END",
