@@ -12,8 +12,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spendstream_schemas::alert::{Alert, Kind, Level, PERIOD_OVER};
-use spendstream_schemas::budget::ScopeKey;
-use spendstream_schemas::directory::normal;
 
 use crate::audit::{self, Change};
 use crate::db::{Row, Tx, args, to_json};
@@ -58,8 +56,6 @@ pub struct AlertFilter {
     pub since: Option<DateTime<Utc>>,
     /// Raised before.
     pub until: Option<DateTime<Utc>>,
-    /// Dimensions and the values that the alert's scope has for them, in any spelling.
-    pub scope: Vec<(ScopeKey, String)>,
     /// Where the page before ended.
     pub after: Option<Cursor>,
 }
@@ -121,11 +117,14 @@ impl Alerts<'_> {
             Some(about) => Some(Threshold::lock(&mut tx, about).await?),
             None => None,
         };
-        // Told and taken back before there were rounds.
+        // Told and taken back before there were rounds; or its period was over then, and so it is now.
         if let (Some(fresh), Some(over)) = (known.as_mut().filter(|known| known.state == NEW), alert.recovery_id())
             && !is_recovery
-            && tx.row("SELECT id FROM alerts WHERE id = $1", args![over]).await?.is_some()
+            && let Some(row) = tx.row("SELECT document FROM alerts WHERE id = $1", args![over]).await?
         {
+            if is_closed(&row.json(0)?) {
+                return Ok(Raised::Known);
+            }
             fresh.taken_back = 1;
         }
         if known.as_ref().is_some_and(|known| known.is_old_news(alert)) {
@@ -168,6 +167,18 @@ impl Alerts<'_> {
         Ok(if snoozed { Raised::Snoozed } else { Raised::New })
     }
 
+    /// The newest alert about each threshold of a budget that is told, or was taken back since a moment; not those of periods that are over. The
+    /// newest `limit`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn standing(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Alert>> {
+        let sql = "SELECT a.document FROM alert_rounds r JOIN alerts a ON a.id = r.alert \
+                   WHERE r.state = $1 OR (r.state = $2 AND r.seen_at >= $3) ORDER BY r.seen_at DESC LIMIT $4";
+        let rows = self.0.pool.rows(sql, args![TOLD, OVER, since, i64::from(limit)]).await?;
+        rows.iter().map(|row| row.json(0)).collect()
+    }
+
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn get(&self, id: &str) -> Result<StoredAlert> {
@@ -181,15 +192,10 @@ impl Alerts<'_> {
     /// # Errors
     /// When the database is away.
     pub async fn list(&self, filter: &AlertFilter, limit: u32) -> Result<Page> {
-        self.list_where(filter, limit, &|alert| {
-            filter.scope.iter().all(|(key, wanted)| {
-                alert.scope.get(key).is_some_and(|value| normal(key, value) == normal(key, wanted))
-            })
-        })
-        .await
+        self.list_where(filter, limit, &|_| true).await
     }
 
-    /// The same, with another rule than [`AlertFilter::scope`] for which scopes are meant.
+    /// The same, of alerts that fit.
     ///
     /// # Errors
     /// When the database is away.
@@ -329,17 +335,21 @@ impl Threshold {
     /// It was told, or taken back.
     async fn moved(self, tx: &mut Tx, alert: &Alert, quiet: &str) -> Result<()> {
         let is_over = alert.kind == Kind::Recovery;
-        let is_closed = is_over && alert.details.get(PERIOD_OVER).is_some_and(|closed| closed == true);
-        let (state, quiet) = match (is_closed, is_over) {
+        let (state, quiet) = match (is_over && is_closed(alert), is_over) {
             (true, _) => (CLOSED, None),
             (false, true) => (OVER, None),
             (false, false) => (TOLD, Some(quiet)),
         };
-        let sql = "UPDATE alert_rounds SET state = $2, taken_back = $3, seen_at = $4, quiet = $5 WHERE about = $1";
+        let sql = "UPDATE alert_rounds SET state = $2, taken_back = $3, seen_at = $4, quiet = $5, alert = $6 WHERE about = $1";
         let taken_back = self.taken_back + i64::from(is_over);
-        tx.execute(sql, args![self.about, state, taken_back, alert.seen(), quiet]).await?;
+        tx.execute(sql, args![self.about, state, taken_back, alert.seen(), quiet, &alert.id]).await?;
         Ok(())
     }
+}
+
+/// Whether a recovery says that the period is over.
+fn is_closed(recovery: &Alert) -> bool {
+    recovery.details.get(PERIOD_OVER).is_some_and(|closed| closed == true)
 }
 
 /// What an alert repeats if it comes again: budget, scope, kind and threshold.

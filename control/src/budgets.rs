@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use serde::Serialize;
-use spendstream_schemas::budget::{Budget, BudgetDraft, Context, Problem, ScopeKey, ScopeValue};
-use spendstream_schemas::directory::normal;
+use spendstream_schemas::budget::{Budget, BudgetDraft, Context, Problem};
 use uuid::Uuid;
 
 use crate::audit::{self, Change};
@@ -20,8 +19,6 @@ const API: &str = "api";
 #[derive(Clone, Debug, Default)]
 pub struct BudgetFilter {
     pub active: Option<bool>,
-    /// Dimensions and the values that the scope must name for them, in any spelling (`"*"` for a template).
-    pub scope: Vec<(ScopeKey, ScopeValue)>,
 }
 
 /// Budgets that changed, inactive ones included, up to a version of the store.
@@ -116,13 +113,7 @@ impl<'a> Budgets<'a> {
     pub async fn list(&self, filter: &BudgetFilter) -> Result<Vec<Budget>> {
         let sql = "SELECT document FROM budgets WHERE ($1 IS NULL OR active = $1) ORDER BY name, id";
         let rows = self.0.pool.rows(sql, args![filter.active.map(i64::from)]).await?;
-        let budgets = rows.iter().map(|row| row.json::<Budget>(0)).collect::<Result<Vec<_>>>()?;
-        let names = |budget: &Budget| {
-            filter.scope.iter().all(|(key, wanted)| {
-                budget.scope.iter().any(|(named, value)| named == key && is_same(key, value, wanted))
-            })
-        };
-        Ok(budgets.into_iter().filter(names).collect())
+        rows.iter().map(|row| row.json(0)).collect()
     }
 
     /// Budgets that were made or changed after a version of the store; 0 for all.
@@ -271,12 +262,4 @@ async fn write(tx: &mut Tx, budget: &Budget, origin: &str, version: i64) -> Resu
 
 async fn log(tx: &mut Tx, act: &Act<'_>, action: &'static str, before: Option<&Budget>, after: &Budget) -> Result<()> {
     audit::write(tx, act, Change { action, what: "budget", id: &after.id }, before, Some(after)).await
-}
-
-/// Whether two values of a scope are the same, whatever their spelling.
-fn is_same(key: &ScopeKey, one: &ScopeValue, other: &ScopeValue) -> bool {
-    match (one, other) {
-        (ScopeValue::Is(one), ScopeValue::Is(other)) => normal(key, one) == normal(key, other),
-        (one, other) => one == other,
-    }
 }

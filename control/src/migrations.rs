@@ -13,7 +13,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         number: 1,
         // They differ in how a number is counted up, and in nothing else.
@@ -30,6 +30,11 @@ const MIGRATIONS: [Migration; 2] = [
         number: 2,
         sqlite: include_str!("../migrations/0002_rounds.sql"),
         postgres: include_str!("../migrations/0002_rounds.sql"),
+    },
+    Migration {
+        number: 3,
+        sqlite: include_str!("../migrations/0003_round_alerts.sql"),
+        postgres: include_str!("../migrations/0003_round_alerts.sql"),
     },
 ];
 

@@ -320,21 +320,35 @@ fn a_tier_that_says_nothing_hides_none() {
     };
     let line = format!(r#"{{"id":"b","custom_id":"c","response":{{"status_code":200,"body":{}}}}}"#, body("default"));
     let claude = |rest: &str| format!(r#"{{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":0,{rest}}}"#);
-    let gemini =
-        r#"{"promptTokenCount":10,"candidatesTokenCount":1,"totalTokenCount":11,"trafficType":"ON_DEMAND_FLEX"}"#;
+    let gemini = |traffic: &str| {
+        format!(r#"{{"promptTokenCount":10,"candidatesTokenCount":1,"totalTokenCount":11,"trafficType":"{traffic}"}}"#)
+    };
+    let converse = |told: &str| {
+        format!(
+            r#"{{"usage":{{"inputTokens":10,"outputTokens":1,"totalTokens":11}},"serviceTier":{{"type":"{told}"}}}}"#
+        )
+    };
     for (own, usage, expected) in [
         ("auto", body("priority"), "priority"),
         ("Standard", body("flex"), "flex"),
         ("default", line, "batch"),
         ("auto", claude(r#""service_tier":"batch""#), "batch"),
         ("standard", claude(r#""service_tier":"standard","speed":"fast""#), "fast"),
-        ("on_demand", gemini.to_owned(), "ON_DEMAND_FLEX"),
-        // What was asked for and not got is not paid; a batch and capacity of one's own are.
+        ("on_demand", gemini("ON_DEMAND_FLEX"), "ON_DEMAND_FLEX"),
+        // What was asked for and not got is not paid, and what goes beyond a capacity of one's own is; a batch is a batch.
         ("priority", body("default"), "default"),
         ("flex", body("priority"), "priority"),
         ("flex", body("auto"), "flex"),
         ("batch", body("default"), "batch"),
-        ("scale", body("default"), "scale"),
+        ("scale", body("default"), "default"),
+        ("fast", body("default"), "default"),
+        ("fast", claude(r#""service_tier":"standard""#), "fast"),
+        ("reserved", converse("default"), "default"),
+        ("reserved", converse("reserved"), "reserved"),
+        ("provisioned_throughput", gemini("ON_DEMAND"), "ON_DEMAND"),
+        ("provisioned_throughput", gemini("PROVISIONED_THROUGHPUT"), "provisioned_throughput"),
+        // Azure's answer from provisioned throughput.
+        ("provisioned", body("default"), "provisioned"),
         ("auto", body("default"), "auto"),
         ("auto", r#"{"input_tokens":10,"output_tokens":1}"#.to_owned(), "auto"),
     ] {

@@ -76,9 +76,15 @@ impl QueryError {
             | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
-            | DataFusionError::Configuration(_) => Self::Sql(strip_prefixes(&detail)),
+            | DataFusionError::Configuration(_) => {
+                Self::Sql(misplaced(&detail).unwrap_or_else(|| strip_prefixes(&detail)))
+            }
             DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => Self::Execution(strip_prefixes(&detail)),
             DataFusionError::Diagnostic(_, inner) => Self::from_engine(inner, memory),
+            // A filter that is computed while the rows are read.
+            DataFusionError::ParquetError(error) if failed_filter(&error.to_string()).is_some() => {
+                Self::Execution(failed_filter(&error.to_string()).unwrap_or_default())
+            }
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
                 Self::Lake { uri: "in use".into(), detail: brief(&strip_prefixes(&detail)) }
             }
@@ -125,6 +131,31 @@ pub fn one_line(text: &str) -> String {
 
 fn first_line(text: &str) -> &str {
     text.split(" with top memory consumers").next().unwrap_or(text).lines().next().unwrap_or(text)
+}
+
+/// The engine plans some subqueries only where they choose rows, and says so with the inside of its plan.
+fn misplaced(detail: &str) -> Option<String> {
+    let (_, expression) = detail.split_once("Physical plan does not support logical expression ")?;
+    if expression.starts_with("OuterReferenceColumn(") {
+        return Some("a query within this one reads its columns where only a join can (LATERAL, or below an aggregate); write it as a join".into());
+    }
+    let what = [("InSubquery(", "IN (SELECT …)"), ("Exists(", "EXISTS (SELECT …)"), ("ScalarSubquery(", "(SELECT …)")];
+    let (_, what) = what.into_iter().find(|(start, _)| expression.starts_with(start))?;
+    Some(format!(
+        "{what} cannot stand here: it may choose rows (WHERE, HAVING, ON), but not be a column, a CASE or a FILTER; \
+         LEFT JOIN what it selects (DISTINCT) and test its column for IS NOT NULL instead"
+    ))
+}
+
+/// What a value made fail within a filter, in the engine's words for it.
+fn failed_filter(detail: &str) -> Option<String> {
+    let (_, inner) = detail.split_once("Error evaluating filter predicate: ")?;
+    if inner.contains("DivideByZero") {
+        return Some("Divide by zero error".to_owned());
+    }
+    let (_, quoted) = inner.split_once("(\"")?;
+    let (message, _) = quoted.split_once("\")")?;
+    Some(one_line(message))
 }
 
 /// Drops the engine's own words for its error kinds; the reader cares about what follows.

@@ -6,11 +6,11 @@ use anyhow::{Context, Error, anyhow};
 use chrono::DateTime;
 use spendstream_control::alerts::{AlertFilter, StoredAlert, Subject};
 use spendstream_notify::desk::{Desk, test_alert};
-use spendstream_schemas::alert::{Kind, Level};
+use spendstream_schemas::alert::{Alert, Kind, Level};
 use spendstream_schemas::config::Config;
 
 use super::control::{
-    Output, Session, one_error, pair, print_json, print_rows, show_time, time_or_ago, time_or_duration, with_store,
+    Output, Session, one_error, print_json, print_rows, show_time, time_or_ago, time_or_duration, wanted, with_store,
 };
 
 /// Deliveries of one alert that are shown.
@@ -65,7 +65,7 @@ pub struct List {
     /// Only those that nobody acknowledged.
     #[arg(long)]
     open: bool,
-    /// Only those whose scope has this: `team=search`.
+    /// Only those whose scope has this, in any spelling: `team=search`, `provider=bedrock`.
     #[arg(long, value_name = "NAME=VALUE")]
     scope: Vec<String>,
     /// Raised then or later: a time, or how long ago, such as 24h.
@@ -85,7 +85,7 @@ pub fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
         // Needs no store: a channel is tried before anything else runs.
         Command::Test { channel, send } => super::runtime()?.block_on(test(&config, &channel, send)),
-        command => with_store(&config, |session| act(command, session)),
+        command => with_store(&config, |session| act(command, session, &config)),
     }
 }
 
@@ -103,9 +103,9 @@ async fn test(config: &Config, channel: &str, send: bool) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-async fn act(command: Command, session: Session) -> anyhow::Result<()> {
+async fn act(command: Command, session: Session, config: &Config) -> anyhow::Result<()> {
     match command {
-        Command::List(args) => list(args, &session).await,
+        Command::List(args) => list(args, &session, config).await,
         Command::Show { id } => {
             let alert = session.store.alerts().get(&id).await.map_err(one_error)?;
             let deliveries = session.store.notifications().list(Some(&id), None, MOST_DELIVERIES).await;
@@ -126,21 +126,19 @@ async fn act(command: Command, session: Session) -> anyhow::Result<()> {
     }
 }
 
-async fn list(args: List, session: &Session) -> anyhow::Result<()> {
-    let mut filter = AlertFilter {
+async fn list(args: List, session: &Session, config: &Config) -> anyhow::Result<()> {
+    let filter = AlertFilter {
         kind: args.kind,
         level: args.level,
         budget_id: args.budget,
         acknowledged: args.open.then_some(false),
         since: args.since.map(|text| time_or_ago(&text, session.now)).transpose()?,
         until: args.until.map(|text| time_or_ago(&text, session.now)).transpose()?,
-        ..AlertFilter::default()
+        after: None,
     };
-    for text in &args.scope {
-        let (name, value) = pair(text)?;
-        filter.scope.push((name.parse()?, value.to_owned()));
-    }
-    let page = session.store.alerts().list(&filter, args.limit).await.map_err(one_error)?;
+    let wanted = wanted(&args.scope, session, config).await?;
+    let fits = |alert: &Alert| wanted.as_ref().is_none_or(|wanted| wanted.takes(|key| alert.scope.get(key)));
+    let page = session.store.alerts().list_where(&filter, args.limit, &fits).await.map_err(one_error)?;
     let row = |found: &StoredAlert| {
         let alert = &found.alert;
         vec![

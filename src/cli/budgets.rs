@@ -7,10 +7,10 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 use spendstream_control::budget_file;
 use spendstream_control::budgets::BudgetFilter;
-use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeValue};
+use spendstream_schemas::budget::{Budget, BudgetDraft};
 use spendstream_schemas::config::Config;
 
-use super::control::{Output, Session, one_error, pair, print_json, print_rows, with_store};
+use super::control::{Output, Session, one_error, pair, print_json, print_rows, wanted, with_store};
 
 /// Subcommands of `spendstream budgets`.
 #[derive(Debug, clap::Subcommand)]
@@ -45,7 +45,7 @@ pub struct List {
     /// Inactive ones too.
     #[arg(long)]
     all: bool,
-    /// Only those whose scope says this: `team=search`, `user=*`.
+    /// Only those whose scope says this, in any spelling: `team=search`, `user=*`, `provider=bedrock`.
     #[arg(long, value_name = "NAME=VALUE")]
     scope: Vec<String>,
     #[command(flatten)]
@@ -53,37 +53,33 @@ pub struct List {
 }
 
 pub fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
-    let currency = config.lake.currency.clone();
-    with_store(&config, |session| act(command, session, currency))
+    with_store(&config, |session| act(command, session, &config))
 }
 
-async fn act(command: Command, session: Session, currency: String) -> anyhow::Result<()> {
-    let (budgets, act) = (session.store.budgets(), session.act());
+async fn act(command: Command, session: Session, config: &Config) -> anyhow::Result<()> {
+    let (budgets, act, currency) = (session.store.budgets(), session.act(), &config.lake.currency);
     let changed = match command {
-        Command::List(args) => return list(&args, &session).await,
+        Command::List(args) => return list(&args, &session, config).await,
         Command::Apply { file } => {
             let name = file.display().to_string();
             let text = std::fs::read_to_string(&file).with_context(|| format!("reading {name}"))?;
             let drafts = budget_file::read(&text, &name).map_err(one_error)?;
-            return print_json(&budgets.apply("file", &drafts, &currency, &act).await.map_err(one_error)?);
+            return print_json(&budgets.apply("file", &drafts, currency, &act).await.map_err(one_error)?);
         }
         Command::Show { id } => budgets.get(&id).await,
-        Command::Create { fields } => budgets.create(&draft(&fields)?, &currency, &act).await,
-        Command::Update { id, fields } => budgets.update(&id, &draft(&fields)?, &currency, &act).await,
+        Command::Create { fields } => budgets.create(&draft(&fields)?, currency, &act).await,
+        Command::Update { id, fields } => budgets.update(&id, &draft(&fields)?, currency, &act).await,
         Command::Delete { id } => budgets.delete(&id, &act).await,
         Command::Reset { id } => budgets.reset(&id, &act).await,
     };
     print_json(&changed.map_err(one_error)?)
 }
 
-async fn list(args: &List, session: &Session) -> anyhow::Result<()> {
-    let mut filter = BudgetFilter { active: (!args.all).then_some(true), scope: Vec::new() };
-    for text in &args.scope {
-        let (name, value) = pair(text)?;
-        let value = if value == "*" { ScopeValue::Each } else { ScopeValue::Is(value.to_owned()) };
-        filter.scope.push((name.parse()?, value));
-    }
-    let budgets = session.store.budgets().list(&filter).await.map_err(one_error)?;
+async fn list(args: &List, session: &Session, config: &Config) -> anyhow::Result<()> {
+    let wanted = wanted(&args.scope, session, config).await?;
+    let filter = BudgetFilter { active: (!args.all).then_some(true) };
+    let mut budgets = session.store.budgets().list(&filter).await.map_err(one_error)?;
+    budgets.retain(|budget| wanted.as_ref().is_none_or(|wanted| wanted.takes_budget(budget)));
     let row = |budget: &Budget| {
         let hard = if budget.hard_limit { "hard" } else { "" };
         let active = if budget.active { "" } else { "inactive" };

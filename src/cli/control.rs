@@ -1,11 +1,15 @@
 //! What the commands on the control store share: opening it, saying who acts and when, and printing what it answers.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, SecondsFormat, Utc};
 use spendstream_control::{Act, Error, Store};
+use spendstream_query_api::budgets::report::directory;
+use spendstream_query_api::budgets::wanted::Wanted;
 use spendstream_schemas::config::Config;
+use spendstream_storage::price_book::BookSource;
 
 use super::prices::{Format, table};
 
@@ -51,6 +55,24 @@ pub fn one_error(error: Error) -> anyhow::Error {
         Error::Invalid(problems) => anyhow!(problems.join("; ")),
         other => other.into(),
     }
+}
+
+/// What `--scope` asks for, to compare with; `None` where all will do.
+///
+/// # Errors
+/// A text that is no pair or names no dimension, a price book that cannot be read, a control store that is away.
+pub async fn wanted(texts: &[String], session: &Session, config: &Config) -> anyhow::Result<Option<Wanted>> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let read = |text: &String| {
+        let (name, value) = pair(text)?;
+        Ok((name.parse()?, value.to_owned()))
+    };
+    let pairs = texts.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let book = BookSource::new(&config.prices, &config.lake.currency).load()?;
+    let directory = directory(&session.store, &config.directory.precedence).await.map_err(one_error)?;
+    Ok(Some(Wanted::new(pairs, Arc::new(book), Arc::clone(directory.spellings()))))
 }
 
 pub fn print_rows(columns: &[&str], rows: &[Vec<String>], output: &Output) -> anyhow::Result<()> {

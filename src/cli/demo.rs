@@ -57,15 +57,20 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long what was sent may take to be in the lake after the last message.
 const DRAIN: Duration = Duration::from_mins(1);
 
-pub fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        !args.lake.contains("://"),
+        "--lake {}: the demo writes to a folder; `spendstream pipeline` writes to an object store (lake.uri)",
+        args.lake
+    );
     let runtime = super::runtime()?;
-    let outcome = runtime.block_on(demo(&args, config));
+    let outcome = runtime.block_on(demo(&args));
     // After a second Ctrl-C threads of the pipeline still wait on the runtime: it ends with the process, never before them.
     std::mem::forget(runtime);
     outcome
 }
 
-async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
+async fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     say(&format!(
         "spendstream demo: an hour of recorded LLM calls in {}, priced and written to a lake by the real pipeline.",
         duration(Duration::from_hours(1) / args.speed)
@@ -76,7 +81,7 @@ async fn demo(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let folder = folder.canonicalize().with_context(|| format!("lake folder {}", folder.display()))?;
     own_lake(&folder).await?;
     let broker = Broker::start(&KafkaConfig::default().topic, &KafkaConfig::default().dead_letter_topic)?;
-    let config = configure(config, args, &folder, &broker.address(), &run);
+    let config = configure(args, &folder, &broker.address(), &run);
     let store = Store::open(&config.store.url).await.context("control store")?;
     let now = DateTime::from_timestamp_micros(super::now_micros()).context("the clock is out of range")?;
     budgets::prepare(&store, &Act { who: "demo", now }).await.context("control store")?;
@@ -149,8 +154,9 @@ async fn replay(args: &Args, config: &Config, run: &str, pipeline: Pipeline) -> 
     }
 }
 
-/// The configuration in force, with the demo's own broker and lake. What the operator says about Kafka or S3 is not for the demo.
-fn configure(config: Config, args: &Args, folder: &Path, broker: &str, run: &str) -> Config {
+/// The defaults, with the demo's own broker and lake. What the operator says of channels, budgets, keys or prices is not for the demo: what it makes
+/// up pages nobody.
+fn configure(args: &Args, folder: &Path, broker: &str, run: &str) -> Config {
     let mut config = Config {
         kafka: KafkaConfig { brokers: broker.to_owned(), cluster: run.to_owned(), ..KafkaConfig::default() },
         lake: LakeConfig {
@@ -159,7 +165,7 @@ fn configure(config: Config, args: &Args, folder: &Path, broker: &str, run: &str
             ..LakeConfig::default()
         },
         store: StoreConfig { url: format!("sqlite:{}", folder.join("control.db").display()) },
-        ..config
+        ..Config::default()
     };
     config.query.listen = args.listen.clone().unwrap_or_else(|| free_or_any("127.0.0.1:8080"));
     config.pipeline.listen = free_or_any("127.0.0.1:8081");

@@ -105,7 +105,7 @@ impl Cli {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = settings::load(cli.config.as_deref())?;
     match cli.command {
-        Command::Demo(args) => demo::run(args, config),
+        Command::Demo(args) => demo::run(args),
         Command::Pipeline(args) => pipeline::run(args, config),
         Command::Serve(args) => serve::run(args, config),
         Command::Run(args) => run::run(args, config),

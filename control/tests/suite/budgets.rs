@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spendstream_control::budgets::{Applied, BudgetFilter};
 use spendstream_control::{Error, Store, budget_file};
-use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeValue};
+use spendstream_schemas::budget::{Budget, BudgetDraft};
 
 use crate::support::{Place, ann, at, scenarios};
 
@@ -57,13 +57,8 @@ async fn a_budget_lives_and_is_audited(place: Place) {
             "create ann: - -> \"100\""
         ]
     );
-    let list = |active, key: &str| BudgetFilter {
-        active,
-        scope: vec![(key.parse().unwrap(), ScopeValue::Is("search".to_owned()))],
-    };
-    assert_eq!(store.budgets().list(&list(None, "team")).await.unwrap(), [gone]);
-    assert_eq!(store.budgets().list(&list(Some(true), "team")).await.unwrap(), []);
-    assert_eq!(store.budgets().list(&list(None, "project")).await.unwrap(), []);
+    assert_eq!(store.budgets().list(&BudgetFilter { active: None }).await.unwrap(), [gone]);
+    assert_eq!(store.budgets().list(&BudgetFilter { active: Some(true) }).await.unwrap(), []);
     store.close().await;
 }
 
@@ -134,7 +129,7 @@ async fn a_file_is_applied_and_applying_it_again_changes_nothing(place: Place) {
     let fewer = FILE.split("[[budgets]]").nth(2).unwrap().replace("amount = 10", "amount = 12");
     let done = apply(&format!("[[budgets]]{fewer}"), 3).await;
     assert_eq!(done, Applied { changed: names(&["each user"]), removed: names(&["everything"]), ..Applied::default() });
-    let listed = store.budgets().list(&BudgetFilter { active: Some(true), scope: vec![] }).await.unwrap();
+    let listed = store.budgets().list(&BudgetFilter { active: Some(true) }).await.unwrap();
     let shown: Vec<_> = listed.iter().map(|b| format!("{} {} r{}", b.name, b.amount, b.revision)).collect();
     assert_eq!(shown, ["each user 12 r2", "search 100 r1"]);
     // Back again, with its history: the same budget.

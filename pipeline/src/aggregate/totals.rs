@@ -236,6 +236,8 @@ impl Totals {
     pub fn add(&mut self, groups: &Groups, set: usize, from: usize, to: usize, touched: &mut Vec<Touch>) {
         let no = self.number(&groups.source);
         let Some(set) = groups.sets.get(set) else { return };
+        // Before anybody is told: an alert names the event that made the sum, not the one before it.
+        self.as_of.newest = self.as_of.newest.max(groups.newest_micros);
         let mut held: usize = self.held_cells();
         let Some(cells) = self.cells.get_mut(&set.id) else { return };
         self.scratch.clear();

@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use rust_decimal::Decimal;
 use spendstream_schemas::alert::{Alert, Basis, Kind, PERIOD_OVER};
 use spendstream_schemas::budget::state::forecast_crossed;
-use spendstream_schemas::budget::{Budget, Period, Quarter, State, crossed, is_crossed, state};
+use spendstream_schemas::budget::{Budget, Period, Quarter, Span, State, crossed, is_crossed, state};
 use spendstream_schemas::money::Amount;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -105,8 +105,11 @@ impl Crossings {
                 continue;
             }
             let values: Vec<Option<&str>> = book.keys(entry).keys().iter().map(|key| alert.scope.get(key)).collect();
-            let occurrence = (!told.is_rolling).then_some(told.occurrence);
-            let key = key(entry.cell(&values), occurrence, told.basis, told.threshold);
+            let span = || match alert.period_end {
+                Some(end) => Span { from: told.occurrence, to: Quarter::of(end) },
+                None => period.span(told.occurrence),
+            };
+            let key = key(entry.cell(&values), (!told.is_rolling).then(span), told.basis, told.threshold);
             let at = alert.seen().timestamp_micros();
             if alert.details.get(PERIOD_OVER).is_some_and(|over| over == true) {
                 continue;
@@ -168,7 +171,7 @@ impl Crossings {
         let cell = entry.cell(sum.values);
         let stands = state(budget, standing.limit, standing.used, Amount::ZERO, standing.span, sight.now);
         let occurrence = occurrence(budget, standing);
-        let period = (!budget.period.is_rolling()).then_some(occurrence);
+        let period = (!budget.period.is_rolling()).then_some(standing.span);
         let mut compare = |basis, value, threshold, is_reached| {
             let key = key(cell, period, basis, threshold);
             let case = |at: Quarter| Case {
@@ -309,15 +312,17 @@ fn occurrence(budget: &Budget, standing: Standing) -> Quarter {
     }
 }
 
-/// Of all revisions of a budget alike: what one has raised, another may clear. `period`: none for windows that roll; what goes on is one
-/// thing, as the control store sees it.
-fn key(cell: BudgetCell, period: Option<Quarter>, basis: Basis, threshold: Decimal) -> u128 {
-    let mut bytes = [0_u8; 41];
+/// Of all revisions of a budget alike: what one has raised, another may clear, unless its period is another. `period`: none for windows that
+/// roll; what goes on is one thing, as the control store sees it.
+fn key(cell: BudgetCell, period: Option<Span>, basis: Basis, threshold: Decimal) -> u128 {
+    let (from, to) = period.map_or((i32::MIN, i32::MIN), |span| (span.from.0, span.to.0));
+    let mut bytes = [0_u8; 45];
     bytes[..16].copy_from_slice(&cell.0.to_le_bytes());
-    bytes[16..20].copy_from_slice(&period.map_or(i32::MIN, |period| period.0).to_le_bytes());
-    bytes[20..36].copy_from_slice(&threshold.normalize().mantissa().to_le_bytes());
-    bytes[36..40].copy_from_slice(&threshold.normalize().scale().to_le_bytes());
-    bytes[40] = u8::from(basis == Basis::Forecast);
+    bytes[16..20].copy_from_slice(&from.to_le_bytes());
+    bytes[20..24].copy_from_slice(&to.to_le_bytes());
+    bytes[24..40].copy_from_slice(&threshold.normalize().mantissa().to_le_bytes());
+    bytes[40..44].copy_from_slice(&threshold.normalize().scale().to_le_bytes());
+    bytes[44] = u8::from(basis == Basis::Forecast);
     xxh3_128(&bytes)
 }
 

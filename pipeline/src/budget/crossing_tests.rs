@@ -161,6 +161,32 @@ fn a_changed_budget_recovers_at_once_and_raises_anew() {
     assert_eq!(kinds, [Kind::ThresholdWarning, Kind::Recovery], "50 % of the new amount, no longer 80 %");
 }
 
+/// They begin together, but what one is told of is nothing to the other.
+#[test]
+fn a_period_of_another_length_takes_nothing_back() {
+    let mut scene = Scene::new(r#", "thresholds": [50, 80], "period": "daily""#);
+    scene.now = at("2026-11-01T10:00:00Z");
+    scene.closed = scene.now - TimeDelta::hours(1);
+    assert_eq!(scene.spend("90").len(), 2);
+    let json =
+        r#"{"name": "b", "scope": {"team": "*"}, "amount": "1000", "thresholds": [50, 80], "period": "monthly"}"#;
+    let before = scene.book.entries()[0].budget.clone();
+    let mut changed = (*budget(json)).clone();
+    (changed.id, changed.revision) = (before.id.clone(), before.revision + 1);
+    scene.book = book(&[std::sync::Arc::new(changed)]);
+    assert_eq!(scene.look(None), []);
+    assert_eq!(scene.spend("500").len(), 1);
+}
+
+#[test]
+fn a_limit_of_a_period_that_is_over_refuses_nothing() {
+    let mut scene = Scene::new(r#", "thresholds": [100], "period": "daily", "hard_limit": true"#);
+    scene.closed = scene.now - TimeDelta::hours(24);
+    let told = scene.spend_at("100", scene.now - TimeDelta::minutes(5));
+    assert_eq!((told.len(), told[0].kind), (1, Kind::LimitReached));
+    assert!(told[0].message.ends_with(" That period is over: nothing is refused for it."), "{}", told[0].message);
+}
+
 #[test]
 fn what_was_told_before_a_restart_recovers_after_it() {
     let mut scene = Scene::new(r#", "thresholds": [50, 80]"#);

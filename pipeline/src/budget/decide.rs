@@ -157,7 +157,9 @@ pub fn decide<'a>(subject: &Subject<'a>, quote: &Quote, world: &World<'_>, promi
     } else {
         verdict.strategy = Strategy::Block;
     }
-    if (verdict.is_allowed() || world.config.shadow)
+    // Who answers without a model makes no call.
+    let calls = verdict.is_allowed() && verdict.strategy != Strategy::Fallback;
+    if (calls || world.config.shadow)
         && let Some(id) = own
     {
         hold(subject, quote.amount, id, world.config, promises, &mut verdict);

@@ -28,7 +28,7 @@ use super::holds::Holds;
 use super::journal::Journal;
 use super::last::LastKnown;
 use super::limit::{Attributes, NoAttributes, Rates};
-use super::models::{Ladders, Suggestion};
+use super::models::{Ladders, Suggestion, usual_call};
 use super::rate::Limiter;
 use super::standing::{Ground, Resets};
 use super::stops::Stops;
@@ -395,14 +395,20 @@ impl Live {
         let (step, plan) = (verdict.step?, plan.as_ref().ok()?);
         let asked = cost::question(subject.request);
         let task_type = subject.request.texts.get(Text::TaskType);
-        let found = self.ladders.suggest(plan, quote.amount, task_type, step, |provider, model| {
+        // Nobody knows the tokens of a whole run: its models are compared by a usual call, and what it saves is not said.
+        let is_run = subject.request.is_run();
+        let (counts, cost) = if is_run {
+            let usual = usual_call();
+            (usual, prices.price(plan, &usual).ok()?)
+        } else {
+            (quote.counts, quote.amount)
+        };
+        let found = self.ladders.suggest(plan, cost, task_type, step, |provider, model| {
             let question = Question { provider: Some(provider), model: Some(model), ..asked };
             let plan = self.plans.lock().find(&question).ok()?;
-            let amount = prices.price(&plan, &quote.counts).ok()?;
+            let amount = prices.price(&plan, &counts).ok()?;
             Some((plan, amount))
         });
-        // A whole run is no call of that many tokens.
-        let is_run = subject.request.is_run();
         found.map(|found| Suggestion { savings: found.savings.filter(|_| !is_run), ..found })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use spendstream_schemas::config::LadderConfig;
+use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::Plan;
 
@@ -16,6 +17,15 @@ pub enum Step {
     Cheaper,
     /// The cheapest of all that may stand in.
     Cheapest,
+}
+
+/// What models are compared by where the tokens are not known: three of input to one of output.
+pub fn usual_call() -> Counts {
+    let mut counts = Counts::default();
+    for (count, tokens) in [(Count::Input, 3_000), (Count::UncachedInput, 3_000), (Count::Output, 1_000)] {
+        counts.set(count, tokens);
+    }
+    counts
 }
 
 /// A model that costs less.

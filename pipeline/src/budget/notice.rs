@@ -41,6 +41,9 @@ pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
         _ => format!("{name}: over {threshold} %, {percent} % of its budget is used"),
     };
     let after = match kind {
+        Kind::LimitReached if case.standing.span.end() <= case.now => {
+            " That period is over: nothing is refused for it."
+        }
         Kind::LimitReached => " Calls that are not critical are refused.",
         Kind::ThresholdExceeded if !case.entry.budget.hard_limit => " Nothing is refused: the limit is not a hard one.",
         _ => "",

@@ -1,6 +1,7 @@
 //! Watches live totals for budgets, usage without a price, and sums that were not what the lake says. In: what the live thread says has
 //! changed; out: alerts to a bounded channel, arrived events to the holds. It decides nothing itself ([`super::crossing`],
-//! [`super::unpriced`], [`super::reconciliation`]) and never waits: what the channel cannot take is found again at a later look.
+//! [`super::unpriced`], [`super::reconciliation`]) and never waits: what the channel cannot take waits here, the most urgent first, and when
+//! too much waits nothing more is judged until it is gone. Then all is looked at.
 //!
 //! Cells are looked at when they change; all cells of a watch when it was read anew or budgets have changed; and once a minute those
 //! of watches whose figures move by time alone (forecasts, rolling windows), one watch per tick.
@@ -9,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use spendstream_schemas::alert::Alert;
+use spendstream_schemas::alert::{Alert, Level};
 use spendstream_schemas::budget::{Quarter, Span};
 use spendstream_schemas::config::AlertsConfig;
 use tokio::sync::mpsc;
@@ -31,8 +32,10 @@ use crate::aggregate::totals::{Totals, Touch};
 const ROUND: TimeDelta = TimeDelta::minutes(1);
 /// Cells that are judged in one go; the live thread waits for it.
 const CELLS_AT_ONCE: usize = 5_000;
-/// Alerts about repaired sums that wait for room in the channel: what is repaired is not found again. The log has them all.
+/// Alerts about repaired sums are left out while so many alerts wait: what is repaired is not found again. The log has them all.
 const MOST_UNSENT: usize = 100;
+/// As many times `alerts.queue` may wait here; after that nothing is judged until all are gone.
+const QUEUES_UNSENT: usize = 20;
 
 /// What is watched beside the budgets' sums.
 #[must_use]
@@ -48,8 +51,14 @@ pub struct Watchman {
     unpriced: Unpriced,
     /// All of the usage is to be looked at for missing prices.
     is_unpriced_due: bool,
-    unsent: VecDeque<Alert>,
+    /// What waits for room in the channel, emergencies apart: they go first.
+    unsent: [VecDeque<Alert>; 2],
+    most_unsent: usize,
+    /// Sums changed that were not judged.
+    has_missed: bool,
     lateness: TimeDelta,
+    /// How long after that, by the clock, a period may still raise something.
+    catch_up: TimeDelta,
     out: mpsc::Sender<Alert>,
     /// Of the last tick: sums that change between two ticks are judged at the earlier one.
     now: DateTime<Utc>,
@@ -76,8 +85,11 @@ impl Watchman {
             crossings: Crossings::new(config.remembered),
             unpriced: Unpriced::new(config.remembered, config.unpriced_models),
             is_unpriced_due: false,
-            unsent: VecDeque::new(),
+            unsent: Default::default(),
+            most_unsent: config.queue.saturating_mul(QUEUES_UNSENT),
+            has_missed: false,
             lateness,
+            catch_up: TimeDelta::from_std(config.catch_up).unwrap_or(TimeDelta::MAX),
             out,
             now,
             book,
@@ -93,25 +105,30 @@ impl Watchman {
         live.with_ground(totals, *now, |ground| look(crossings, &Sight { ground, now: *now, closed }))
     }
 
-    fn send(&mut self, alerts: Vec<Alert>) {
+    fn send(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {
-            if self.out.try_send(alert).is_err() {
-                // The store decides what is news: asking for everything again loses nothing.
-                self.crossings.forget();
-                self.unpriced.forget();
-                self.look_at_all();
-                return;
+            let [urgent, others] = &mut self.unsent;
+            (if alert.level == Level::Emergency { urgent } else { others }).push_back(alert);
+        }
+        self.send_waiting();
+    }
+
+    fn send_waiting(&mut self) {
+        for waiting in &mut self.unsent {
+            while let Some(alert) = waiting.pop_front() {
+                if let Err(refused) = self.out.try_send(alert) {
+                    waiting.push_front(refused.into_inner());
+                    return;
+                }
             }
+        }
+        if std::mem::take(&mut self.has_missed) {
+            self.look_at_all();
         }
     }
 
-    fn send_repaired(&mut self) {
-        while let Some(alert) = self.unsent.pop_front() {
-            if let Err(refused) = self.out.try_send(alert) {
-                self.unsent.push_front(refused.into_inner());
-                return;
-            }
-        }
+    fn waiting(&self) -> usize {
+        self.unsent.iter().map(VecDeque::len).sum()
     }
 
     fn look_at_all(&mut self) {
@@ -166,7 +183,7 @@ impl Watchman {
     fn look_at_cells(&mut self, totals: &Totals) {
         let event_time = newest(totals, self.now);
         let part = self.cells.drain(..self.cells.len().min(CELLS_AT_ONCE)).collect::<Vec<_>>();
-        let alerts = self.sight(totals, |crossings, sight| {
+        let alerts: Vec<_> = self.sight(totals, |crossings, sight| {
             let judged = part.iter().flat_map(|(watch, cell, at)| {
                 let values = totals.values(*watch, *cell);
                 // The watch, or the cell, may be gone since.
@@ -184,14 +201,21 @@ impl Watchman {
 
     fn closed(&self, totals: &Totals) -> DateTime<Utc> {
         let watermark = totals.as_of().watermark.and_then(DateTime::from_timestamp_micros);
-        watermark.map_or(DateTime::<Utc>::MIN_UTC, |watermark| watermark - self.lateness)
+        // Event time stands still while nothing is read, and is not known before something was.
+        let by_clock = self.now.checked_sub_signed(self.catch_up).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let reached = watermark.map_or(by_clock, |watermark| watermark.max(by_clock));
+        reached.checked_sub_signed(self.lateness).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 }
 
 impl Observer for Watchman {
     fn touched(&mut self, totals: &Totals, touched: &[Touch]) {
+        if self.waiting() >= self.most_unsent {
+            self.has_missed = true;
+            return;
+        }
         let event_time = newest(totals, self.now);
-        let alerts = self.sight(totals, |crossings, sight| {
+        let alerts: Vec<_> = self.sight(totals, |crossings, sight| {
             let judged = touched.iter().flat_map(|touch| {
                 let values = totals.values(touch.watch, touch.cell);
                 let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
@@ -214,10 +238,9 @@ impl Observer for Watchman {
     fn reconciled(&mut self, totals: &Totals, report: &Reconciled) {
         let Some(watch) = totals.plan().watch(report.watch) else { return };
         let currency = self.sight(totals, |_, sight| sight.ground.rates.prices.currency().to_owned());
-        if self.unsent.len() < MOST_UNSENT {
-            self.unsent.extend(reconciliation::alert(report, watch, &currency, self.now));
+        if self.waiting() < MOST_UNSENT {
+            self.send(reconciliation::alert(report, watch, &currency, self.now));
         }
-        self.send_repaired();
     }
 
     fn arrived(&mut self, events: &[Arrival], here: bool) {
@@ -248,13 +271,15 @@ impl Observer for Watchman {
             self.next_round = self.now + ROUND;
             self.waiting = self.book.moving_watches().collect();
         }
-        self.unsent.extend(self.live.take_to_tell());
+        let to_tell = self.live.take_to_tell();
+        self.send(to_tell);
         let known = self.live.take_told();
         if !known.is_empty() && self.crossings.recall(&self.book, &known) {
             self.look_at_all();
         }
-        self.send_repaired();
-        if !self.cells.is_empty() {
+        if self.waiting() > 0 {
+            // What is looked at as a whole can wait, too.
+        } else if !self.cells.is_empty() {
             self.look_at_cells(totals);
         } else if let Some(watch) = self.waiting.pop_front() {
             self.look_at(totals, watch);

@@ -13,6 +13,7 @@ use super::super::fixture::{FakeSpend, budget, prices};
 use super::{Live, Observer, Watchman, own_requests};
 use crate::aggregate::awaited::Awaited;
 use crate::aggregate::tests::rig::{HOUR, MINUTE, NOW, Rig, event};
+use crate::aggregate::totals::Touch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_channel_delays_alerts_and_loses_none() {
@@ -95,6 +96,71 @@ async fn what_the_period_before_has_crossed_is_told_after_a_restart() {
     let told = alerts.try_recv().unwrap();
     assert_eq!((told.kind, told.period_end), (Kind::ThresholdExceeded, DateTime::from_timestamp_micros(midnight)));
     assert!(alerts.try_recv().is_err(), "the new day has nothing yet");
+}
+
+/// Two days later nobody can act on it, and no event has moved the watermark.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_long_ago_by_the_clock_raises_nothing() {
+    let json = r#"{"name": "day", "scope": {"team": "search"}, "period": "daily", "amount": "0.000001", "thresholds": ["100"]}"#;
+    let midnight = (NOW.div_euclid(24 * HOUR) + 1) * 24 * HOUR;
+    for (later, expected) in [(25 * HOUR - MINUTE, 1), (25 * HOUR, 0)] {
+        let crossed = async |rig: &mut Rig| {
+            rig.now = midnight - MINUTE;
+            rig.read(0, &(0..9).map(|number| event(number, midnight - MINUTE)).collect::<Vec<_>>()).await;
+            rig.commit().await;
+        };
+        let (rig, mut watchman, mut alerts) = watched(json, midnight + later, crossed).await;
+        let watch = rig.live.plan().watches()[0].id;
+        watchman.loaded(&rig.live.read(), watch);
+        assert_eq!(std::iter::from_fn(|| alerts.try_recv().ok()).count(), expected, "{later}");
+    }
+}
+
+/// Far more crossings than the channel holds are told one after the other, each once, the most urgent first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_crossings_at_once_are_all_told_once() {
+    let json = r#"{"name": "each", "scope": {"user": "*"}, "period": "daily", "amount": "0.000001", "thresholds": [50, 100], "hard_limit": true}"#;
+    let crossed = async |rig: &mut Rig| {
+        let of = |number: u64| {
+            event(number, NOW).replace(&format!(r#""user":"u{}""#, number % 5), &format!(r#""user":"u{number}""#))
+        };
+        rig.read(0, &(0..90).map(of).collect::<Vec<_>>()).await;
+        rig.commit().await;
+    };
+    let (rig, _, _) = watched(json, NOW, crossed).await;
+    let (_, prices) = watch::channel(prices());
+    let live = Live::new(DecideConfig::default(), rig.live.view(), prices, Arc::new(Awaited::default()));
+    let book = Book::new([budget(json)]);
+    live.set_book(Arc::new(book.bound(&rig.live.plan())));
+    let (out, mut alerts) = mpsc::channel(2);
+    let config = AlertsConfig { queue: 1, ..AlertsConfig::default() };
+    let now = DateTime::from_timestamp_micros(NOW).unwrap();
+    let mut watchman = Watchman::new(Arc::new(live), out, &config, TimeDelta::hours(1), now);
+    let totals = rig.live.read();
+    let watch = rig.live.plan().watches()[0].id;
+    let touched: Vec<_> = {
+        let span = totals.held_spans(watch)[0];
+        let cells = totals.cells_in(watch, span).unwrap();
+        cells.map(|(bucket, cell)| Touch { watch, bucket, cell }).collect()
+    };
+    // Of ninety users, those whose model has a price.
+    let cells = 60;
+    assert_eq!(touched.len(), 90);
+    let mut told = Vec::new();
+    // As they come in, a few at a time: beyond what may wait nothing is judged.
+    for some in touched.chunks(3) {
+        watchman.touched(&totals, some);
+    }
+    assert!(watchman.has_missed && watchman.waiting() < 30, "{}", watchman.waiting());
+    for _ in 0..10 * cells {
+        watchman.tick(&totals, NOW);
+        told.extend(std::iter::from_fn(|| alerts.try_recv().ok()));
+    }
+    let ids: std::collections::HashSet<_> = told.iter().map(|alert| alert.id.clone()).collect();
+    assert_eq!((told.len(), ids.len()), (2 * cells, 2 * cells));
+    assert_eq!(watchman.waiting(), 0);
+    let first = told.iter().position(|alert| alert.kind != Kind::LimitReached).unwrap();
+    assert!(first >= 2, "emergencies go first: {first}");
 }
 
 /// A cell of a rolling window lies in as many buckets as it was active in; it is judged once.

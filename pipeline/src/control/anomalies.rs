@@ -41,6 +41,9 @@ const LOOKS: usize = 60;
 /// Alerts that are remembered as told; beyond, the store says which are news.
 const REMEMBERED: usize = 10_000;
 
+/// One in so many of `detect.minimum_hours` must have had spend, of anybody.
+const BUSY_PART: u32 = 4;
+
 /// What live totals have to keep for it.
 #[must_use]
 pub fn requests(config: &DetectConfig) -> Vec<Request> {
@@ -207,7 +210,7 @@ impl Anomalies {
             News::Begun(finding) => notice::begun(&subject, finding, None),
             News::Over { since } => notice::over(&subject, *since),
         };
-        if self.told.contains(&alert.id) {
+        if self.told.contains(&alert.id) || !self.is_warm() {
             return true;
         }
         if let News::Begun(finding) = news {
@@ -222,6 +225,12 @@ impl Anomalies {
         }
         self.told.insert(alert.id.clone());
         self.out.send(alert).await.is_ok()
+    }
+
+    /// Whether anything was seen long enough to say what is usual: the first events of an installation, one of them of days ago, are no anomaly.
+    fn is_warm(&self) -> bool {
+        let busy = self.config.minimum_hours.div_ceil(BUSY_PART) as usize;
+        self.sets.iter().flat_map(|set| set.watched.values()).any(|watched| watched.busy_hours() >= busy)
     }
 
     /// Who moved, by the lake as soon as it has what live totals have.

@@ -37,7 +37,11 @@ const LOOK: Duration = Duration::from_millis(500);
 const PERIODS: TimeDelta = TimeDelta::minutes(1);
 /// The same after it failed.
 const SOON: TimeDelta = TimeDelta::seconds(5);
-/// Alerts that are looked through for thresholds that were told and may recover.
+/// Thresholds that are told and may recover; beyond it, those that were told longest ago are over with their period only.
+const MOST_TOLD: u32 = 50_000;
+/// How long it is of interest to others that a threshold was taken back.
+const TAKEN_BACK: TimeDelta = TimeDelta::days(1);
+/// Alerts that are looked through at the start for what an older version told.
 const RECALLED: u32 = 10_000;
 
 impl Attributes for Directory {
@@ -73,7 +77,7 @@ pub struct Rules {
 impl Rules {
     /// Follows until it is stopped.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let (mut seen, mut is_away) = (None, false);
+        let (mut seen, mut is_away, mut is_first) = (None, false, true);
         let mut prices = self.live.prices();
         let mut periods_due = now();
         loop {
@@ -100,9 +104,12 @@ impl Rules {
             }
             if let Some(version) = seen.filter(|_| now() >= periods_due && !is_away) {
                 periods_due = now() + PERIODS;
-                if let Err(error) = self.compare(version).await {
-                    tracing::debug!(%error, "what was told is asked for again");
-                    periods_due = now() + SOON;
+                match self.compare(version, is_first).await {
+                    Ok(()) => is_first = false,
+                    Err(error) => {
+                        tracing::debug!(%error, "what was told is asked for again");
+                        periods_due = now() + SOON;
+                    }
                 }
             }
             if pause(LOOK, &mut stop).await {
@@ -113,8 +120,8 @@ impl Rules {
 
     /// Compares what was told with the budgets of now, at a version of the store: takes back what they do not watch any more, and has those who
     /// watch know what others told and took back.
-    async fn compare(&self, version: i64) -> Result<()> {
-        let known = self.known().await?;
+    async fn compare(&self, version: i64, is_first: bool) -> Result<()> {
+        let known = self.known(is_first).await?;
         // What a change of the rules took back elsewhere is judged by these rules, or not yet.
         if self.store.version().await? == version {
             self.take_back(&known);
@@ -123,12 +130,16 @@ impl Rules {
         Ok(())
     }
 
-    /// The newest alert about each threshold, told or taken back.
-    async fn known(&self) -> Result<Vec<Alert>> {
-        let page = self.store.alerts().list(&AlertFilter::default(), RECALLED).await?;
+    /// The newest alert about each threshold, told or taken back. At first the history is asked, too: what an older version told is only there.
+    async fn known(&self, is_first: bool) -> Result<Vec<Alert>> {
+        let mut alerts = self.store.alerts().standing(now() - TAKEN_BACK, MOST_TOLD).await?;
+        if is_first {
+            let page = self.store.alerts().list(&AlertFilter::default(), RECALLED).await?;
+            alerts.extend(page.alerts.into_iter().map(|stored| stored.alert));
+        }
         let mut seen = HashSet::new();
-        let alerts = page.alerts.into_iter().map(|stored| stored.alert);
-        Ok(alerts.filter(|alert| alert.condition().is_some_and(|about| seen.insert(about))).collect())
+        alerts.retain(|alert| alert.condition().is_some_and(|about| seen.insert(about)));
+        Ok(alerts)
     }
 
     /// Takes back what was told of thresholds that no budget in force watches any more, and of periods that are over: nothing else ends an
@@ -164,8 +175,7 @@ impl Rules {
         if seen == Some(version) {
             return Ok(version);
         }
-        let budgets =
-            self.store.budgets().list(&BudgetFilter { active: Some(true), ..BudgetFilter::default() }).await?;
+        let budgets = self.store.budgets().list(&BudgetFilter { active: Some(true) }).await?;
         let blocks = self.store.blocks().active(now()).await?;
         let entries = self.store.directory().list().await?;
         let directory = Arc::new(Directory::new(entries, &self.precedence));
@@ -320,13 +330,13 @@ mod tests {
         let rules = rules(store.clone(), DecideConfig::default());
         let compare = async || {
             let version = rules.look(None).await.unwrap();
-            rules.compare(version).await.unwrap();
+            rules.compare(version, false).await.unwrap();
             rules.live.take_to_tell()
         };
         assert_eq!(compare().await, []);
         let known = rules.live.take_told();
         assert_eq!(known.len(), 12);
-        rules.compare(0).await.unwrap();
+        rules.compare(0, true).await.unwrap();
         assert_eq!(rules.live.take_told(), [], "the rules are of another version");
 
         let id = |name: &str| all.iter().find(|(budget, _)| budget.name == name).unwrap().0.id.clone();

@@ -58,9 +58,10 @@ impl<'n> Call<'n> {
     pub fn take_tier(&mut self, told: Option<impl Into<Cow<'n, str>>>) {
         let told: Option<Cow<'n, str>> = told.map(Into::into);
         let says = told.as_deref().is_some_and(|told| !body::is_silent_tier(told));
-        let answers = says || told.as_deref().is_some_and(body::is_standard_tier);
+        let answered = told.as_deref().filter(|told| says || body::is_standard_tier(told));
+        let gives_way = |own: &str| answered.is_some_and(|told| body::falls_back(own, told));
         match self.row.texts.get(Text::ServiceTier) {
-            Some(own) if !(says && body::is_silent_tier(own) || answers && body::falls_back(own)) => {}
+            Some(own) if !(says && body::is_silent_tier(own) || gives_way(own)) => {}
             _ => self.row.texts.set_if_some(Text::ServiceTier, told),
         }
     }

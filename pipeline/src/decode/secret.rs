@@ -2,20 +2,15 @@
 //!
 //! A row goes in and comes out without them, whichever column or tag held them. Pure; never looks at counts.
 
-mod shape;
-
 use std::borrow::Cow;
 
-use sha2::{Digest, Sha256};
 use spendstream_schemas::decision::Request;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::usage_event::{Texts, UsageRow};
 
-use super::call::hex;
-pub(crate) use shape::looks_secret;
-
-/// Stands where a text was.
-pub(crate) const REMOVED: &str = "[removed]";
+pub(super) use spendstream_schemas::secret::tells_apart;
+pub(crate) use spendstream_schemas::secret::{REMOVED, looks_secret, masked};
+use spendstream_schemas::secret::{looks_drawn, names_secret};
 
 /// A longer text is no identifier.
 const MAX_WORD: usize = 64;
@@ -33,20 +28,9 @@ fn is_hash(text: &str) -> bool {
     text.len() <= MAX_HASH && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What takes the place of a key where things are told apart by it: the same for the same text, everywhere.
-pub(crate) fn masked(text: &str) -> String {
-    format!("sha256:{}", &hex(&Sha256::digest(text.as_bytes()))[..16])
-}
-
 /// Whether a label holds a key: it looks like one, or it is called one and looks drawn by lot.
 pub(super) fn is_secret_label(name: &str, value: &str) -> bool {
-    looks_secret(value) || (shape::names_secret(name) && shape::looks_drawn(value))
-}
-
-/// Whether calls are told apart by this text.
-pub(super) fn tells_apart(text: Text) -> bool {
-    use Text::{ApiKeyId, EventId, EventSource, ItemId, Organization, ResponseId};
-    matches!(text, EventId | EventSource | Organization | ItemId | ResponseId | ApiKeyId)
+    looks_secret(value) || (names_secret(name) && looks_drawn(value))
 }
 
 /// Takes out of a row whatever must not be kept. What identity hangs on becomes a hash, so that two of them never become one.

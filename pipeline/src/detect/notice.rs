@@ -1,4 +1,4 @@
-//! Anomalies in words. In: a finding and who moved, or the end of one; out: the alert, one per series, hour and kind. Pure; all money
+//! Anomalies in words. In: a finding and who moved, or the end of one; out: the alert, one per series, hour, kind and level. Pure; all money
 //! is exact but the end of a usual range, which is an estimate.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -36,15 +36,21 @@ pub fn begun(subject: &Subject<'_>, finding: &Finding, causes: Option<&[Cause]>)
     };
     let message = format!("The hour from {}: {}. {who}", hour(finding.hour), finding.reason);
     let title = format!("{} is {side} what is usual", of(subject.scope));
+    let level = level(finding);
+    let critical = Amount::from_units(finding.mean.units().saturating_mul(CRITICAL_TIMES)).ok();
+    let threshold = critical.filter(|_| level == Level::Critical).unwrap_or(finding.threshold);
+    let alert = alert(subject, finding.hour, Kind::Anomaly, level, title, message);
     Alert {
+        // An hour that goes on to cost far more is told again as what it has become.
+        id: if level == Level::Critical { format!("{}-critical", alert.id) } else { alert.id },
         value: finding.cost.to_string(),
-        threshold: finding.threshold.to_string(),
+        threshold: threshold.to_string(),
         details: json!({
             "detector": finding.by.word(),
             "mean": finding.mean.to_string(),
             "causes": causes.unwrap_or_default().iter().map(cause).collect::<Vec<_>>(),
         }),
-        ..alert(subject, finding.hour, Kind::Anomaly, level(finding), title, message)
+        ..alert
     }
 }
 
@@ -155,7 +161,8 @@ mod tests {
         assert_eq!(told.details["causes"][0]["movers"][0]["change"], "8");
         assert_eq!(told.event_time, now);
         let worse = begun(&subject, &finding("20.000000000000001"), None);
-        assert_eq!((worse.level, &worse.id), (Level::Critical, &told.id));
+        assert_eq!((worse.level, worse.id), (Level::Critical, format!("{}-critical", told.id)));
+        assert_eq!((told.threshold.as_str(), worse.threshold.as_str()), ("6", "20"));
         let end = over(&subject, Hour(490_000));
         assert_eq!((end.kind, end.title.as_str()), (Kind::Recovery, "Spend of team=search is usual again"));
         assert_ne!(end.id, told.id);

@@ -118,7 +118,7 @@ impl Watched {
 
     /// Takes an hour that is over, quiet ones included. In order, without gaps.
     pub fn learn(&mut self, hour: Hour, cost: Amount, judging: &Judging) -> Option<News> {
-        let breach = judging.rule.judge(cost, self.mean);
+        let breach = judging.rule.judge(cost, self.mean).filter(|_| !self.is_usual_then(cost));
         let judgement = self.series.observe(hour.start(), figure(cost), &judging.settings);
         let mean = self.mean();
         self.remember(cost, judging.window);
@@ -180,6 +180,23 @@ impl Watched {
     #[must_use]
     pub fn hours(&self) -> u32 {
         self.mean.hours
+    }
+
+    /// Hours that cost something.
+    #[must_use]
+    pub fn busy_hours(&self) -> usize {
+        self.hours.iter().filter(|cost| **cost > Amount::ZERO).count()
+    }
+
+    /// Whether an hour at this time of day cost nearly as much on two of the last seven days, or of the last four such weekdays: a nightly batch is
+    /// many times the mean, and no news. An hour sooner or later is the same, for clocks change.
+    fn is_usual_then(&self, cost: Amount) -> bool {
+        let is_near = |back: usize| {
+            let costs = (back - 1..=back + 1).filter_map(|back| self.hours.get(self.hours.len().checked_sub(back)?));
+            costs.map(|then| then.units()).any(|then| then.saturating_mul(3) >= cost.units().saturating_mul(2))
+        };
+        let days = (1..=7).filter(|days| is_near(24 * days)).count();
+        days >= 2 || (1..=4).filter(|weeks| is_near(24 * 7 * weeks)).count() >= 2
     }
 
     /// Whether something was told and is not over.

@@ -67,6 +67,41 @@ fn what_goes_on_is_told_once_what_doubles_again_and_then_its_end() {
 }
 
 #[test]
+fn what_costs_as_much_at_that_hour_on_other_days_is_no_news() {
+    let judging = judging();
+    let batch = |hour: i64| if hour.rem_euclid(24) == 3 { usd("5") } else { Amount::ZERO };
+    let (mut watched, mut news) = (Watched::new(), Vec::new());
+    for hour in 0..24 * 28 {
+        news.extend(watched.learn(Hour(hour), batch(hour), &judging).map(|told| (hour / 24, told)));
+    }
+    // As long as nobody can know that it comes every night.
+    assert!(news.iter().all(|(day, _)| *day <= 2), "{news:?}");
+    assert!(matches!(news.first(), Some((1, News::Begun(_)))), "{news:?}");
+    let three = Hour(24 * 28 + 3);
+    (24 * 28..three.0).for_each(|hour| assert_eq!(watched.learn(Hour(hour), Amount::ZERO, &judging), None));
+    let by = |cost: &str| watched.peek([(three, usd(cost))], &judging).first().map(|found| found.by);
+    assert_eq!((by("5.1"), by("7.5")), (None, Some(By::Seasonal(Kind::Spike))));
+    assert_eq!(by("7.500000000000001"), Some(By::HourlyMean));
+    // The clocks were put forward; and at another time of day it is none.
+    let then = |hours: i64| {
+        let mut watched = watched.clone();
+        (0..hours).for_each(|hour| drop(watched.learn(three.plus(hour), Amount::ZERO, &judging)));
+        let found = watched.peek([(three.plus(hours), usd("5"))], &judging);
+        found.iter().filter(|finding| finding.by == By::HourlyMean).count()
+    };
+    assert_eq!((then(1), then(2)), (0, 1));
+    // On Mondays only.
+    let weekly = |hour: i64| if hour.rem_euclid(24 * 7) == 50 { usd("5") } else { Amount::ZERO };
+    let mut watched = Watched::new();
+    let told: Vec<i64> = (0..24 * 7 * 5)
+        .filter(|hour| matches!(watched.learn(Hour(*hour), weekly(*hour), &judging), Some(News::Begun(_))))
+        .map(|hour| hour / (24 * 7))
+        .collect();
+    assert_eq!(told, [0, 1]);
+    assert_eq!(watched.busy_hours(), 5);
+}
+
+#[test]
 fn a_drop_is_told_when_the_hour_is_over() {
     let (mut watched, _) = taught(24 * 20);
     let judging = judging();

@@ -3,10 +3,13 @@
 
 use rust_decimal::Decimal;
 use serde::Serialize;
-use spendstream_schemas::money::{Amount, div_half_even};
+use spendstream_schemas::money::{Amount, SCALE, div_half_even};
 use spendstream_schemas::price_book::{Rate, show_instant};
 
-/// How a budget stands in its own currency.
+/// Digits after the point: a rate is rounded, so what is divided by it is no truer than this.
+const DIGITS: u32 = 9;
+
+/// How a budget stands in its own currency, rounded to nine digits after the point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OwnCurrency {
     pub currency: String,
@@ -52,10 +55,11 @@ pub fn advice(currency: &str, rate: Rate, lake: &str) -> Option<String> {
     ))
 }
 
-/// Rounded half-even to the last digit that money has; a rate is more than zero.
+/// Rounded half-even to [`DIGITS`]; a rate is more than zero.
 fn divided(amount: Amount, rate: Decimal) -> Option<Amount> {
     let scaled = amount.units().checked_mul(10_i128.checked_pow(rate.scale())?)?;
-    Amount::from_units(div_half_even(scaled, rate.mantissa())).ok()
+    let least = 10_i128.pow(u32::from(SCALE.unsigned_abs()) - DIGITS);
+    Amount::from_units(div_half_even(scaled, rate.mantissa().checked_mul(least)?) * least).ok()
 }
 
 #[cfg(test)]
@@ -85,6 +89,8 @@ mod tests {
             "The amount is judged by an exchange rate of 2020-01-01 (1 EUR = 1.2 USD). Add newer ones to the file of prices.rates, \
              or write the budget in USD."
         );
-        assert_eq!(own("1", rate("3", false))["used"], "0.333333333333333");
+        assert_eq!(own("1", rate("3", false))["used"], "0.333333333");
+        // 1 USD = 0.92 EUR, as its inverse is kept.
+        assert_eq!(own("2", rate("1.086956521739", false))["used"], "1.84");
     }
 }

@@ -66,7 +66,7 @@ pub async fn directory(store: &Store, words: &[String]) -> spendstream_control::
 /// # Errors
 /// When the control store is away.
 pub async fn active(store: &Store) -> spendstream_control::Result<Vec<Budget>> {
-    store.budgets().list(&BudgetFilter { active: Some(true), ..BudgetFilter::default() }).await
+    store.budgets().list(&BudgetFilter { active: Some(true) }).await
 }
 
 /// How the subjects stand, in their order, all at the same version of the lake.

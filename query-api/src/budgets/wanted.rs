@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use spendstream_schemas::budget::{ScopeKey, ScopeValue};
+use spendstream_schemas::budget::{Budget, ScopeKey, ScopeValue};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Spellings, normal};
 use spendstream_schemas::price_book::PriceBook;
@@ -33,6 +33,12 @@ impl Wanted {
         self.pairs.iter().all(|(key, wanted)| {
             value_of(key).is_some_and(|value| value == wanted || self.is_same(key, provider, (value, wanted.as_str())))
         })
+    }
+
+    /// The same of a budget: what its scope names.
+    #[must_use]
+    pub fn takes_budget(&self, budget: &Budget) -> bool {
+        self.takes(|key| budget.scope.iter().find(|(named, _)| *named == key).map(|(_, value)| written(value)))
     }
 
     fn is_same(&self, key: &ScopeKey, provider: Option<&str>, (value, wanted): (&str, &str)) -> bool {

@@ -32,7 +32,6 @@ pub(super) async fn list(State(app): State<Arc<App>>, given: Given) -> Result<Js
         since: parameters.take_as::<DateTime<Utc>>("since", TIME)?,
         until: parameters.take_as::<DateTime<Utc>>("until", TIME)?,
         after: parameters.take("after").map(|text| cursor(&text)).transpose()?,
-        scope: Vec::new(),
     };
     let wanted = wanted(&app, parameters.scope()?).await?;
     let fits = |alert: &Alert| wanted.as_ref().is_none_or(|wanted| wanted.takes(|key| alert.scope.get(key)));

@@ -46,7 +46,7 @@ pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Jso
     let mut within = parameters.scope()?;
     let store = app.control.get().await?;
     // A budget with one cell per value has one for the value that is asked for.
-    let all = BudgetFilter { active: Some(true), ..BudgetFilter::default() };
+    let all = BudgetFilter { active: Some(true) };
     let mut budgets = store.budgets().list(&all).await?;
     let now = app.now();
     let names = |budget: &Budget| within.iter().all(|(key, _)| budget.scope.keys().any(|known| known == key));

@@ -21,7 +21,7 @@ use super::parameters::{Given, Parameters, actor, invalid, json as body_json};
 use super::problem::Problem;
 use crate::budgets::own;
 use crate::budgets::report::directory;
-use crate::budgets::wanted::{Wanted, written};
+use crate::budgets::wanted::Wanted;
 
 const EXAMPLE: &str = "{\"name\": \"search team\", \"scope\": {\"team\": \"search\"}, \"period\": \"monthly\", \
                        \"amount\": \"100.00\"}";
@@ -30,13 +30,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, given: Given) -> Result<Js
     let mut parameters = Parameters::new(given)?;
     let (limit, after) = (parameters.limit()?, parameters.take("after"));
     let active = parameters.take_as("active", "true")?;
-    let filter = BudgetFilter { active, ..BudgetFilter::default() };
+    let filter = BudgetFilter { active };
     let wanted = wanted(&app, parameters.scope()?).await?;
     let mut budgets = app.control.get().await?.budgets().list(&filter).await?;
     if let Some(wanted) = wanted {
-        budgets.retain(|budget| {
-            wanted.takes(|key| budget.scope.iter().find(|(known, _)| *known == key).map(|(_, value)| written(value)))
-        });
+        budgets.retain(|budget| wanted.takes_budget(budget));
     }
     let start = match &after {
         None => 0,

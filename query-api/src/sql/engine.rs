@@ -25,6 +25,7 @@ use crate::catalog::{Catalog, LakeStatus, Snapshot};
 use crate::control::ControlStore;
 use crate::error::{QueryError, one_line};
 use crate::executor::{Executor, QueryGuard};
+use crate::sql::arithmetic::{narrow, narrowed};
 use crate::sql::portions::{portioned, scanned};
 use crate::sql::session::PART_OF_MEMORY;
 use crate::sql::stop::{Stop, stoppable};
@@ -258,8 +259,9 @@ impl Run {
     async fn start(self, head: oneshot::Sender<Result<SchemaRef, QueryError>>) {
         match self.plan().await {
             Ok(stream) => {
-                if head.send(Ok(stream.schema())).is_ok() {
-                    self.pump(stream).await;
+                let schema = narrow(&stream.schema());
+                if head.send(Ok(Arc::clone(&schema))).is_ok() {
+                    self.pump(stream, &schema).await;
                 }
             }
             // Nobody waits any more when sending fails.
@@ -285,7 +287,7 @@ impl Run {
         execute_stream(plan, Arc::new(context.with_session_config(settings))).map_err(engine)
     }
 
-    async fn pump(&self, mut stream: SendableRecordBatchStream) {
+    async fn pump(&self, mut stream: SendableRecordBatchStream, schema: &SchemaRef) {
         let mut rows = 0;
         while let Some(next) = stream.next().await {
             let next =
@@ -294,7 +296,7 @@ impl Run {
                     if rows > self.limits.max_rows {
                         Err(QueryError::TooManyRows { limit: self.limits.max_rows })
                     } else {
-                        Ok(Some(batch))
+                        narrowed(batch, schema).map(Some).map_err(|error| QueryError::Execution(error.to_string()))
                     }
                 });
             let last = next.is_err();

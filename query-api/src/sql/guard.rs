@@ -25,6 +25,8 @@ const MAX_TOKENS: usize = 100_000;
 const MAX_DEPTH: usize = 2_000;
 /// Forms that the parser may read twice; see [`is_guessed`].
 const MAX_GUESSED: usize = 8;
+/// Digits of a number that is written with an exponent; as many as a decimal has.
+const MAX_DIGITS: i32 = 38;
 /// SELECTs and table references of one statement.
 const MAX_RELATIONS: usize = 500;
 
@@ -97,6 +99,7 @@ fn check_statement(statement: &Statement) -> Result<(), QueryError> {
 ///   list's alias that is called the same.
 /// - `= ANY (SELECT …)` is `IN`, `<> ALL (SELECT …)` is `NOT IN`: as they are, a column of the outer query is taken for the inner one's that is called
 ///   the same.
+/// - `1e6` is `1000000.0`: an exponent becomes a decimal of less than no digits after the point, with which nothing can be computed.
 fn read_right(mut statement: Statement) -> Statement {
     let inner = match &mut statement {
         Statement::Statement(inner) => inner,
@@ -127,6 +130,9 @@ impl VisitorMut for Named {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(plain) = number(expr).and_then(without_exponent) {
+            *expr = Expr::value(Value::Number(plain, false));
+        }
         let negated = matches!(expr, Expr::AllOp { .. });
         if let Some(query) = compared(expr) {
             let subquery = Box::new(query.clone());
@@ -146,6 +152,36 @@ impl VisitorMut for Named {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// A number with an exponent.
+fn number(expr: &Expr) -> Option<&str> {
+    let Expr::Value(value) = expr else { return None };
+    match &value.value {
+        Value::Number(text, _) if text.contains(['e', 'E']) => Some(text),
+        _ => None,
+    }
+}
+
+/// The same number with a point instead of an exponent; `None` when it has more digits than a decimal.
+fn without_exponent(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    if !(-MAX_DIGITS..=MAX_DIGITS).contains(&point)
+        || digits.is_empty()
+        || !digits.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
+    let plain = match usize::try_from(point) {
+        Ok(0) | Err(_) => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+        Ok(point) if point >= digits.len() => format!("{digits}{}.0", "0".repeat(point - digits.len())),
+        Ok(point) => format!("{}.{}", &digits[..point], &digits[point..]),
+    };
+    (plain.len() <= MAX_DIGITS.unsigned_abs() as usize).then_some(plain)
 }
 
 /// The query of a comparison that is another way to say `IN` or `NOT IN`.
@@ -203,8 +239,16 @@ impl Visitor for Shape {
         self.relation()
     }
 
-    fn pre_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<QueryError> {
-        self.relation()
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<QueryError> {
+        // The query engine would answer with all rows, without a word.
+        let sampled =
+            "TABLESAMPLE is not known here, all rows would be read; filter instead, such as WHERE random() < 0.1";
+        match table {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                ControlFlow::Break(QueryError::Shape(sampled.into()))
+            }
+            _ => self.relation(),
+        }
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
@@ -212,9 +256,21 @@ impl Visitor for Shape {
         if self.depth > MAX_DEPTH {
             return ControlFlow::Break(QueryError::Shape(format!("an expression nests deeper than {MAX_DEPTH}")));
         }
+        if let Some(text) = number(expr)
+            && without_exponent(text).is_none()
+        {
+            let why = format!("{text} has more than {MAX_DIGITS} digits; write CAST('{text}' AS DOUBLE)");
+            return ControlFlow::Break(QueryError::Shape(why));
+        }
         // The query engine takes a column of the outer query for the inner one's that is called the same.
         let is_query = |right: &Expr| matches!(right, Expr::Subquery(_));
         match expr {
+            Expr::SimilarTo { .. } => ControlFlow::Break(QueryError::Shape(
+                "SIMILAR TO is not read as the standard has it; use LIKE, or ~ with a regular expression".into(),
+            )),
+            Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+                ControlFlow::Break(QueryError::Shape("^ is no power here; write power(a, b)".into()))
+            }
             Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } if is_query(right) && compared(expr).is_none() => {
                 ControlFlow::Break(QueryError::Shape(
                     "ANY and ALL over a query are only read as = ANY and <> ALL; compare with (SELECT min(…) …) or (SELECT max(…) …)".into(),

@@ -1,7 +1,9 @@
 //! One statement from text to rows: [`guard`] decides (reading `dialect`, asking `lookup`) whether it may run, [`session`] says with what (its
-//! functions `bounded`, its `rules` mended, its rows in `portions`), [`engine`] runs it within its limits, [`stop`] ends it whatever it does.
+//! functions `bounded`, its `arithmetic` and `casts` exact, its `rules` mended, its rows in `portions`), [`engine`] runs it within its limits, [`stop`] ends it whatever it does.
 
+mod arithmetic;
 mod bounded;
+mod casts;
 mod dialect;
 pub mod engine;
 pub mod guard;

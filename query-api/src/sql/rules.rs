@@ -5,21 +5,29 @@
 //! - Filters: one that reads no column goes below a sum over all rows, where it takes away what is summed up and leaves the row. Here it
 //!   stays above.
 //!
-//! And one of our own: what `IN` and `EXISTS` look for is told once. The join behind them goes through all pairs of equal keys, and ten
-//! thousand calls of one model in another ten thousand are a hundred million.
+//! And two of our own, about `IN` and `EXISTS`:
+//!
+//! - What they look for is told once. The join behind them goes through all pairs of equal keys, and ten thousand calls of one model in
+//!   another ten thousand are a hundred million.
+//! - What `NOT IN` is asked of is a column that may be NULL: of `tags['k']` the engine sees that `tags` is never NULL, and forgets that the element
+//!   may be. And `EXISTS` of a sum over all rows is true, as there always is one.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, JoinType, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, JoinType, Result, ScalarValue};
+use datafusion::functions::core::expr_fn::nullif;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Filter, LogicalPlan, Projection};
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use super::arithmetic::Guarded;
+use super::casts::Lossy;
 
 /// See the module.
 pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -32,6 +40,11 @@ pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     // Where the keys of joins are known, which the rule before finds out.
     let keys_known = rules.iter().position(|rule| rule.name() == "extract_equijoin_predicate").map_or(0, |at| at + 1);
     rules.insert(keys_known, Arc::new(Once));
+    let lookups = rules.iter().position(|rule| rule.name() == "decorrelate_predicate_subquery").unwrap_or(0);
+    rules.insert(lookups, Arc::new(Asked));
+    // Before filters are taken apart and moved, and casts taken off what is compared.
+    rules.insert(0, Arc::new(Guarded));
+    rules.insert(0, Arc::new(Lossy));
     rules
 }
 
@@ -69,6 +82,74 @@ impl OptimizerRule for Once {
             .collect();
         join.right = Arc::new(LogicalPlan::Aggregate(Aggregate::try_new(Arc::clone(&join.right), keys, Vec::new())?));
         Ok(Transformed::yes(LogicalPlan::Join(join)))
+    }
+}
+
+/// Before they become joins, what `NOT IN` asks of is a column, and `EXISTS` of a sum over all rows is true.
+#[derive(Debug)]
+struct Asked;
+
+impl OptimizerRule for Asked {
+    fn name(&self) -> &'static str {
+        "what_is_asked_may_be_null"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Filter(filter) = plan else { return Ok(Transformed::no(plan)) };
+        let schema = Arc::clone(filter.input.schema());
+        let mut columns = Vec::new();
+        let asked = filter.predicate.clone().transform_down(|part| {
+            Ok(match part {
+                Expr::InSubquery(mut within) if within.negated && !matches!(*within.expr, Expr::Column(_)) => {
+                    let name = config.alias_generator().next("__asked");
+                    let column = Box::new(Expr::Column(Column::from_name(&name)));
+                    let value = *std::mem::replace(&mut within.expr, column);
+                    let value = if value.nullable(&schema)? {
+                        value
+                    } else {
+                        let null = ScalarValue::try_from(&value.get_type(&schema)?)?;
+                        nullif(value, Expr::Literal(null, None))
+                    };
+                    columns.push(value.alias(name));
+                    Transformed::new(Expr::InSubquery(within), true, TreeNodeRecursion::Jump)
+                }
+                Expr::Exists(exists) if always_has_a_row(&exists.subquery.subquery) => {
+                    Transformed::yes(Expr::Literal(ScalarValue::Boolean(Some(!exists.negated)), None))
+                }
+                other => Transformed::no(other),
+            })
+        })?;
+        if !asked.transformed {
+            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+        }
+        if columns.is_empty() {
+            let filter = Filter::try_new(asked.data, filter.input)?;
+            return Ok(Transformed::yes(LogicalPlan::Filter(filter)));
+        }
+        let known: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
+        let with = Projection::try_new(known.iter().cloned().chain(columns).collect(), filter.input)?;
+        let filtered = Filter::try_new(asked.data, Arc::new(LogicalPlan::Projection(with)))?;
+        let plan = Projection::try_new(known, Arc::new(LogicalPlan::Filter(filtered)))?;
+        Ok(Transformed::yes(LogicalPlan::Projection(plan)))
+    }
+}
+
+/// Sums over all rows, as they are or computed with.
+fn always_has_a_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(projection) => always_has_a_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => always_has_a_row(&alias.input),
+        LogicalPlan::Sort(sort) => sort.fetch != Some(0) && always_has_a_row(&sort.input),
+        _ => false,
     }
 }
 

@@ -16,7 +16,7 @@ use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 use spendstream_schemas::config::QueryConfig;
 
 use super::bounded::bounded;
-use super::rules;
+use super::{arithmetic, rules};
 
 /// Consumers that a memory error names in the log.
 const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
@@ -56,9 +56,12 @@ pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError>
     let mut builder = SessionStateBuilder::new()
         .with_config(options)
         .with_runtime_env(runtime)
+        .with_expr_planners(vec![Arc::new(arithmetic::Exact)])
         .with_default_features()
         .with_optimizer_rules(rules::rules())
         .with_query_planner(DeltaPlanner::new());
-    bounded(builder.scalar_functions().get_or_insert_default(), config.memory_bytes / PART_OF_MEMORY);
+    let functions = builder.scalar_functions().get_or_insert_default();
+    bounded(functions, config.memory_bytes / PART_OF_MEMORY);
+    arithmetic::steady(functions);
     Ok(builder.build())
 }

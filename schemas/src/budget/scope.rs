@@ -1,6 +1,7 @@
 //! What a budget, a block or a detector watches: a conjunction of dimensions and tags, as people write it
 //! (`{"team": "search", "user": "*"}`), and the cell that an event falls into.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
 use crate::dimension::Text;
+use crate::secret::{REMOVED, looks_secret, masked, tells_apart};
 
 /// Dimensions that one scope may name.
 pub const MAX_KEYS: usize = 8;
@@ -43,6 +45,10 @@ pub enum ScopeError {
     LongValue(String),
     #[error("'{0}' has a control character in its value")]
     ControlCharacter(String),
+    #[error(
+        "'{0}' looks like an API key, and events keep none there; name its api_key_id, which may be the key: a hash of it is kept"
+    )]
+    Secret(String),
     #[error("names {0} dimensions; at most {MAX_KEYS} are watched together")]
     TooMany(usize),
 }
@@ -153,6 +159,16 @@ impl Serialize for ScopeValue {
 #[serde(transparent)]
 pub struct Scope(BTreeMap<ScopeKey, ScopeValue>);
 
+/// A value as events keep it: of a key its hash, where calls are told apart by it; `None` where a key is taken out of them.
+#[must_use]
+pub fn kept<'v>(key: &ScopeKey, value: &'v str) -> Option<Cow<'v, str>> {
+    match key {
+        _ if !looks_secret(value) => Some(value.into()),
+        ScopeKey::Text(text) if tells_apart(*text) => Some(masked(value).into()),
+        _ => None,
+    }
+}
+
 impl Scope {
     /// From names and values as people write them, `"*"` for each value.
     ///
@@ -169,7 +185,10 @@ impl Scope {
                     errors.push(ScopeError::ControlCharacter(name.to_owned()));
                 }
                 Ok(key) if value == "*" => drop(scope.insert(key, ScopeValue::Each)),
-                Ok(key) => drop(scope.insert(key, ScopeValue::Is(value.to_owned()))),
+                Ok(key) => match kept(&key, value) {
+                    Some(value) => drop(scope.insert(key, ScopeValue::Is(value.into_owned()))),
+                    None => errors.push(ScopeError::Secret(name.to_owned())),
+                },
             }
         }
         if scope.len() > MAX_KEYS {
@@ -246,6 +265,12 @@ impl Scope {
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let map = BTreeMap::<String, String>::deserialize(deserializer)?;
+        // What was stored before keys were refused must still be read: as events have it.
+        let kept = |(name, value): (&'_ String, &'_ String)| {
+            let is_lost = name.parse().is_ok_and(|key| kept(&key, value).is_none());
+            (name.clone(), if is_lost { REMOVED.to_owned() } else { value.clone() })
+        };
+        let map: Vec<_> = map.iter().map(kept).collect();
         Self::new(map.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .map_err(|errors| D::Error::custom(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
     }

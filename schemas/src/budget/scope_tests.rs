@@ -49,6 +49,22 @@ fn every_problem_is_named() {
     );
 }
 
+/// Events have a key's hash where calls are told apart by it, and nothing elsewhere.
+#[test]
+fn of_a_key_its_hash_is_kept() {
+    const KEY: &str = "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl12Mn34Op56";
+    let masked = crate::secret::masked(KEY);
+    assert!(masked.starts_with("sha256:") && masked.len() == 23, "{masked}");
+    let of_key = Scope::new([("api_key_id", KEY)]).unwrap();
+    assert_eq!(of_key.to_string(), format!("api_key_id={masked}"));
+    assert_eq!(Scope::new([("api_key_id", masked.as_str())]).unwrap(), of_key);
+    let errors = Scope::new([("team", KEY), ("tags.k", KEY)]).unwrap_err();
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert!(lines[0].starts_with("'team' looks like an API key") && lines.len() == 2, "{lines:?}");
+    assert!(!lines.concat().contains("sk-proj"), "{lines:?}");
+    assert_eq!(scope(&format!(r#"{{"team":"{KEY}"}}"#)).to_string(), "team=[removed]", "stored before");
+}
+
 #[test]
 fn a_conjunction_wants_all_and_a_star_wants_a_value() {
     let both = scope(r#"{"team":"search","user":"*"}"#);

@@ -161,15 +161,14 @@ fn advice(budget: &Budget, state: &State, left: i64) -> String {
     let end = state.period_end.format("%Y-%m-%d %H:%M UTC");
     if state.status == BudgetStatus::Exceeded {
         let over = -state.remaining;
+        let how = if over == Amount::ZERO { "Used up".to_owned() } else { format!("Exceeded by {over}") };
         let rolling =
             if budget.period.is_rolling() { "as old spend leaves the window".to_owned() } else { format!("on {end}") };
         return if budget.hard_limit && is_crossed(state.used, state.amount, budget.hard_limit_percent) {
-            format!(
-                "Exceeded by {over}: calls that are not critical are refused. Raise the amount or wait; it frees {rolling}."
-            )
+            format!("{how}: calls that are not critical are refused. Raise the amount or wait; it frees {rolling}.")
         } else {
             format!(
-                "Exceeded by {over}, and nothing is refused. Raise the amount, make it a hard limit or move to cheaper models; it frees {rolling}."
+                "{how}, and nothing is refused. Raise the amount, make it a hard limit or move to cheaper models; it frees {rolling}."
             )
         };
     }

@@ -139,6 +139,8 @@ fn advice_says_whether_calls_are_refused() {
     assert_eq!(soft.days_until_exhausted, Some(Decimal::ZERO));
     let hard = at(&budget(json!({"hard_limit": true})), "105", "2026-06-11T00:00:00Z");
     assert!(hard.advice.starts_with("Exceeded by 5: calls that are not critical are refused."), "{}", hard.advice);
+    let just = at(&budget(json!({"hard_limit": true})), "100", "2026-06-11T00:00:00Z");
+    assert!(just.advice.starts_with("Used up: calls that are not critical are refused."), "{}", just.advice);
     let later = at(&budget(json!({"hard_limit": true, "hard_limit_percent": 110})), "105", "2026-06-11T00:00:00Z");
     assert!(later.advice.contains("nothing is refused"), "{}", later.advice);
 }

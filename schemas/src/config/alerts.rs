@@ -16,8 +16,13 @@ pub struct AlertsConfig {
     /// How long the same budget, scope, kind and threshold stays quiet after it fired; what holds then is told after that.
     #[serde(with = "millis")]
     pub repeat_guard: Duration,
-    /// Alerts that may wait for the control store; what does not fit is found again later.
+    /// Alerts that may wait for the control store, and 20 times as many behind them, emergencies first. Beyond that sums are not judged until
+    /// all have been taken; then all sums are.
     pub queue: usize,
+    /// A period that ended longer ago than this and `live.allowed_lateness`, by the clock, raises nothing, though events are read again after a
+    /// standstill.
+    #[serde(with = "millis")]
+    pub catch_up: Duration,
     /// Local time of the daily summary, `08:00`; empty: none.
     pub summary_at: String,
     /// Whose day the summary of all spend is; budgets of other time zones have a summary of their own.
@@ -33,6 +38,7 @@ impl Default for AlertsConfig {
         Self {
             repeat_guard: Duration::from_hours(1),
             queue: 1_000,
+            catch_up: Duration::from_hours(24),
             summary_at: String::new(),
             summary_timezone: "UTC".to_owned(),
             remembered: 200_000,

@@ -35,13 +35,13 @@ pub struct DetectConfig {
     /// An hour is final so long after the watermark passed its end; what comes later is in the lake, not in the baseline.
     #[serde(with = "millis")]
     pub settle: Duration,
-    /// An hour that costs more than so many times the mean of the hours before is told.
+    /// An hour that costs more than so many times the mean of the hours before is told, unless it is usual at that time of day.
     #[serde(with = "decimal")]
     pub times: Decimal,
     /// Hours that cost less are never told, nor are changes by less; in the lake's currency.
     #[serde(with = "decimal")]
     pub minimum: Decimal,
-    /// Hours of history before `times` is applied.
+    /// Hours of history before `times` is applied; a quarter of them must have had spend before anything is told.
     pub minimum_hours: u32,
     /// Of the seasonal detector, above 0.5 and below 1: 0.5 is as surprising as the worst of the last weeks, 0.6 half as much again.
     pub threshold: f64,

@@ -10,6 +10,7 @@
 //! A line that can never do anything is refused; one that does nothing under the settings of now, or less than it seems to, is doubted
 //! ([`doubts`]).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
@@ -19,6 +20,7 @@ use super::entry::Entry;
 use super::resolve::Precedence;
 use super::spelling::normal;
 use crate::budget::ScopeKey;
+use crate::budget::scope::kept;
 use crate::dimension::Text;
 use crate::price_book::instant;
 
@@ -110,6 +112,11 @@ fn entry(header: &StringRecord, record: &StringRecord) -> Result<Entry, Vec<Stri
     });
     let text = |name: &str| field(name).map(str::to_owned);
     let Some(key) = key.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let Some(value) = kept(&key, &value).map(Cow::into_owned) else {
+        return Err(vec![format!(
+            "the name of its {key} looks like an API key, which is never kept; name it as an api_key_id"
+        )]);
+    };
     let entry = Entry {
         key,
         value,

@@ -213,13 +213,15 @@ impl PriceBook {
         self.exchange.rate(currency, &self.currency, time_micros)
     }
 
-    /// An amount in the lake's currency by the rate in force at `time_micros`; `None` when there is no rate or it does not fit.
+    /// An amount in the lake's currency by the rate in force at `time_micros`, which is not rounded before the product is; `None` when there is no
+    /// rate or it does not fit.
     #[must_use]
     pub fn convert(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<Amount> {
-        self.convert_dated(amount, currency, time_micros).map(|(amount, _)| amount)
+        let exact = Ratio::of(amount, 1)?.times(self.exchange.exact(currency, &self.currency, time_micros)?)?;
+        ratio::amount(exact.numerator, exact.denominator).ok()
     }
 
-    /// The same, and whether the rate is of more than a month before.
+    /// The same by the rate as a row keeps it ([`PriceBook::rate`]), and whether that is of more than a month before.
     #[must_use]
     pub fn convert_dated(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<(Amount, bool)> {
         let Rate { value: rate, is_old, .. } = self.rate(currency, time_micros)?;

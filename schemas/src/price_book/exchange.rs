@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use super::instant::{self, DAY};
+use super::ratio::Ratio;
 use super::row;
 use crate::money::div_half_even;
 
@@ -92,6 +93,16 @@ impl Exchange {
         let denominator = from.mantissa().checked_mul(10_i128.checked_pow(to.scale())?)?;
         let rate = Decimal::try_from_i128_with_scale(div_half_even(numerator, denominator), SCALE).ok()?;
         (!rate.is_zero()).then(|| Rate { value: rate.normalize(), date: since, is_old })
+    }
+
+    /// The same, not rounded: 1 USD at 0.92 EUR is 1 / 0.92 of a EUR's worth.
+    pub(super) fn exact(&self, from: &str, to: &str, micros: i64) -> Option<Ratio> {
+        if from == to {
+            return Ratio::new(1, 1);
+        }
+        let of = |currency| Ratio::of(self.per_base(currency, micros)?.value, 1);
+        let (from, to) = (of(from)?, of(to)?);
+        to.times(Ratio::new(from.denominator, from.numerator)?)
     }
 
     fn per_base(&self, currency: &str, micros: i64) -> Option<Rate> {

@@ -21,14 +21,22 @@ use crate::money::{self, Amount};
 pub const DATE: &str = "date";
 
 /// A query over both tables: every logged decision with what its call, or so far its evaluation run, cost; null until an event has arrived.
-pub const WITH_ACTUAL_COST: &str = "SELECT d.*, u.cost AS actual_cost FROM decisions d LEFT JOIN \
+/// As what is held: organization and source must be equal where both sides name them. A call that was refused, and asked for again later, cost
+/// nothing.
+pub const WITH_ACTUAL_COST: &str = "SELECT d.*, c.cost AS actual_cost FROM decisions d LEFT JOIN \
+     (SELECT a.id, a.is_run, a.organization, a.event_source, sum(u.cost) AS cost FROM \
+     (SELECT DISTINCT event_id AS id, basis IN ('metric_history', 'metric_default') AS is_run, organization, event_source \
+     FROM decisions WHERE event_id IS NOT NULL) a JOIN \
      (SELECT event_id AS id, false AS is_run, organization, event_source, sum(cost) AS cost FROM usage \
      GROUP BY event_id, organization, event_source \
      UNION ALL SELECT run_id, true, organization, NULL, sum(cost) FROM usage WHERE run_id IS NOT NULL \
      GROUP BY run_id, organization) u \
-     ON u.id = d.event_id AND u.is_run = (d.basis IN ('metric_history', 'metric_default')) \
-     AND (u.organization IS NOT DISTINCT FROM d.organization) \
-     AND (u.is_run OR u.event_source IS NOT DISTINCT FROM d.event_source)";
+     ON u.id = a.id AND u.is_run = a.is_run \
+     AND (u.organization = a.organization OR u.organization IS NULL OR a.organization IS NULL) \
+     AND (u.event_source = a.event_source OR u.event_source IS NULL OR a.event_source IS NULL) \
+     GROUP BY a.id, a.is_run, a.organization, a.event_source) c \
+     ON (d.allow OR d.shadow) AND c.id = d.event_id AND c.is_run = (d.basis IN ('metric_history', 'metric_default')) \
+     AND c.organization IS NOT DISTINCT FROM d.organization AND c.event_source IS NOT DISTINCT FROM d.event_source";
 
 /// The event's texts that a row has, by their lake columns.
 pub const TEXTS: [Text; 17] = [

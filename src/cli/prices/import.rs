@@ -10,6 +10,7 @@ mod merge;
 mod rules;
 mod windows;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -165,7 +166,21 @@ fn read(from: From, text: &str, book: &PriceBook, date: i64) -> anyhow::Result<O
 
 fn own(text: &str) -> Offer {
     let mut refused = Vec::new();
-    let rows = parse_prices(text, &mut refused);
+    let mut rows = parse_prices(text, &mut refused);
+    let mut lines: HashMap<(merge::Key, Option<i64>), Vec<usize>> = HashMap::new();
+    for row in &rows {
+        lines.entry((merge::key(row), row.effective_from)).or_default().push(row.line);
+    }
+    // Two prices for one thing at one time: which of them is meant nobody but the list's author knows.
+    rows.retain(|row| {
+        let same = &lines[&(merge::key(row), row.effective_from)];
+        let is_alone = same.len() == 1;
+        if !is_alone && same[0] == row.line {
+            let others = same[1..].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            refused.push(format!("{PRICES}:{}: the same price again in line {others}; leave one of them", row.line));
+        }
+        is_alone
+    });
     Offer { rows, refused, ..Offer::default() }
 }
 

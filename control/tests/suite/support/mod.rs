@@ -4,6 +4,7 @@ pub mod postgres;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_control::{Act, Store};
+use sqlx::Connection as _;
 
 /// 15 June 2026, noon, and so many seconds.
 pub fn at(seconds: i64) -> DateTime<Utc> {
@@ -34,6 +35,17 @@ impl Place {
 
     pub async fn open(&self) -> Store {
         Store::open(&self.url).await.unwrap()
+    }
+
+    /// Changes what is there behind the store's back.
+    pub async fn run(&self, sql: &'static str) {
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn usage<'n>(usage: &'n Node<'_>) -> Result<Reading<'n>, Fault> {
 
 /// Whether a model is charged for the grounded request, however many queries that made.
 pub(super) fn pays_by_request(model: &str) -> bool {
+    let model = model.to_ascii_lowercase();
     model.contains("gemini-1") || model.contains("gemini-2")
 }
 

@@ -108,9 +108,13 @@ pub(super) fn is_standard_tier(tier: &str) -> bool {
     is_one_of(tier, &["default", "standard", "standardonly", "ondemand", "regular", "paygo"])
 }
 
-/// Tiers that a call asks for and may not get, and then costs what it got. A batch and capacity of one's own are no wishes.
-pub(super) fn falls_back(tier: &str) -> bool {
-    is_one_of(tier, &["priority", "flex"])
+/// Whether a call that asked for a tier may have got the one that the answer tells, and then costs that: what is beyond a capacity of one's
+/// own is served on demand. A batch is no wish, and of provisioned throughput `default` says nothing (Azure answers it from there too).
+pub(super) fn falls_back(asked: &str, told: &str) -> bool {
+    is_one_of(asked, &["priority", "flex", "reserved", "scale"])
+        || is_one_of(asked, &["provisioned", "provisionedthroughput"]) && is_one_of(told, &["ondemand"])
+        // OpenAI's word; Anthropic's `standard` is not about speed.
+        || is_one_of(asked, &["fast"]) && is_one_of(told, &["default", "priority", "flex"])
 }
 
 fn is_one_of(tier: &str, words: &[&str]) -> bool {

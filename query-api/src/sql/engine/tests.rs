@@ -52,6 +52,157 @@ async fn money_is_exact() {
     }
 }
 
+/// A scan that reads no column keeps to it too.
+#[tokio::test]
+async fn a_limit_is_kept_whatever_is_read() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for (sql, expected) in [
+        ("SELECT 1 AS v FROM usage LIMIT 1", r#"[{"v":1}]"#),
+        ("SELECT 1 AS v FROM usage LIMIT 1 OFFSET 2", r#"[{"v":1}]"#),
+        ("SELECT 1 AS v FROM usage OFFSET 3", "[]"),
+        ("SELECT count(*) AS v FROM (SELECT 1 FROM usage LIMIT 2) AS t", r#"[{"v":2}]"#),
+        ("SELECT count(date) AS v FROM (SELECT date FROM usage LIMIT 2) AS t", r#"[{"v":2}]"#),
+        ("SELECT count(*) AS v FROM (SELECT date FROM usage WHERE date = '2026-11-01' LIMIT 1) AS t", r#"[{"v":1}]"#),
+        ("SELECT count(*) AS v FROM (SELECT event_id FROM usage LIMIT 2) AS t", r#"[{"v":2}]"#),
+        ("SELECT count(*) AS v FROM usage", r#"[{"v":3}]"#),
+    ] {
+        assert_eq!(json(&engine, sql).await.unwrap().trim_end(), expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn quotients_and_products_keep_their_digits() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for (expression, expected) in [
+        ("1234 / 1000000.0", "0.001234"),
+        ("1234 / 1e6", "0.001234"),
+        ("1234 / 1.0E+6 * 2.5", "0.003085"),
+        ("7 * 2.5e-6", "0.0000175"),
+        ("sum(input_tokens / 1000000.0 * 2.5)", "0.00750000000000000000"),
+        ("sum(input_tokens) / 1e6 * 0.25", "0.00075"),
+        ("sum(input_tokens * 2.5 / 1000000)", "0.0075"),
+        ("1 / 3.0", "0.33333333333333333333"),
+        ("1 / 3.0 / 7.0", "0.04761904761904761904"),
+        ("7 / 2", "3"),
+        ("sum(cost) / count(*)", "0.100000000000001"),
+        ("sum(cost) / sum(input_tokens) * 1000000", "100.000000000001"),
+        ("count(*) / min(cost)", "1000000000000000"),
+        ("max(cost) * max(cost) * max(cost)", "0.008"),
+        ("sum(cost) * 100 / sum(sum(cost)) OVER ()", "100"),
+        ("round(sum(cost) / 7.0, 4)", "0.0429"),
+        ("max(cost) / 3 > 0.06 AND 1 / 3.0 < cast(0.34 AS double)", "true"),
+        ("coalesce(sum(cost) / 3, 0) + 1", "1.100000000000001"),
+        ("CASE WHEN sum(cost) > 0 THEN sum(cost) / 3 ELSE 0 END", "0.100000000000001"),
+    ] {
+        let sql = format!("SELECT cast({expression} AS varchar) AS v FROM usage LIMIT 1");
+        let value = json(&engine, &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let value = value.trim_start_matches("[{\"v\":\"").trim_end_matches("\"}]").to_owned();
+        let plain = |text: &str| {
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        assert_eq!(plain(&value), plain(expected), "{sql}");
+    }
+    // Handed out as what every client knows.
+    let answer = engine.query("SELECT cost / 3.0 AS third, sum(cost) OVER () * 1.1 AS more FROM usage").await.unwrap();
+    let kinds: Vec<_> = answer.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert_eq!(kinds, ["Decimal128(38, 20)", "Decimal128(38, 16)"]);
+    let error = json(&engine, "SELECT 1e300").await.unwrap_err().to_string();
+    assert_eq!(error, "1e300 has more than 38 digits; write CAST('1e300' AS DOUBLE)");
+    assert_eq!(json(&engine, "SELECT CAST('1e300' AS DOUBLE) > 1e37 AS v").await.unwrap(), r#"[{"v":true}]"#);
+}
+
+#[tokio::test]
+async fn what_is_looked_up_may_be_null_or_rounded() {
+    let prod = |row: Row| Row { env: Some("prod"), ..row };
+    let lake = TestLake::with(&[prod(THREE[0]), prod(THREE[1]), THREE[2]]).await;
+    let engine = lake.engine();
+    for (filter, expected) in [
+        // Two of three have the tag.
+        ("tags['env'] NOT IN (SELECT 'free')", 2),
+        ("tags['env'] <> ALL (SELECT 'free')", 2),
+        ("upper(tags['env']) NOT IN (SELECT 'FREE') AND cost > 0", 2),
+        ("tags['env'] NOT IN (SELECT tags['env'] FROM usage WHERE event_id = 'c')", 0),
+        ("price_notes[1] NOT IN (SELECT 'x')", 0),
+        ("nullif(event_id, 'a') NOT IN (SELECT 'b')", 1),
+        ("round(cost, 1) IN (SELECT 0.1)", 1),
+        ("round(cost, 1) NOT IN (SELECT 0.1)", 2),
+        ("round(cost, 1) = (SELECT 0.2)", 1),
+        ("EXISTS (SELECT count(*) FROM usage AS u WHERE u.team = usage.team AND u.cost > 1000)", 3),
+        ("NOT EXISTS (SELECT sum(u.cost) + 1 FROM usage AS u WHERE u.team = usage.team AND u.cost > 1000)", 0),
+        ("EXISTS (SELECT count(*) FROM usage AS u WHERE u.team = usage.team AND u.cost > 1000 GROUP BY u.team)", 0),
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM usage WHERE {filter}");
+        let answer = json(&engine, &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(answer, format!(r#"[{{"n":{expected}}}]"#), "{sql}");
+    }
+    let error = json(&engine, "SELECT count(*) FROM usage TABLESAMPLE BERNOULLI (10)").await.unwrap_err();
+    assert!(error.to_string().starts_with("TABLESAMPLE is not known here"), "{error}");
+}
+
+#[tokio::test]
+async fn a_cast_that_loses_digits_is_compared_as_what_it_gives() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for (sql, expected) in [
+        ("SELECT count(*) AS v FROM usage WHERE cast(cost AS decimal(10, 1)) = 0", 1),
+        ("SELECT count(*) AS v FROM usage WHERE cost::numeric(10, 1) BETWEEN 0 AND 0.1", 2),
+        ("SELECT count(*) AS v FROM usage WHERE cast(cost AS int) = 0", 3),
+        ("SELECT count(*) AS v FROM usage WHERE cast(cost * 5 AS int) = 1", 2),
+        ("SELECT count(*) AS v FROM usage WHERE try_cast(cost AS int) IN (0, 7)", 3),
+        ("SELECT count(*) AS v FROM usage WHERE cast(input_tokens / 300.0 AS int) = 3", 3),
+        ("SELECT count(*) AS v FROM usage WHERE cast(cast(cost AS double) AS decimal(10, 1)) = 0.1", 1),
+        (
+            "SELECT count(*) AS v FROM (SELECT team FROM usage GROUP BY team HAVING cast(sum(cost) AS decimal(10, 0)) = 0) AS t",
+            2,
+        ),
+        ("SELECT count(DISTINCT cast(cost AS decimal(10, 0))) AS v FROM usage", 1),
+        ("SELECT sum(CASE WHEN cast(cost AS decimal(10, 1)) = 0.2 THEN 7 END) AS v FROM usage", 7),
+        ("SELECT cast(2.5 AS int) AS v", 3),
+        ("SELECT max(cast(cost * 10 AS int)) AS v FROM usage WHERE event_time::date = '2026-11-01'", 2),
+        (
+            "SELECT count(*) AS v FROM usage WHERE cost::int = 0 AND cost < (SELECT max(cost::decimal(10, 1)) FROM usage)",
+            2,
+        ),
+    ] {
+        let answer = json(&engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(answer, format!(r#"[{{"v":{expected}}}]"#), "{sql}");
+    }
+    let grouped = "SELECT cast(cost AS decimal(10, 1)) AS c, count(*) AS n FROM usage GROUP BY cast(cost AS decimal(10, 1)) ORDER BY cast(cost AS decimal(10, 1)) DESC";
+    assert_eq!(
+        json(&engine, grouped).await.unwrap(),
+        "[{\"c\":\"0.2\",\"n\":1},\n{\"c\":\"0.1\",\"n\":1},\n{\"c\":\"0\",\"n\":1}]"
+    );
+    for sql in ["SELECT 2 ^ 3", "SELECT count(*) FROM usage WHERE model SIMILAR TO 'gpt%'"] {
+        assert_eq!(kind(&engine, sql).await, "sql", "{sql}");
+    }
+}
+
+/// The parts of a filter are computed in any order.
+#[tokio::test]
+async fn what_is_divided_by_zero_in_a_filter_is_null() {
+    let lake = TestLake::with(&[Row { cost: None, ..THREE[0] }, THREE[1], THREE[2]]).await;
+    let engine = lake.engine();
+    for (filter, expected) in [
+        ("input_tokens <> 1000 AND cost / (input_tokens - 1000) > 0", 0),
+        ("CASE WHEN input_tokens <> 1000 THEN 1 / (input_tokens - 1000) > 5 ELSE true END", 3),
+        ("cost / (input_tokens - 1000) > 0", 0),
+        ("input_tokens % (input_tokens - 1000) IS NULL", 3),
+        ("cost / 2 > 0", 2),
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM usage WHERE {filter}");
+        assert_eq!(json(&engine, &sql).await.unwrap(), format!(r#"[{{"n":{expected}}}]"#), "{sql}");
+    }
+    let error = json(&engine, "SELECT count(*) FROM usage WHERE cast(team AS int) = 1").await.unwrap_err();
+    assert_eq!(error.kind(), "execution", "{error}");
+    assert!(error.to_string().starts_with("the query failed: Cannot cast string"), "{error}");
+}
+
 /// One layer is one step, however alike they read.
 #[tokio::test]
 async fn layers_that_read_alike_are_all_computed() {
@@ -253,6 +404,21 @@ async fn a_statement_that_is_too_long_is_not_looked_at() {
     let engine = lake.engine();
     assert_eq!(kind(&engine, "SELECT 1234567890").await, "statement_too_large");
     assert_eq!(kind(&engine, "SELECT 1").await, "ok");
+}
+
+#[tokio::test]
+async fn a_subquery_that_cannot_stand_there_says_where_it_may() {
+    let lake = TestLake::with(&THREE).await;
+    let engine = lake.engine();
+    for (sql, what) in [
+        ("SELECT team IN (SELECT 'search') AS a FROM usage", "IN (SELECT …) cannot stand here"),
+        ("SELECT count(*) FILTER (WHERE team IN (SELECT 'search')) FROM usage", "IN (SELECT …) cannot stand here"),
+        ("SELECT CASE WHEN EXISTS (SELECT 1 FROM usage) THEN 1 END", "EXISTS (SELECT …) cannot stand here"),
+    ] {
+        let error = json(&engine, sql).await.unwrap_err();
+        assert_eq!(error.kind(), "sql", "{sql}: {error}");
+        assert!(error.to_string().starts_with(what) && error.to_string().contains("LEFT JOIN"), "{sql}: {error}");
+    }
 }
 
 #[tokio::test]

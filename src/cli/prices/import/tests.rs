@@ -155,6 +155,13 @@ fn what_cannot_be_read_is_named_and_the_rest_is_taken() {
              source,source_ref\nopenai,bad,tokens,1,1000000,USD,,,,,,,,\nopenai,good,input,1,1000000,USD,,,,,,,,\n",
             "prices.csv:2: meter 'tokens' is not in the vocabulary",
         ),
+        (
+            From::Spendstream,
+            "provider,model,meter,price,per,currency,effective_from,effective_until,tier_min_tokens,service_tier,region,schedule,\
+             source,source_ref\nopenai,bad,input,1,1000000,USD,,,,,,,,\nopenai,good,input,1,1000000,USD,,,,,,,,\n\
+             openai,bad,input,2,1000000,USD,,,,,,,,\n",
+            "prices.csv:2: the same price again in line 4; leave one of them",
+        ),
     ] {
         let offer = read(from, list, &book, 0).unwrap();
         assert_eq!(offer.rows.iter().map(text).collect::<Vec<_>>(), ["openai,good,input,1,1000000,USD"]);

@@ -1,9 +1,12 @@
-//! Whether a text holds a key. A text goes in, yes or no comes out; pure, and nothing is ever changed here.
+//! Whether a text holds a key, and what stands for one. A text goes in, yes or no, or a hash, comes out; pure.
 //!
 //! A known prefix alone is no key: `sk-telecom` is a customer, `hf_hub` a library. What follows must be long and look drawn by
 //! lot, because a name that is taken for a key costs its owner the figures by that name.
 
 use base64::Engine as _;
+use sha2::{Digest, Sha256};
+
+use crate::dimension::Text;
 
 /// Fewer characters after a prefix are no key.
 const LEAST: usize = 16;
@@ -58,6 +61,11 @@ const CAPITALS: [&[u8]; 2] = [b"AKIA", b"ASIA"];
 const BASIC: &[u8] = b"basic ";
 /// After five hyphens: a key or a certificate in PEM.
 const PEM: &[u8] = b"BEGIN ";
+
+/// Stands where a text was.
+pub const REMOVED: &str = "[removed]";
+/// Bytes of a key's hash that stand for it.
+const MASK: usize = 8;
 
 /// Names of what is secret, however it looks.
 const STRONG: [&[u8]; 17] = [
@@ -133,7 +141,8 @@ const CLASSES: [u8; 256] = {
 
 /// True for a text that holds an API key or a password, rather than the name of one. Nearly every byte of nearly every text is
 /// passed over by one look into a table: this runs over all texts of all events.
-pub(crate) fn looks_secret(text: &str) -> bool {
+#[must_use]
+pub fn looks_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
     if bytes.len() <= LEAST_VALUE {
         return false;
@@ -155,13 +164,33 @@ pub(crate) fn looks_secret(text: &str) -> bool {
     false
 }
 
+/// What takes the place of a key where things are told apart by it: the same for the same text, everywhere.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(MASK).fold("sha256:".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether calls are told apart by this text: a key there becomes a hash, elsewhere it is taken out.
+#[must_use]
+pub fn tells_apart(text: Text) -> bool {
+    use Text::{ApiKeyId, EventId, EventSource, ItemId, Organization, ResponseId};
+    matches!(text, EventId | EventSource | Organization | ItemId | ResponseId | ApiKeyId)
+}
+
 /// Whether what is called so is secret: `api_key`, `X-Auth-Token`.
-pub(super) fn names_secret(name: &str) -> bool {
+#[must_use]
+pub fn names_secret(name: &str) -> bool {
     STRONG.iter().chain(&WEAK).any(|secret| ends_with(name.as_bytes(), secret))
 }
 
 /// Whether the text, alone under the name of a secret, is one rather than the name of one.
-pub(super) fn looks_drawn(text: &str) -> bool {
+#[must_use]
+pub fn looks_drawn(text: &str) -> bool {
     is_drawn(text.as_bytes())
 }
 
@@ -274,5 +303,5 @@ fn ends_with(text: &[u8], name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "shape_tests.rs"]
+#[path = "secret_tests.rs"]
 mod tests;

@@ -1,0 +1,135 @@
+//! Casts that lose digits. In: a plan as it was written; out: the same with such casts as calls of a function.
+//!
+//! The query engine takes a cast off a column that is compared: `CAST(cost AS DECIMAL(10,2)) = 0.01` becomes `cost = 0.01`, which is another
+//! question. A function it leaves alone. And an amount becomes a whole number by rounding, as in PostgreSQL and `DuckDB`, not by cutting.
+
+use std::sync::Arc;
+
+use arrow::compute::CastOptions;
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, TryCast, Volatility,
+};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+/// A decimal of whole numbers, as large as any.
+const WHOLE: DataType = DataType::Decimal256(76, 0);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Lossy;
+
+impl OptimizerRule for Lossy {
+    fn name(&self) -> &'static str {
+        "casts_that_lose_digits"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let inputs = plan.inputs();
+        if inputs.is_empty() {
+            return Ok(Transformed::no(plan));
+        }
+        let schema = merge_schema(&inputs);
+        let names = NamePreserver::new(&plan);
+        let rewritten = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(|part| Ok(called(part, &schema)))?;
+            Ok(if rewritten.transformed { rewritten.update_data(|expr| name.restore(expr)) } else { rewritten })
+        })?;
+        rewritten.map_data(LogicalPlan::recompute_schema)
+    }
+}
+
+/// A cast that loses digits as a call.
+fn called(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let (inner, to, safe) = match &part {
+        Expr::Cast(Cast { expr, field }) => (expr, field.data_type(), false),
+        Expr::TryCast(TryCast { expr, field }) => (expr, field.data_type(), true),
+        _ => return Transformed::no(part),
+    };
+    // Of a column around this query the schema knows nothing; where it matters the cast stays what it is.
+    if !inner.get_type(schema).is_ok_and(|from| loses(&from, to)) {
+        return Transformed::no(part);
+    }
+    let function = Exactly { to: to.clone(), safe, signature: Signature::any(1, Volatility::Immutable) };
+    let inner = inner.as_ref().clone();
+    Transformed::yes(ScalarUDF::new_from_impl(function).call(vec![inner]))
+}
+
+fn loses(from: &DataType, to: &DataType) -> bool {
+    let after = |kind: &DataType| match kind {
+        DataType::Decimal32(_, after)
+        | DataType::Decimal64(_, after)
+        | DataType::Decimal128(_, after)
+        | DataType::Decimal256(_, after) => Some(*after),
+        kind if kind.is_integer() => Some(0),
+        _ => None,
+    };
+    match (from, to) {
+        (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => per_second(*from) > per_second(*to),
+        (from, to) if from.is_floating() => after(to).is_some(),
+        (from, to) => after(from).zip(after(to)).is_some_and(|(from, to)| from > to),
+    }
+}
+
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// A cast.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Exactly {
+    to: DataType,
+    /// What does not fit is NULL.
+    safe: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Exactly {
+    fn name(&self) -> &'static str {
+        "cast_exactly"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let nullable = self.safe || args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), self.to.clone(), nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let options = CastOptions { safe: self.safe, ..CastOptions::default() };
+        let [value] = datafusion::common::utils::take_function_args(self.name(), args.args)?;
+        let value = if self.to.is_integer() && value.data_type().is_decimal() {
+            value.cast_to(&WHOLE, Some(&options))?
+        } else {
+            value
+        };
+        value.cast_to(&self.to, Some(&options))
+    }
+}
