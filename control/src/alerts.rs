@@ -9,6 +9,8 @@
 //! An alert and the notifications it causes are one transaction: either both are there after a crash, or the alert can be
 //! raised again.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spendstream_schemas::alert::{Alert, Kind, Level, PERIOD_OVER};
@@ -165,6 +167,36 @@ impl Alerts<'_> {
         }
         tx.commit().await?;
         Ok(if snoozed { Raised::Snoozed } else { Raised::New })
+    }
+
+    /// Has [`Alerts::standing`] know what older versions told, by the newest `limit` alerts. Without such nothing is read.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn adopt(&self, limit: u32) -> Result<()> {
+        let any = async |sql| Ok::<_, Error>(!self.0.pool.rows(sql, &[]).await?.is_empty());
+        let is_all_known = any("SELECT about FROM alert_rounds LIMIT 1").await?
+            && !any("SELECT about FROM alert_rounds WHERE alert IS NULL LIMIT 1").await?;
+        if is_all_known {
+            return Ok(());
+        }
+        let page = self.list(&AlertFilter::default(), limit).await?;
+        let mut tx = self.0.pool.begin().await?;
+        let mut seen = HashSet::new();
+        for StoredAlert { alert, .. } in page.alerts {
+            let Some(about) = alert.condition().filter(|about| seen.insert(about.clone())) else { continue };
+            let is_over = alert.kind == Kind::Recovery;
+            let state = match is_over {
+                true if is_closed(&alert) => CLOSED,
+                true => OVER,
+                false => TOLD,
+            };
+            let quiet = (!is_over).then(|| quiet(&alert, &guard(&alert)));
+            let sql = "INSERT INTO alert_rounds (about, state, taken_back, seen_at, quiet, alert) VALUES ($1, $2, $3, $4, $5, $6) \
+                       ON CONFLICT (about) DO UPDATE SET alert = excluded.alert WHERE alert_rounds.alert IS NULL";
+            tx.execute(sql, args![about, state, i64::from(is_over), alert.seen(), quiet, &alert.id]).await?;
+        }
+        tx.commit().await
     }
 
     /// The newest alert about each threshold of a budget that is told, or was taken back since a moment; not those of periods that are over. The

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spendstream_schemas::budget::Scope;
+use spendstream_schemas::secret::looks_secret;
 use uuid::Uuid;
 
 use crate::audit::{self, Change};
@@ -70,6 +71,9 @@ impl Blocks<'_> {
         }
         if new.reason.trim().is_empty() {
             problems.push("reason is empty; say why, for those who are blocked".to_owned());
+        }
+        if looks_secret(&new.reason) {
+            problems.push("reason holds what looks like an API key, and all who are blocked are told it".to_owned());
         }
         if !problems.is_empty() {
             return Err(Error::Invalid(problems));

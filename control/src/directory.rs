@@ -1,9 +1,12 @@
 //! The directory in the store: imported lines come in, all of an origin replaced at once, entries go out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use spendstream_schemas::budget::scope::kept;
 use spendstream_schemas::directory::{Entry, read};
+use spendstream_schemas::secret::REMOVED;
 
 use crate::audit::{self, Change};
 use crate::db::{args, to_json};
@@ -77,8 +80,14 @@ impl DirectoryEntries<'_> {
     /// When the database is away.
     pub async fn list(&self) -> Result<Vec<Entry>> {
         let rows = self.0.pool.rows("SELECT document FROM directory ORDER BY id", &[]).await?;
-        rows.iter().map(|row| row.json(0)).collect()
+        rows.iter().map(|row| Ok(hashed(row.json(0)?))).collect()
     }
+}
+
+/// As an import keeps it today: older versions kept the key itself.
+fn hashed(entry: Entry) -> Entry {
+    let value = kept(&entry.key, &entry.value).map_or_else(|| REMOVED.to_owned(), Cow::into_owned);
+    Entry { value, ..entry }
 }
 
 /// Lines of different origins must not say different things either.

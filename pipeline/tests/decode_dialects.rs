@@ -343,6 +343,8 @@ fn a_tier_that_says_nothing_hides_none() {
         ("scale", body("default"), "default"),
         ("fast", body("default"), "default"),
         ("fast", claude(r#""service_tier":"standard""#), "fast"),
+        ("fast", claude(r#""service_tier":"standard","speed":"standard""#), "standard"),
+        ("fast", claude(r#""speed":"standard""#), "standard"),
         ("reserved", converse("default"), "default"),
         ("reserved", converse("reserved"), "reserved"),
         ("provisioned_throughput", gemini("ON_DEMAND"), "ON_DEMAND"),

@@ -142,8 +142,8 @@ fn misplaced(detail: &str) -> Option<String> {
     let what = [("InSubquery(", "IN (SELECT …)"), ("Exists(", "EXISTS (SELECT …)"), ("ScalarSubquery(", "(SELECT …)")];
     let (_, what) = what.into_iter().find(|(start, _)| expression.starts_with(start))?;
     Some(format!(
-        "{what} cannot stand here: it may choose rows (WHERE, HAVING, ON), but not be a column, a CASE or a FILTER; \
-         LEFT JOIN what it selects (DISTINCT) and test its column for IS NOT NULL instead"
+        "{what} cannot stand here: it may choose rows (WHERE, HAVING, ON), but not be a column, a CASE or a FILTER, nor have a LIMIT \
+         beside columns of the outer query; LEFT JOIN what it selects (DISTINCT) and test its column for IS NOT NULL instead"
     ))
 }
 

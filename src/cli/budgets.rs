@@ -99,23 +99,31 @@ async fn list(args: &List, session: &Session, config: &Config) -> anyhow::Result
 }
 
 /// `FIELD=VALUE` as a draft: `scope.team=search` is a part of `scope`; what looks like JSON is JSON, the rest is text.
+/// Fields that are objects, and may be given in parts: `scope.team=search`, `increase.amount=50`.
+const IN_PARTS: [&str; 3] = ["scope", "amounts_by", "increase"];
+
 fn draft(fields: &[String]) -> anyhow::Result<BudgetDraft> {
     let mut draft = Map::new();
     for text in fields {
         let (name, value) = pair(text)?;
-        if let Some(dimension) = name.strip_prefix("scope.") {
-            let scope = draft.entry("scope").or_insert_with(|| Value::Object(Map::new()));
-            let scope = scope.as_object_mut().context("scope is given both as a whole and in parts")?;
-            scope.insert(dimension.to_owned(), Value::String(value.to_owned()));
-            continue;
-        }
+        let part = IN_PARTS.iter().find_map(|whole| Some((*whole, name.strip_prefix(whole)?.strip_prefix('.')?)));
         let is_json = value.starts_with(['{', '[']) || ["true", "false", "null"].contains(&value);
-        let value = if is_json {
-            serde_json::from_str(value).with_context(|| format!("{name} is no JSON"))?
-        } else {
+        // A team may be called true.
+        let is_text = !is_json || part.is_some_and(|(whole, _)| whole == "scope");
+        let value = if is_text {
             Value::String(value.to_owned())
+        } else {
+            serde_json::from_str(value).with_context(|| format!("{name} is no JSON"))?
         };
-        draft.insert(name.to_owned(), value);
+        match part {
+            None => drop(draft.insert(name.to_owned(), value)),
+            Some((whole, part)) => {
+                let parts = draft.entry(whole).or_insert_with(|| Value::Object(Map::new()));
+                let parts =
+                    parts.as_object_mut().with_context(|| format!("{whole} is given both as a whole and in parts"))?;
+                parts.insert(part.to_owned(), value);
+            }
+        }
     }
     Ok(BudgetDraft(draft))
 }
@@ -126,11 +134,25 @@ mod tests {
 
     #[test]
     fn fields_become_a_draft() {
-        let fields = ["name=a=b", "scope.team=search", "scope.tags.env=prod", "thresholds=[50, 80]", "hard_limit=true"];
+        let fields = [
+            "name=a=b",
+            "scope.team=true",
+            "scope.tags.env=prod",
+            "thresholds=[50, 80]",
+            "hard_limit=true",
+            "increase.amount=5",
+            "increase.until=2026-12-01T00:00:00Z",
+            "amounts_by.attribute=plan",
+            "amounts_by.amounts={\"pro\": \"5\"}",
+        ];
         let draft = super::draft(&fields.map(str::to_owned)).unwrap();
         assert_eq!(
             serde_json::to_value(draft).unwrap(),
-            json!({"name": "a=b", "scope": {"team": "search", "tags.env": "prod"}, "thresholds": [50, 80], "hard_limit": true})
+            json!({
+                "name": "a=b", "scope": {"team": "true", "tags.env": "prod"}, "thresholds": [50, 80], "hard_limit": true,
+                "increase": {"amount": "5", "until": "2026-12-01T00:00:00Z"},
+                "amounts_by": {"attribute": "plan", "amounts": {"pro": "5"}},
+            })
         );
         assert!(super::draft(&["name".to_owned()]).is_err());
         assert!(super::draft(&["thresholds=[50".to_owned()]).is_err());

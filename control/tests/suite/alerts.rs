@@ -231,6 +231,15 @@ async fn what_an_older_version_told_and_took_back_is_known(place: Place) {
         standing.into_iter().map(|alert| alert.id).collect::<Vec<_>>()
     };
     assert_eq!(standing().await, [over("80", json!({})).id, "told 90".to_owned()]);
+    // The version before did not say which alert stands.
+    place.run("UPDATE alert_rounds SET alert = NULL").await;
+    assert_eq!(standing().await, [""; 0]);
+    store.alerts().adopt(100).await.unwrap();
+    assert_eq!(standing().await, [over("80", json!({})).id, "told 90".to_owned()]);
+    // The one before that had no rounds.
+    place.run("DELETE FROM alert_rounds").await;
+    store.alerts().adopt(100).await.unwrap();
+    assert_eq!(standing().await, [over("80", json!({})).id, "told 90".to_owned()]);
     place.run("DELETE FROM alert_rounds").await;
     assert_eq!(standing().await, [""; 0]);
     let again = |percent: &str| {

@@ -3,13 +3,11 @@
 //!
 //! Nothing is changed here but by a budget file at the start. A store that is away leaves the last known rules in force.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
-use spendstream_control::alerts::AlertFilter;
 use spendstream_control::blocks::BlockAction;
 use spendstream_control::budgets::BudgetFilter;
 use spendstream_control::{Act, Result, Store, budget_file};
@@ -41,8 +39,8 @@ const SOON: TimeDelta = TimeDelta::seconds(5);
 const MOST_TOLD: u32 = 50_000;
 /// How long it is of interest to others that a threshold was taken back.
 const TAKEN_BACK: TimeDelta = TimeDelta::days(1);
-/// Alerts that are looked through at the start for what an older version told.
-const RECALLED: u32 = 10_000;
+/// Alerts that are looked through, once, for what an older version told.
+const RECALLED: u32 = 100_000;
 
 impl Attributes for Directory {
     fn attribute(&self, key: &ScopeKey, value: &str, attribute: &str, at: DateTime<Utc>) -> Option<&str> {
@@ -119,27 +117,18 @@ impl Rules {
     }
 
     /// Compares what was told with the budgets of now, at a version of the store: takes back what they do not watch any more, and has those who
-    /// watch know what others told and took back.
+    /// watch know what others told and took back. `is_first`: of this process.
     async fn compare(&self, version: i64, is_first: bool) -> Result<()> {
-        let known = self.known(is_first).await?;
+        if is_first {
+            self.store.alerts().adopt(RECALLED).await?;
+        }
+        let known = self.store.alerts().standing(now() - TAKEN_BACK, MOST_TOLD).await?;
         // What a change of the rules took back elsewhere is judged by these rules, or not yet.
         if self.store.version().await? == version {
             self.take_back(&known);
             self.live.recall(known);
         }
         Ok(())
-    }
-
-    /// The newest alert about each threshold, told or taken back. At first the history is asked, too: what an older version told is only there.
-    async fn known(&self, is_first: bool) -> Result<Vec<Alert>> {
-        let mut alerts = self.store.alerts().standing(now() - TAKEN_BACK, MOST_TOLD).await?;
-        if is_first {
-            let page = self.store.alerts().list(&AlertFilter::default(), RECALLED).await?;
-            alerts.extend(page.alerts.into_iter().map(|stored| stored.alert));
-        }
-        let mut seen = HashSet::new();
-        alerts.retain(|alert| alert.condition().is_some_and(|about| seen.insert(about)));
-        Ok(alerts)
     }
 
     /// Takes back what was told of thresholds that no budget in force watches any more, and of periods that are over: nothing else ends an

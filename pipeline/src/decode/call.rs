@@ -94,6 +94,9 @@ impl<'n> Call<'n> {
         self.default_text(Text::ProviderSent, reading.provider);
         self.default_text(Text::ResponseId, reading.response_id);
         self.default_text(Text::Operation, reading.operation);
+        if reading.is_not_fast && self.row.texts.get(Text::ServiceTier).is_some_and(body::is_fast) {
+            self.row.texts.set(Text::ServiceTier, "standard");
+        }
         self.take_tier(reading.service_tier);
         self.default_text(Text::Region, reading.region);
         if reading.failed {

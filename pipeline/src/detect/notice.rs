@@ -8,10 +8,7 @@ use spendstream_schemas::budget::ResolvedScope;
 use spendstream_schemas::money::Amount;
 
 use super::cause::Cause;
-use super::watched::{Finding, Hour};
-
-/// More than so many times the mean is critical.
-const CRITICAL_TIMES: i128 = 10;
+use super::watched::{CRITICAL_TIMES, Finding, Hour, is_critical};
 
 /// Whose spend it is, and who is told.
 #[derive(Clone, Debug)]
@@ -88,8 +85,7 @@ fn alert(subject: &Subject<'_>, hour: Hour, kind: Kind, level: Level, title: Str
 }
 
 fn level(finding: &Finding) -> Level {
-    let is_critical = finding.is_above && finding.cost.units() > finding.mean.units().saturating_mul(CRITICAL_TIMES);
-    if is_critical { Level::Critical } else { Level::Warning }
+    if finding.is_above && is_critical(finding.cost, finding.mean) { Level::Critical } else { Level::Warning }
 }
 
 fn of(scope: &ResolvedScope) -> String {

@@ -98,6 +98,8 @@ struct Open {
     since: Hour,
     /// The most that was told.
     told: Amount,
+    /// Whether it was told as critical.
+    critical: bool,
 }
 
 /// See the module. At most [`Series::BYTES`] and 16 bytes per hour of the window.
@@ -123,7 +125,11 @@ impl Watched {
         let mean = self.mean();
         self.remember(cost, judging.window);
         let since = self.open.map_or(hour, |open| open.since);
-        let is_more = |cost: Amount| self.open.is_none_or(|open| cost.units() > open.told.units().saturating_mul(2));
+        let critical = is_critical(cost, mean);
+        let is_more = |cost: Amount| {
+            let more = |open: Open| cost.units() > open.told.units().saturating_mul(2) || (critical && !open.critical);
+            self.open.is_none_or(more)
+        };
         let finding = match (breach, judgement.verdict) {
             (Some(breach), _) if is_more(cost) => Some(Finding {
                 hour,
@@ -149,7 +155,9 @@ impl Watched {
             _ => None,
         };
         if let Some(finding) = finding {
-            self.open = Some(Open { since, told: self.open.map_or(cost, |open| open.told.max(cost)) });
+            let told = self.open.map_or(cost, |open| open.told.max(cost));
+            let critical = self.open.is_some_and(|open| open.critical) || (finding.is_above && critical);
+            self.open = Some(Open { since, told, critical });
             return Some(News::Begun(finding));
         }
         if breach.is_none() && !judgement.ongoing {
@@ -225,6 +233,15 @@ impl Default for Watched {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// More than so many times the mean is critical.
+pub const CRITICAL_TIMES: i128 = 10;
+
+/// Whether an hour costs far more than the mean.
+#[must_use]
+pub fn is_critical(cost: Amount, mean: Amount) -> bool {
+    cost.units() > mean.units().saturating_mul(CRITICAL_TIMES)
 }
 
 /// An amount for statistics, never to be money again.

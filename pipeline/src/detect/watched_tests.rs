@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use spendstream_schemas::money::Amount;
 
-use super::{By, Finding, Hour, Judging, News, Watched};
+use super::{By, Finding, Hour, Judging, News, Watched, is_critical};
 use crate::detect::{Kind, Rule, Settings};
 
 fn usd(text: &str) -> Amount {
@@ -64,6 +64,17 @@ fn what_goes_on_is_told_once_what_doubles_again_and_then_its_end() {
     assert_eq!((finding.hour, finding.cost), (Hour(243), usd("60.000000000000001")));
     let ends: Vec<News> = (244..300).filter_map(|hour| watched.learn(Hour(hour), usual(hour), &judging)).collect();
     assert_eq!(ends.first(), Some(&News::Over { since: Hour(240) }));
+}
+
+#[test]
+fn what_becomes_critical_in_another_hour_is_told_again() {
+    let (mut watched, _) = taught(240);
+    let judging = judging();
+    let first = begun(watched.learn(Hour(240), usd("10"), &judging));
+    assert!(!is_critical(first.cost, first.mean), "{first:?}");
+    let finding = begun(watched.learn(Hour(241), usd("16"), &judging));
+    assert!(is_critical(finding.cost, finding.mean), "{finding:?}");
+    assert_eq!(watched.learn(Hour(242), usd("19"), &judging), None);
 }
 
 #[test]

@@ -78,7 +78,7 @@ async fn lift(State(store): State<Opened>, Path(id): Path<String>, headers: Head
 
 fn actor(headers: &HeaderMap) -> String {
     let named = headers.get(ACTOR).and_then(|value| value.to_str().ok()).filter(|name| !name.is_empty());
-    named.map_or_else(|| "http".to_owned(), |name| format!("http:{}", name.chars().take(128).collect::<String>()))
+    named.map_or_else(|| "http".to_owned(), |name| name.chars().take(128).collect())
 }
 
 async fn with(store: &Opened, act: impl AsyncFnOnce(Store) -> Result<Response, Error>) -> Response {

@@ -1,8 +1,10 @@
 //! Which values are asked for. In: dimensions with a value each, as somebody wrote them; out: whether a budget, a cell or an alert has them, by any
 //! name that the price book has for a provider or a model and in any spelling of the others. Pure.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use spendstream_schemas::budget::scope::kept;
 use spendstream_schemas::budget::{Budget, ScopeKey, ScopeValue};
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Spellings, normal};
@@ -23,7 +25,12 @@ pub struct Wanted {
 impl Wanted {
     #[must_use]
     pub fn new(pairs: Vec<(ScopeKey, String)>, book: Arc<PriceBook>, spellings: Arc<Spellings>) -> Self {
-        Self { pairs, book, spellings }
+        // Of a key its hash is known.
+        let hashed = |(key, value): (ScopeKey, String)| {
+            let value = kept(&key, &value).map_or_else(|| value.clone(), Cow::into_owned);
+            (key, value)
+        };
+        Self { pairs: pairs.into_iter().map(hashed).collect(), book, spellings }
     }
 
     /// Whether what has these values has those that are asked for.
@@ -91,6 +98,11 @@ mod tests {
             (("team", "*"), ("team", "*"), true),
             (("team", "*"), ("team", "search"), false),
             (("team", "search"), ("user", "search"), false),
+            (
+                ("api_key_id", "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl12Mn34Op56"),
+                ("api_key_id", "sha256:d3164adaa22dcba8"),
+                true,
+            ),
         ] {
             assert_eq!(takes(&[wanted], &[there]), expected, "{wanted:?} {there:?}");
         }

@@ -1,10 +1,8 @@
-//! JSON: in come record batches, out come objects, as one array or one per line. Every object has every column under a name of its own.
+//! JSON: in come record batches, out come objects, as one array or one per line. Every object has every column.
 //!
 //! Decimals are strings without trailing zeros and integers beyond ±2⁵³ are strings, because readers keep numbers as floats;
 //! not-a-number and infinity are null.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Decimal128Array, Decimal256Array};
@@ -40,10 +38,9 @@ impl Encode for JsonEncoder {
         let options = options();
         let schema = batch.schema();
         let mut columns = Vec::with_capacity(batch.num_columns());
-        let names = distinct(schema.fields().iter().map(|field| field.name().as_str()));
-        for ((field, array), key) in schema.fields().iter().zip(batch.columns()).zip(names) {
+        for (field, array) in schema.fields().iter().zip(batch.columns()) {
             let mut name = Vec::new();
-            write_string(&key, &mut name);
+            write_string(field.name(), &mut name);
             name.push(b':');
             columns.push((name, make_encoder(field, array, &options)?));
         }
@@ -74,22 +71,6 @@ impl Encode for JsonEncoder {
         }
         Ok(())
     }
-}
-
-/// A name per column. A join may have the same name twice, of which readers of an object keep one value: the later are `name_1`, `name_2`.
-fn distinct<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Vec<Cow<'n, str>> {
-    let mut taken: HashSet<Cow<'n, str>> = names.clone().map(Cow::Borrowed).collect();
-    let mut seen = HashSet::new();
-    let free = |name: &'n str| {
-        if seen.insert(name) {
-            return Cow::Borrowed(name);
-        }
-        let mut free = (1..)
-            .map(|number: u32| Cow::Owned(format!("{name}_{number}")))
-            .filter(|free| taken.insert(Cow::clone(free)));
-        free.next().unwrap_or(Cow::Borrowed(name))
-    };
-    names.map(free).collect()
 }
 
 /// How values of nested columns are written too.

@@ -6,7 +6,6 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, StringViewArray,
     TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -49,15 +48,6 @@ const FIRST: &str = r#"{"team":"search, \"x\"","n":9007199254740992,"u":"1844674
 const SECOND: &str = r#"{"team":"","n":"-9007199254740993","u":0,"cost":null,"ratio":null,"ok":false,"date":"1970-01-01","at":"1970-01-01T00:00:00Z"}"#;
 const THIRD: &str =
     r#"{"team":null,"n":7,"u":1,"cost":"-3","ratio":null,"ok":null,"date":"1969-12-31","at":"1970-01-01T00:00:01Z"}"#;
-
-#[test]
-fn no_object_has_a_name_twice() {
-    let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
-    let fields = ["team", "team_1", "team", "c", "team"].map(|name| Field::new(name, DataType::Int64, true));
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields.to_vec())), vec![one; 5]).unwrap();
-    let out = encode(encoder(Format::NdJson, &batch.schema()).unwrap(), &[batch]);
-    assert_eq!(String::from_utf8(out).unwrap(), "{\"team\":1,\"team_1\":1,\"team_2\":1,\"c\":1,\"team_3\":1}\n");
-}
 
 #[test]
 fn json_is_one_array_over_all_batches() {

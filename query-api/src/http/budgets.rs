@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spendstream_control::Act;
 use spendstream_control::budgets::BudgetFilter;
-use spendstream_schemas::budget::{Budget, BudgetDraft, ScopeKey};
+use spendstream_schemas::budget::{Budget, BudgetDraft, Context, ScopeKey};
 
 use super::App;
 use super::parameters::{Given, Parameters, actor, invalid, json as body_json};
@@ -66,7 +66,14 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, EXAMPLE)?;
-    let advice = advice_on_rate(&app, &draft).await?;
+    let advice = match advice_on_rate(&app, &draft).await? {
+        Ok(advice) => advice,
+        Err(problem) => {
+            let context = Context { id: "", currency: &app.currency, now: act.now };
+            let others = draft.check(None, &context).err().unwrap_or_default();
+            return Err(refused([problem].into_iter().chain(others.iter().map(ToString::to_string))));
+        }
+    };
     let budget = app.control.get().await?.budgets().create(&draft, &app.currency, &act).await?;
     let location = format!("/v1/budgets/{}", budget.id);
     let mut response = (StatusCode::CREATED, advised(&budget, advice)).into_response();
@@ -89,7 +96,7 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let act = Act { who: actor(&headers)?, now: app.now() };
     let draft: BudgetDraft = body_json(body, "{\"amount\": \"200.00\"}")?;
-    let advice = advice_on_rate(&app, &draft).await?;
+    let advice = advice_on_rate(&app, &draft).await?.map_err(|problem| refused([problem]))?;
     let store = app.control.get().await?;
     let expected = |budget: &Budget| is_expected(&headers, budget);
     let budget = store.budgets().expecting(&expected).update(&id, &draft, &app.currency, &act).await?;
@@ -118,25 +125,28 @@ pub(super) async fn reset(
     Ok(show(&store.budgets().expecting(&expected).reset(&id, &act).await?))
 }
 
-/// What is to be said of the rate by which the amount is compared, if anything. One whose amount nobody can compare is refused: it would
-/// neither alert nor block.
-async fn advice_on_rate(app: &Arc<App>, draft: &BudgetDraft) -> Result<Option<String>, Problem> {
-    let Some(currency) = draft.0.get("currency").and_then(Value::as_str).map(str::trim) else { return Ok(None) };
+fn refused(problems: impl IntoIterator<Item = String>) -> Problem {
+    spendstream_control::Error::Invalid(problems.into_iter().collect()).into()
+}
+
+/// What is to be said of the rate by which the amount is compared, if anything. One whose amount nobody can compare is refused, with the line
+/// inside: it would neither alert nor block.
+async fn advice_on_rate(app: &Arc<App>, draft: &BudgetDraft) -> Result<Result<Option<String>, String>, Problem> {
+    let Some(currency) = draft.0.get("currency").and_then(Value::as_str).map(str::trim) else { return Ok(Ok(None)) };
     // Whatever is no currency is refused by the check of the draft.
     let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
     let now = app.now().timestamp_micros();
     if !is_code || currency == app.currency {
-        return Ok(None);
+        return Ok(Ok(None));
     }
     if let Some(rate) = app.book().await?.rate(currency, now) {
-        return Ok(own::advice(currency, rate, &app.currency));
+        return Ok(Ok(own::advice(currency, rate, &app.currency)));
     }
-    let problem = format!(
+    Ok(Err(format!(
         "currency: there is no exchange rate from {currency} to {} in the price book, so nothing can be compared with the amount; add one \
          to the file of prices.rates, or write the budget in {}",
         app.currency, app.currency
-    );
-    Err(spendstream_control::Error::Invalid(vec![problem]).into())
+    )))
 }
 
 /// Whether the budget is what `If-Match` says, if it says something.

@@ -55,6 +55,11 @@ async fn budgets_are_made_changed_and_kept() {
         let problem = site.send(method, path, "", &draft).await.problem(422, "rejected");
         assert!(problem["detail"].as_str().unwrap().contains("no exchange rate from XAU to USD"), "{problem}");
     }
+    // And what else is wrong is named beside it.
+    let draft =
+        json!({"name": "gold", "scope": {"teem": "a"}, "period": "fortnightly", "amount": "-1", "currency": "XAU"});
+    let problem = site.send("POST", "/v1/budgets", "", &draft).await.problem(422, "rejected");
+    assert_eq!(problem["problems"].as_array().map(Vec::len), Some(4), "{problem}");
     assert_eq!(names("?team=*").await.0, "each");
     assert_eq!(names("?limit=1").await, ("each".into(), second.as_str().into()));
     assert_eq!(names(&format!("?limit=2&after={second}")).await, ("everything search".into(), Value::Null));

@@ -2,28 +2,30 @@
 //!
 //! By itself the query engine gives a quotient four digits more than its dividend has, so that `input_tokens / 1000000.0` is 0.0012 where it should
 //! be 0.001234, and sums of it are wrong without a word; and a product of three amounts does not fit. Here a quotient has [`DIGITS`] digits
-//! after the point, and a product as many as its factors have together, up to [`MOST_DIGITS`]. Whole numbers and floats stay what they are.
+//! after the point, and a product as many as its factors have together, up to [`MOST_DIGITS`]. An average, which the engine gives four digits more
+//! than what it is of, has 16 at least. Whole numbers and floats stay what they are.
 //!
-//! `round(x, 2)` keeps the digits of its type: the engine makes it one of two digits once it has seen that 2 is a constant, which is after it has
+//! `round(x, 2)` has two digits from the start: the engine makes it one of two digits once it has seen that 2 is a constant, which is after it has
 //! settled how `round(x, 2) IN (SELECT …)` is compared, and then compares 0.01 with 0.010000000000000 digit by digit.
 //!
 //! And in a filter, what is divided by zero is NULL: the engine computes a filter's parts in any order and for any row, also for those that
 //! `input_tokens > 0 AND …` was to keep away.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::functions::core::expr_fn::nullif;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Documentation, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, binary_expr, cast,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, binary_expr, cast,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -35,8 +37,11 @@ const DIGITS: i8 = 20;
 const ADDED: i8 = 4;
 /// The most digits after the point of a product.
 const MOST_DIGITS: i8 = 30;
-/// Digits of a wide decimal, and of one that every client knows.
+/// Fewer digits after the point an average would cut to four more.
+const FINE: i8 = 12;
+/// Digits of the widest decimal, of one that leaves room beside it, and of one that every client knows.
 const WIDE: u8 = 76;
+const ROOMY: u8 = 56;
 const NARROW: u8 = 38;
 
 /// See the module.
@@ -57,21 +62,49 @@ impl ExprPlanner for Exact {
         Ok(match op {
             BinaryOperator::Divide => {
                 let from = left.after.max(DIGITS - ADDED);
-                let quotient = binary_expr(wide(one, from), Operator::Divide, wide(other, right.after));
-                PlannerResult::Planned(if from + ADDED == DIGITS { quotient } else { wide(quotient, DIGITS) })
+                let all = left.before() + from.unsigned_abs();
+                let quotient = binary_expr(wide(one, all, from), Operator::Divide, wide(other, right.all, right.after));
+                let before = left.before() + right.after.unsigned_abs();
+                PlannerResult::Planned(bounded(quotient, before, from + ADDED, DIGITS))
             }
             BinaryOperator::Multiply if left.all + right.all + 1 > NARROW => {
-                let product = binary_expr(wide(one, left.after), Operator::Multiply, wide(other, right.after));
-                let is_long = left.after + right.after > MOST_DIGITS;
-                PlannerResult::Planned(if is_long { wide(product, MOST_DIGITS) } else { product })
+                let one = wide(one, left.all, left.after);
+                let product = binary_expr(one, Operator::Multiply, wide(other, right.all, right.after));
+                let before = left.before() + right.before() + 1;
+                PlannerResult::Planned(bounded(product, before, left.after + right.after, MOST_DIGITS))
             }
             _ => PlannerResult::Original(RawBinaryExpr { op, left: one, right: other }),
         })
     }
+
+    fn plan_aggregate(&self, mut expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        if expr.func.name() == "avg" {
+            expr.args = expr.args.into_iter().map(finer).collect();
+        }
+        Ok(PlannerResult::Original(expr))
+    }
+
+    fn plan_window(&self, mut expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        if expr.func_def.name() == "avg" {
+            expr.args = expr.args.into_iter().map(finer).collect();
+        }
+        Ok(PlannerResult::Original(expr))
+    }
 }
 
-fn wide(expr: Expr, after: i8) -> Expr {
-    cast(expr, DataType::Decimal256(WIDE, after))
+fn wide(expr: Expr, all: u8, after: i8) -> Expr {
+    cast(expr, DataType::Decimal256(all.min(WIDE), after))
+}
+
+/// What was computed, with so many digits before and after the point, cut to what leaves room for other figures beside it: a common type of
+/// two has the more digits of either side of the point.
+fn bounded(expr: Expr, before: u8, after: i8, most_after: i8) -> Expr {
+    if after > most_after || before.saturating_add(after.unsigned_abs()) > ROOMY {
+        let after = after.min(most_after);
+        wide(expr, before.saturating_add(after.unsigned_abs()).min(ROOMY), after)
+    } else {
+        expr
+    }
 }
 
 /// How many digits a number has, and how many of them after the point.
@@ -82,6 +115,11 @@ struct Digits {
 }
 
 impl Digits {
+    /// Before the point.
+    fn before(&self) -> u8 {
+        self.all.saturating_sub(self.after.unsigned_abs())
+    }
+
     /// `None` for what is no exact number.
     fn of(kind: &DataType) -> Option<Self> {
         let whole = |all| Some(Self { all, after: 0, is_whole: true });
@@ -99,53 +137,111 @@ impl Digits {
     }
 }
 
-/// Puts [`Steady`] in the place of `round`.
-pub fn steady(functions: &mut [Arc<ScalarUDF>]) {
-    for function in functions.iter_mut().filter(|function| function.name() == "round") {
-        *function = Arc::new(ScalarUDF::new_from_impl(Steady(Arc::clone(function))));
-    }
+/// What an average is taken of, with digits enough.
+fn finer(expr: Expr) -> Expr {
+    ScalarUDF::new_from_impl(Finer { signature: Signature::any(1, Volatility::Immutable) }).call(vec![expr])
 }
 
-/// `round`, whose type does not depend on how a constant is written.
+/// A decimal of few digits after the point with [`FINE`]; all else as it is.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Steady(Arc<ScalarUDF>);
+struct Finer {
+    signature: Signature,
+}
 
-impl ScalarUDFImpl for Steady {
-    fn name(&self) -> &str {
-        self.0.name()
+impl ScalarUDFImpl for Finer {
+    fn name(&self) -> &'static str {
+        "finer"
     }
 
-    fn aliases(&self) -> &[String] {
-        self.0.aliases()
+    /// A column is called what it is the average of.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect::<Vec<_>>().join(","))
     }
 
     fn signature(&self) -> &Signature {
-        self.0.signature()
+        &self.signature
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.0.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let unknown = vec![None; args.scalar_arguments.len()];
-        self.0.return_field_from_args(ReturnFieldArgs { arg_fields: args.arg_fields, scalar_arguments: &unknown })
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.0.coerce_types(types)
-    }
-
-    fn is_strict(&self) -> bool {
-        self.0.inner().is_strict()
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.0.documentation()
+        Ok(match types {
+            [DataType::Decimal128(all, after)] if (0..FINE).contains(after) => {
+                DataType::Decimal128((*all + (FINE - *after).unsigned_abs()).min(NARROW), FINE)
+            }
+            [kind] => kind.clone(),
+            _ => DataType::Null,
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.0.invoke_with_args(args)
+        let [value] = datafusion::common::utils::take_function_args(self.name(), args.args)?;
+        value.cast_to(args.return_field.data_type(), None)
+    }
+}
+
+/// Puts [`Steady`] in the place of `round`.
+pub fn steady(functions: &mut [Arc<ScalarUDF>]) {
+    for function in functions.iter_mut().filter(|function| function.name() == "round") {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        *function = Arc::new(ScalarUDF::new_from_impl(Steady { inner: Arc::clone(function), signature }));
+    }
+}
+
+/// `round`, whose second argument is left as it is written, so that a constant is one from the start.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Steady {
+    inner: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Steady {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let number = |kind: &DataType| match kind {
+            kind if kind.is_decimal() || kind.is_integer() => Ok(kind.clone()),
+            DataType::Float16 | DataType::Float32 => Ok(DataType::Float32),
+            DataType::Float64 | DataType::Null => Ok(DataType::Float64),
+            other => plan_err!("round() is of a number, not of {other}"),
+        };
+        match types {
+            [value] => Ok(vec![number(value)?]),
+            [value, digits] if digits.is_integer() => Ok(vec![number(value)?, digits.clone()]),
+            [value, DataType::Null] => Ok(vec![number(value)?, DataType::Int32]),
+            _ => plan_err!("round() takes a number, and how many digits are to stay after its point"),
+        }
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner.inner().is_strict()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(digits) = args.args.get_mut(1) {
+            *digits = digits.cast_to(&DataType::Int32, None)?;
+        }
+        self.inner.invoke_with_args(args)
     }
 }
 
@@ -215,23 +311,46 @@ fn is_guarded(expr: &Expr) -> bool {
     }
 }
 
-/// How an answer's columns are handed out: a wide decimal as one of 38 digits, up to [`DIGITS`] of them after the point, which every client knows.
+/// How an answer's columns are handed out: a wide decimal as one of 38 digits, up to [`DIGITS`] of them after the point, which every client knows;
+/// also within lists, maps and structs. And each under a name of its own: a join may have one twice, of which many readers keep one column or none.
 #[must_use]
 pub fn narrow(schema: &SchemaRef) -> SchemaRef {
-    let is_wide = |field: &Arc<Field>| matches!(field.data_type(), DataType::Decimal256(..));
-    if !schema.fields().iter().any(is_wide) {
+    let names = distinct(schema.fields().iter().map(|field| field.name().as_str()));
+    let named = schema.fields().iter().zip(names).map(|(field, name)| match name {
+        Some(name) => Arc::new(field.as_ref().clone().with_name(name)),
+        None => Arc::clone(field),
+    });
+    let fields: Vec<FieldRef> = named.map(|field| narrow_field(&field)).collect();
+    if fields.iter().zip(schema.fields()).all(|(narrow, field)| narrow == field) {
         return Arc::clone(schema);
     }
-    let field = |field: &Arc<Field>| match field.data_type() {
-        DataType::Decimal256(_, after) => {
-            Arc::new(field.as_ref().clone().with_data_type(DataType::Decimal128(NARROW, (*after).min(DIGITS))))
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// Another name for each that was there before: `name_1`, `name_2`.
+fn distinct<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Vec<Option<String>> {
+    let mut taken: HashSet<String> = names.clone().map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    let other = |name: &'n str| {
+        if seen.insert(name) {
+            return None;
         }
-        _ => Arc::clone(field),
+        (1..=u32::MAX).map(|number| format!("{name}_{number}")).find(|free| taken.insert(free.clone()))
     };
-    Arc::new(Schema::new_with_metadata(
-        schema.fields().iter().map(field).collect::<Vec<_>>(),
-        schema.metadata().clone(),
-    ))
+    names.map(other).collect()
+}
+
+fn narrow_field(field: &FieldRef) -> FieldRef {
+    let kind = match field.data_type() {
+        DataType::Decimal256(_, after) => DataType::Decimal128(NARROW, (*after).min(DIGITS)),
+        DataType::List(item) => DataType::List(narrow_field(item)),
+        DataType::LargeList(item) => DataType::LargeList(narrow_field(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(narrow_field(item), *size),
+        DataType::Struct(parts) => DataType::Struct(parts.iter().map(narrow_field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(narrow_field(entries), *sorted),
+        _ => return Arc::clone(field),
+    };
+    if kind == *field.data_type() { Arc::clone(field) } else { Arc::new(field.as_ref().clone().with_data_type(kind)) }
 }
 
 /// Rows in a schema that [`narrow`] made.

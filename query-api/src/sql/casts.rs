@@ -1,14 +1,15 @@
 //! Casts that lose digits. In: a plan as it was written; out: the same with such casts as calls of a function.
 //!
 //! The query engine takes a cast off a column that is compared: `CAST(cost AS DECIMAL(10,2)) = 0.01` becomes `cost = 0.01`, which is another
-//! question. A function it leaves alone. And an amount becomes a whole number by rounding, as in PostgreSQL and `DuckDB`, not by cutting.
+//! question. A function it leaves alone. And a number becomes a whole one by rounding, as in PostgreSQL and `DuckDB`, not by cutting.
 
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray};
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -95,6 +96,20 @@ fn per_second(unit: TimeUnit) -> i64 {
     }
 }
 
+/// To the nearest whole number, of two the even one.
+fn rounded(value: &ColumnarValue) -> ColumnarValue {
+    match value {
+        ColumnarValue::Scalar(ScalarValue::Float64(value)) => {
+            ColumnarValue::Scalar(ScalarValue::Float64(value.map(f64::round_ties_even)))
+        }
+        ColumnarValue::Array(values) if values.data_type() == &DataType::Float64 => {
+            let values = values.as_primitive::<Float64Type>();
+            ColumnarValue::Array(Arc::new(values.unary::<_, Float64Type>(f64::round_ties_even)))
+        }
+        other => other.clone(),
+    }
+}
+
 /// A cast.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Exactly {
@@ -125,10 +140,11 @@ impl ScalarUDFImpl for Exactly {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let options = CastOptions { safe: self.safe, ..CastOptions::default() };
         let [value] = datafusion::common::utils::take_function_args(self.name(), args.args)?;
-        let value = if self.to.is_integer() && value.data_type().is_decimal() {
-            value.cast_to(&WHOLE, Some(&options))?
-        } else {
-            value
+        let value = match value {
+            value if !self.to.is_integer() => value,
+            value if value.data_type().is_decimal() => value.cast_to(&WHOLE, Some(&options))?,
+            value if value.data_type().is_floating() => rounded(&value.cast_to(&DataType::Float64, None)?),
+            value => value,
         };
         value.cast_to(&self.to, Some(&options))
     }

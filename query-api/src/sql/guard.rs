@@ -25,8 +25,8 @@ const MAX_TOKENS: usize = 100_000;
 const MAX_DEPTH: usize = 2_000;
 /// Forms that the parser may read twice; see [`is_guessed`].
 const MAX_GUESSED: usize = 8;
-/// Digits of a number that is written with an exponent; as many as a decimal has.
-const MAX_DIGITS: i32 = 38;
+/// Digits, and the point, of a number that is written with an exponent; a decimal has a few more.
+const MAX_DIGITS: i32 = 60;
 /// SELECTs and table references of one statement.
 const MAX_RELATIONS: usize = 500;
 

@@ -36,7 +36,7 @@ pub const WITH_ACTUAL_COST: &str = "SELECT d.*, c.cost AS actual_cost FROM decis
      AND (u.event_source = a.event_source OR u.event_source IS NULL OR a.event_source IS NULL) \
      GROUP BY a.id, a.is_run, a.organization, a.event_source) c \
      ON (d.allow OR d.shadow) AND c.id = d.event_id AND c.is_run = (d.basis IN ('metric_history', 'metric_default')) \
-     AND c.organization IS NOT DISTINCT FROM d.organization AND c.event_source IS NOT DISTINCT FROM d.event_source";
+     AND (c.organization IS NOT DISTINCT FROM d.organization) AND (c.event_source IS NOT DISTINCT FROM d.event_source)";
 
 /// The event's texts that a row has, by their lake columns.
 pub const TEXTS: [Text; 17] = [

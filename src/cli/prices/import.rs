@@ -10,7 +10,7 @@ mod merge;
 mod rules;
 mod windows;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -116,6 +116,13 @@ pub fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     if args.strict && !offer.refused.is_empty() {
         bail!("price list {}: refused, for --strict: {}", args.file.display(), brief(&offer.refused));
     }
+    if args.close_removed && !offer.refused.is_empty() {
+        bail!(
+            "price list {}: --close-removed would end the prices of lines that are left out: {}",
+            args.file.display(),
+            brief(&offer.refused)
+        );
+    }
     let merged = merge::merge(
         book.rows(),
         &offer.rows,
@@ -167,20 +174,29 @@ fn read(from: From, text: &str, book: &PriceBook, date: i64) -> anyhow::Result<O
 fn own(text: &str) -> Offer {
     let mut refused = Vec::new();
     let mut rows = parse_prices(text, &mut refused);
-    let mut lines: HashMap<(merge::Key, Option<i64>), Vec<usize>> = HashMap::new();
+    let mut of_key: HashMap<merge::Key, Vec<&PriceRow>> = HashMap::new();
     for row in &rows {
-        lines.entry((merge::key(row), row.effective_from)).or_default().push(row.line);
+        of_key.entry(merge::key(row)).or_default().push(row);
     }
     // Two prices for one thing at one time: which of them is meant nobody but the list's author knows.
-    rows.retain(|row| {
-        let same = &lines[&(merge::key(row), row.effective_from)];
-        let is_alone = same.len() == 1;
-        if !is_alone && same[0] == row.line {
-            let others = same[1..].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            refused.push(format!("{PRICES}:{}: the same price again in line {others}; leave one of them", row.line));
+    let mut unclear: BTreeMap<usize, usize> = BTreeMap::new();
+    for same in of_key.values_mut() {
+        same.sort_by_key(|row| (row.effective_from, row.line));
+        for pair in same.windows(2) {
+            let starts = pair[1].effective_from;
+            if pair[0].effective_until.is_none_or(|until| starts.is_none_or(|starts| until > starts)) {
+                unclear.insert(pair[1].line, pair[0].line);
+                unclear.entry(pair[0].line).or_insert(pair[1].line);
+            }
         }
-        is_alone
-    });
+    }
+    for (line, other) in &unclear {
+        refused.push(format!(
+            "{PRICES}:{line}: line {other} has another price of the same at the same time; leave one of them, or end the earlier where the \
+             later begins (effective_until)"
+        ));
+    }
+    rows.retain(|row| !unclear.contains_key(&row.line));
     Offer { rows, refused, ..Offer::default() }
 }
 

@@ -58,7 +58,7 @@ fn a_runaway_agent_is_told_once_and_by_name() {
         assert_eq!(alerts.len(), 1, "{alerts:?}");
         let alert = &alerts[0];
         assert_eq!((text(&alert["kind"]), text(&alert["level"])), ("anomaly".into(), "critical".into()), "{alert}");
-        assert_eq!((text(&alert["value"]), text(&alert["threshold"])), ("21".into(), "3.000000000000001".into()));
+        assert_eq!((text(&alert["value"]), text(&alert["threshold"])), ("21".into(), "10".into()));
         let message = text(&alert["message"]);
         assert!(message.contains("the mean of the 30 hours before is 1 USD"), "{message}");
         assert!(message.contains("user bob: 20 USD instead of 0 USD (+20 USD, 100 % of the change, new)"), "{message}");

@@ -66,6 +66,8 @@ pub(super) struct Reading<'n> {
     pub provider: Option<&'static str>,
     pub operation: Option<&'static str>,
     pub service_tier: Option<&'n str>,
+    /// It says that it was not served at the higher speed, which may have been asked for.
+    pub is_not_fast: bool,
     pub region: Option<&'n str>,
     pub time_micros: Option<i64>,
     pub latency_ms: Option<i64>,
@@ -113,8 +115,13 @@ pub(super) fn is_standard_tier(tier: &str) -> bool {
 pub(super) fn falls_back(asked: &str, told: &str) -> bool {
     is_one_of(asked, &["priority", "flex", "reserved", "scale"])
         || is_one_of(asked, &["provisioned", "provisionedthroughput"]) && is_one_of(told, &["ondemand"])
-        // OpenAI's word; Anthropic's `standard` is not about speed.
+        // OpenAI's word; Anthropic's `standard` is not about speed ([`Reading::is_not_fast`]).
         || is_one_of(asked, &["fast"]) && is_one_of(told, &["default", "priority", "flex"])
+}
+
+/// The tier of a higher speed.
+pub(super) fn is_fast(tier: &str) -> bool {
+    is_one_of(tier, &["fast"])
 }
 
 fn is_one_of(tier: &str, words: &[&str]) -> bool {
@@ -311,8 +318,9 @@ fn usage_of<'n>(shape: Shape, usage: &'n Node<'_>, hint: Hint<'n>) -> Result<Rea
     let tier = usage.text_of("service_tier").or_else(|| usage.text_of("serviceTier"));
     reading.service_tier = louder(reading.service_tier, tier);
     // Anthropic's, but relayed in every shape, and told even where the cache is not.
-    if usage.text_of("speed") == Some("fast") {
-        reading.service_tier = Some("fast");
+    match usage.text_of("speed") {
+        Some("fast") => reading.service_tier = Some("fast"),
+        speed => reading.is_not_fast = speed == Some("standard"),
     }
     let place = usage.text_of("inference_geo").filter(|geo| *geo != "not_available");
     reading.region = reading.region.or(place);

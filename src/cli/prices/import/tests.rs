@@ -155,17 +155,35 @@ fn what_cannot_be_read_is_named_and_the_rest_is_taken() {
              source,source_ref\nopenai,bad,tokens,1,1000000,USD,,,,,,,,\nopenai,good,input,1,1000000,USD,,,,,,,,\n",
             "prices.csv:2: meter 'tokens' is not in the vocabulary",
         ),
-        (
-            From::Spendstream,
-            "provider,model,meter,price,per,currency,effective_from,effective_until,tier_min_tokens,service_tier,region,schedule,\
-             source,source_ref\nopenai,bad,input,1,1000000,USD,,,,,,,,\nopenai,good,input,1,1000000,USD,,,,,,,,\n\
-             openai,bad,input,2,1000000,USD,,,,,,,,\n",
-            "prices.csv:2: the same price again in line 4; leave one of them",
-        ),
     ] {
         let offer = read(from, list, &book, 0).unwrap();
         assert_eq!(offer.rows.iter().map(text).collect::<Vec<_>>(), ["openai,good,input,1,1000000,USD"]);
         assert_eq!(offer.refused, [expected]);
+    }
+}
+
+#[test]
+fn two_prices_at_one_time_are_both_left_out() {
+    const HEADER: &str = "provider,model,meter,price,per,currency,effective_from,effective_until,tier_min_tokens,service_tier,region,\
+                          schedule,source,source_ref\n";
+    let book = book("openai,known,input,1,1,USD,,,,,,,,", "");
+    for (lines, taken, refused) in [
+        (
+            "openai,a,input,1,1,USD,,,,,,,,\nopenai,b,input,1,1,USD,,,,,,,,\nopenai,a,input,2,1,USD,,,,,,,,\n",
+            1,
+            [2, 4].as_slice(),
+        ),
+        ("openai,a,input,1,1,USD,2026-12-01,,,,,,,\nopenai,a,input,2,1,USD,2026-12-15,,,,,,,\n", 0, &[2, 3]),
+        ("openai,a,input,1,1,USD,2026-12-01,2026-12-15,,,,,,\nopenai,a,input,2,1,USD,2026-12-15,,,,,,,\n", 2, &[]),
+    ] {
+        let list = format!("{HEADER}openai,other,input,1,1,USD,,,,,,,,\n{lines}");
+        let offer = read(From::Spendstream, &list, &book, 0).unwrap();
+        let expected: Vec<_> = refused.iter().map(|line| format!("prices.csv:{}: line ", line + 1)).collect();
+        assert_eq!(offer.rows.len(), taken + 1, "{lines}");
+        assert_eq!(offer.refused.len(), expected.len(), "{:?}", offer.refused);
+        for (line, expected) in offer.refused.iter().zip(&expected) {
+            assert!(line.starts_with(expected.as_str()), "{line}");
+        }
     }
 }
 
