@@ -47,7 +47,10 @@ impl Status {
             return Err(failure.clone());
         }
         if inner.kafka_away {
-            return Err("no Kafka broker answers; reading resumes by itself".to_owned());
+            return Err(
+                "no Kafka broker answers, or none takes the login (the log says which); reading resumes by itself"
+                    .to_owned(),
+            );
         }
         if inner.consuming { Ok(()) } else { Err("no partitions are assigned yet".to_owned()) }
     }

@@ -93,7 +93,9 @@ pub enum Over {
 #[must_use]
 pub fn over(told: &Alert, why: Over, now: DateTime<Utc>) -> Alert {
     let text = |name: &str| told.details.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-    let (budget, threshold) = (text("budget"), text("threshold_percent"));
+    // Older alerts say only which budget.
+    let budget = [text("name"), text("budget")].into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+    let threshold = text("threshold_percent");
     let mut details = told.details.clone();
     details["recovers"] = json!({"kind": told.kind, "level": told.level});
     details["seen"] = time(now).into();
@@ -168,6 +170,8 @@ fn alert(case: &Case<'_>, ground: &Ground<'_>, (kind, level): (Kind, Level), tit
     let compared = compared(standing.limit, *threshold).map_or_else(String::new, |amount| amount.to_string());
     let details = json!({
         "budget": budget.name,
+        // With the value, of a template.
+        "name": name(case, ground),
         "basis": if case.basis == Basis::Forecast { "forecast" } else { "actual" },
         "threshold_percent": threshold.normalize().to_string(),
         "percent": percent::text(*value, standing.limit),

@@ -25,7 +25,7 @@ use crate::catalog::{Catalog, LakeStatus, Snapshot};
 use crate::control::ControlStore;
 use crate::error::{QueryError, one_line};
 use crate::executor::{Executor, QueryGuard};
-use crate::sql::arithmetic::{narrow, narrowed};
+use crate::sql::handed::{narrow, narrowed};
 use crate::sql::portions::{portioned, scanned};
 use crate::sql::session::PART_OF_MEMORY;
 use crate::sql::stop::{Stop, stoppable};
