@@ -40,7 +40,7 @@ impl DirectoryEntries<'_> {
             if from == origin {
                 before.insert(text, row.text(0)?);
             } else {
-                others.push((from, row.json::<Entry>(2)?));
+                others.push((from, hashed(row.json(2)?)));
             }
         }
         disjoint(&entries, &others, file)?;

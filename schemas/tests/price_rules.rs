@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 use spendstream_schemas::count::{Count, Counts};
+use spendstream_schemas::money::Amount;
 use spendstream_schemas::note::{CostQuality, Note};
 use spendstream_schemas::price_book::{BookFiles, Plan, PriceBook, Priced, Question, Unpriced, Usage};
 
@@ -485,6 +486,12 @@ fn amounts_are_in_the_lakes_currency_by_the_rate_of_the_day() {
     let micros = 1_780_000_000_000_000; // 2026-05-28
     let converted = book("USD").convert("9".parse().unwrap(), "EUR", micros).unwrap();
     assert_eq!(converted.to_string(), "10");
+    for (dollars, euros) in
+        [("10", "9"), ("1000000", "900000"), ("0.000000000000001", "0.000000000000001"), ("-2", "-1.8")]
+    {
+        let dollars = Amount::from_decimal(dollars.parse().unwrap()).unwrap();
+        assert_eq!(book("USD").convert_back(dollars, "EUR", micros).unwrap().to_string(), euros);
+    }
     assert_eq!(book("USD").convert(Decimal::ONE, "CHF", micros), None);
 }
 

@@ -1,15 +1,12 @@
-//! A budget in the currency that it is written in. In: its figure, what is used in the lake's currency, and the rate that both are compared
-//! by; out: the same in its own currency, with the rate and its date. Pure.
+//! A budget in the currency that it is written in. In: its figure, what is used, and the rate that both are compared by; out: what is left, with the
+//! rate and its date. Pure.
 
 use rust_decimal::Decimal;
 use serde::Serialize;
-use spendstream_schemas::money::{Amount, SCALE, div_half_even};
+use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::{Rate, show_instant};
 
-/// Digits after the point: a rate is rounded, so what is divided by it is no truer than this.
-const DIGITS: u32 = 9;
-
-/// How a budget stands in its own currency, rounded to nine digits after the point.
+/// How a budget stands in its own currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OwnCurrency {
     pub currency: String,
@@ -28,10 +25,11 @@ pub struct OwnCurrency {
 }
 
 impl OwnCurrency {
-    /// `figure` is the amount in `currency`, `used` is in `lake`'s. `None` where that does not fit.
+    /// `figure` is the amount and `used` what is used, both in `currency`; `rate` is what they were converted by, to `lake`'s. `None` where that does
+    /// not fit.
     #[must_use]
     pub fn new(currency: &str, figure: Decimal, used: Amount, rate: Rate, lake: &str) -> Option<Self> {
-        let (amount, used) = (Amount::from_decimal(figure).ok()?, divided(used, rate.value)?);
+        let amount = Amount::from_decimal(figure).ok()?;
         Some(Self {
             currency: currency.to_owned(),
             amount: amount.to_string(),
@@ -55,13 +53,6 @@ pub fn advice(currency: &str, rate: Rate, lake: &str) -> Option<String> {
     ))
 }
 
-/// Rounded half-even to [`DIGITS`]; a rate is more than zero.
-fn divided(amount: Amount, rate: Decimal) -> Option<Amount> {
-    let scaled = amount.units().checked_mul(10_i128.checked_pow(rate.scale())?)?;
-    let least = 10_i128.pow(u32::from(SCALE.unsigned_abs()) - DIGITS);
-    Amount::from_units(div_half_even(scaled, rate.mantissa().checked_mul(least)?) * least).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -71,7 +62,7 @@ mod tests {
     use super::OwnCurrency;
 
     #[test]
-    fn figures_are_divided_by_the_rate_that_the_amount_was_multiplied_by() {
+    fn what_is_left_and_an_old_rate_are_told() {
         let rate =
             |value: &str, is_old| Rate { value: value.parse().unwrap(), date: parse_instant("2020-01-01"), is_old };
         let own = |used: &str, rate| {
@@ -79,18 +70,15 @@ mod tests {
             serde_json::to_value(OwnCurrency::new("EUR", "100.00".parse().unwrap(), used, rate, "USD")).unwrap()
         };
         assert_eq!(
-            own("50", rate("1.25", false)),
+            own("40", rate("1.25", false)),
             json!({"currency": "EUR", "amount": "100", "used": "40", "remaining": "60", "rate": "1.25", "rate_date": "2020-01-01"})
         );
-        let old = own("150", rate("1.2", true));
+        let old = own("125", rate("1.2", true));
         assert_eq!((&old["used"], &old["remaining"]), (&"125".into(), &"-25".into()));
         assert_eq!(
             old["advice"],
             "The amount is judged by an exchange rate of 2020-01-01 (1 EUR = 1.2 USD). Add newer ones to the file of prices.rates, \
              or write the budget in USD."
         );
-        assert_eq!(own("1", rate("3", false))["used"], "0.333333333");
-        // 1 USD = 0.92 EUR, as its inverse is kept.
-        assert_eq!(own("2", rate("1.086956521739", false))["used"], "1.84");
     }
 }

@@ -175,8 +175,8 @@ pub fn standing(counted: &Counted, values: &[Option<String>], sum: Sum, world: &
     });
     let lake = world.book.currency();
     let own_currency = limit.as_ref().filter(|_| budget.currency != lake).and_then(|limit| {
-        let Limit { figure, rate, .. } = *limit;
-        OwnCurrency::new(&budget.currency, figure, sum.used, rate, lake)
+        let Limit { figure, rate, at, .. } = *limit;
+        OwnCurrency::new(&budget.currency, figure, world.book.convert_back(sum.used, &budget.currency, at)?, rate, lake)
     });
     Standing {
         budget_id: budget.id.clone(),
@@ -204,8 +204,9 @@ struct Limit {
     amount: Amount,
     /// In the budget's.
     figure: Decimal,
-    /// From the one to the other.
+    /// From the one to the other, and of when, microseconds since the epoch.
     rate: Rate,
+    at: i64,
 }
 
 /// By the same rule as decisions: the rate is that of the period's start (of now for a rolling period), where rates begin later that of
@@ -220,7 +221,7 @@ fn limit(counted: &Counted, values: &[Option<String>], world: &World<'_>) -> Opt
     let at = if budget.period.is_rolling() { now } else { counted.span.start().timestamp_micros() };
     let convert = |at| {
         let amount = world.book.convert(figure, &budget.currency, at)?;
-        Some(Limit { amount, figure, rate: world.book.rate(&budget.currency, at)? })
+        Some(Limit { amount, figure, rate: world.book.rate(&budget.currency, at)?, at })
     };
     // More than zero, whatever the rate: nothing can be divided by it.
     convert(at).or_else(|| convert(now)).filter(|limit| !limit.amount.is_zero())

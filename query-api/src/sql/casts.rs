@@ -81,6 +81,8 @@ fn loses(from: &DataType, to: &DataType) -> bool {
         _ => None,
     };
     match (from, to) {
+        // Whatever its digits: see [`retagged`].
+        (DataType::Decimal256(..), to) if !matches!(to, DataType::Decimal256(..)) => after(to).is_some(),
         (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => per_second(*from) > per_second(*to),
         (from, to) if from.is_floating() => after(to).is_some(),
         (from, to) => after(from).zip(after(to)).is_some_and(|(from, to)| from > to),
@@ -93,6 +95,21 @@ fn per_second(unit: TimeUnit) -> i64 {
         TimeUnit::Millisecond => 1_000,
         TimeUnit::Microsecond => 1_000_000,
         TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// The same values in the widest decimal. Where there is no value, arrays of maxima have the least number that there is; Arrow takes what fits by its
+/// type for what fits by its value, looks at those too, and panics.
+pub(super) fn retagged(kind: &DataType) -> DataType {
+    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(retagged(field.data_type())));
+    match kind {
+        DataType::Decimal256(_, after) => DataType::Decimal256(76, *after),
+        DataType::List(item) => DataType::List(field(item)),
+        DataType::LargeList(item) => DataType::LargeList(field(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),
+        DataType::Struct(parts) => DataType::Struct(parts.iter().map(field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
+        kind => kind.clone(),
     }
 }
 
@@ -140,6 +157,7 @@ impl ScalarUDFImpl for Exactly {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let options = CastOptions { safe: self.safe, ..CastOptions::default() };
         let [value] = datafusion::common::utils::take_function_args(self.name(), args.args)?;
+        let value = value.cast_to(&retagged(&value.data_type()), None)?;
         let value = match value {
             value if !self.to.is_integer() => value,
             value if value.data_type().is_decimal() => value.cast_to(&WHOLE, Some(&options))?,

@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arithmetic::{DIGITS, NARROW};
+use super::casts::retagged;
 
 /// How an answer's columns are handed out: a wide decimal as one of 38 digits, up to [`DIGITS`] of them after the point, which every client knows;
 /// also within lists, maps and structs. And each under a name of its own: a join may have one twice, of which many readers keep one column or none.
@@ -67,7 +68,8 @@ pub fn narrowed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, A
         if column.data_type() == field.data_type() {
             Ok(Arc::clone(column))
         } else {
-            arrow::compute::cast_with_options(column, field.data_type(), &options)
+            let column = arrow::compute::cast_with_options(column, &retagged(column.data_type()), &options)?;
+            arrow::compute::cast_with_options(&column, field.data_type(), &options)
         }
     });
     RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<Vec<_>, _>>()?)

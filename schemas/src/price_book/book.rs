@@ -221,7 +221,15 @@ impl PriceBook {
         ratio::amount(exact.numerator, exact.denominator).ok()
     }
 
-    /// The same by the rate as a row keeps it ([`PriceBook::rate`]), and whether that is of more than a month before.
+    /// The other way round: an amount of the lake's currency in another, by the same rate.
+    #[must_use]
+    pub fn convert_back(&self, amount: Amount, currency: &str, time_micros: i64) -> Option<Amount> {
+        let units = Ratio::new(amount.units(), Amount::from_decimal(Decimal::ONE).ok()?.units())?;
+        let exact = units.times(self.exchange.exact(&self.currency, currency, time_micros)?)?;
+        ratio::amount(exact.numerator, exact.denominator).ok()
+    }
+
+    /// The same as [`PriceBook::convert`] by the rate as a row keeps it ([`PriceBook::rate`]), and whether that is of more than a month before.
     #[must_use]
     pub fn convert_dated(&self, amount: Decimal, currency: &str, time_micros: i64) -> Option<(Amount, bool)> {
         let Rate { value: rate, is_old, .. } = self.rate(currency, time_micros)?;

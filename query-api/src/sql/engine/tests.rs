@@ -52,6 +52,41 @@ async fn money_is_exact() {
     }
 }
 
+/// The maximum of nothing is NULL, whatever stands in its place.
+#[tokio::test]
+async fn a_group_without_a_price_has_no_maximum() {
+    let lake = TestLake::with(&[THREE[0], THREE[1], Row { cost: None, ..THREE[2] }]).await;
+    let engine = lake.engine();
+    for (sql, expected) in [
+        (
+            "SELECT team, max(cost / 3) AS v FROM usage GROUP BY team ORDER BY team",
+            "[{\"team\":\"billing\",\"v\":null},\n{\"team\":\"search\",\"v\":\"0.06666666666666666666\"}]",
+        ),
+        (
+            "SELECT team, cast(min(cost / 2) AS decimal(20, 6)) AS v FROM usage GROUP BY team ORDER BY team",
+            "[{\"team\":\"billing\",\"v\":null},\n{\"team\":\"search\",\"v\":\"0.05\"}]",
+        ),
+        (
+            "SELECT cast(max(cost / 2) FILTER (WHERE event_id = 'a') AS decimal(38, 20)) AS v FROM usage GROUP BY team ORDER BY team",
+            "[{\"v\":null},\n{\"v\":\"0.05\"}]",
+        ),
+        (
+            "SELECT array_agg(v ORDER BY team) AS v FROM (SELECT team, max(cost / 2) AS v FROM usage GROUP BY team) AS t",
+            r#"[{"v":[null,"0.1"]}]"#,
+        ),
+        (
+            "SELECT count(*) AS v FROM (SELECT team, max(cost / 2) AS v FROM usage GROUP BY team) AS t WHERE v > 0.01 AND round(v, 1) = 0.1 AND v::int = 0",
+            r#"[{"v":1}]"#,
+        ),
+    ] {
+        assert_eq!(
+            json(&engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).trim_end(),
+            expected,
+            "{sql}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn no_name_is_handed_out_twice() {
     let lake = TestLake::with(&THREE[..1]).await;
