@@ -157,7 +157,9 @@ fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
 /// What to do where the alert itself does not say.
 const fn advice(kind: Kind) -> &'static str {
     match kind {
-        Kind::ThresholdWarning => "Nothing is blocked yet. See what drives the spend, then save or raise the budget.",
+        Kind::ThresholdWarning => {
+            "See what drives the spend, then save or raise the budget: where its limit is a hard one, calls are refused from there on."
+        }
         Kind::ThresholdExceeded => {
             "Calls still pass. See what drives the spend, then save, raise the budget or block it."
         }

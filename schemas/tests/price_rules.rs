@@ -176,11 +176,7 @@ impl Call<'_> {
                 priced.cache_write_cost,
                 priced.other_cost,
             ];
-            assert_eq!(
-                parts.into_iter().sum::<spendstream_schemas::money::Amount>(),
-                priced.cost,
-                "cost is the sum of its parts"
-            );
+            assert_eq!(parts.into_iter().sum::<Amount>(), priced.cost, "cost is the sum of its parts");
             priced.cost.to_string()
         })
     }

@@ -40,16 +40,20 @@ pub(super) fn reached(case: &Case<'_>, ground: &Ground<'_>) -> Alert {
         (Kind::LimitReached, _) => format!("{name}: limit reached, {percent} % of its budget is used"),
         _ => format!("{name}: over {threshold} %, {percent} % of its budget is used"),
     };
+    let is_over = kind == Kind::LimitReached && case.standing.span.end() <= case.now;
     let after = match kind {
-        Kind::LimitReached if case.standing.span.end() <= case.now => {
-            " That period is over: nothing is refused for it."
-        }
+        Kind::LimitReached if is_over => " That period is over: nothing is refused for it.",
         Kind::LimitReached => " Calls that are not critical are refused.",
         Kind::ThresholdExceeded if !case.entry.budget.hard_limit => " Nothing is refused: the limit is not a hard one.",
         _ => "",
     };
     let figures = figures(case, ground);
-    alert(case, ground, (kind, level), title, format!("{figures}{after}"))
+    let mut alert = alert(case, ground, (kind, level), title, format!("{figures}{after}"));
+    if is_over {
+        alert.details["advice"] =
+            "Nothing is to be done for that period. Raise the budget if the next one needs more.".into();
+    }
+    alert
 }
 
 /// The budget, and which of its cells where it has one per value.
