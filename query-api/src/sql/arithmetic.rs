@@ -62,7 +62,8 @@ impl ExprPlanner for Exact {
                 let before = left.before() + right.after.unsigned_abs();
                 PlannerResult::Planned(bounded(quotient, before, from + ADDED, DIGITS))
             }
-            BinaryOperator::Multiply if left.all + right.all + 1 > NARROW => {
+            // The engine brings a wide and a narrow one to one type first, and adds up digits that neither has.
+            BinaryOperator::Multiply if left.is_wide || right.is_wide || left.all + right.all + 1 > NARROW => {
                 let one = wide(one, left.all, left.after);
                 let product = binary_expr(one, Operator::Multiply, wide(other, right.all, right.after));
                 let before = left.before() + right.before() + 1;
@@ -107,6 +108,7 @@ struct Digits {
     all: u8,
     after: i8,
     is_whole: bool,
+    is_wide: bool,
 }
 
 impl Digits {
@@ -117,7 +119,7 @@ impl Digits {
 
     /// `None` for what is no exact number.
     fn of(kind: &DataType) -> Option<Self> {
-        let whole = |all| Some(Self { all, after: 0, is_whole: true });
+        let whole = |all| Some(Self { all, after: 0, is_whole: true, is_wide: false });
         match kind {
             DataType::Int8 | DataType::UInt8 => whole(3),
             DataType::Int16 | DataType::UInt16 => whole(5),
@@ -126,7 +128,10 @@ impl Digits {
             DataType::Decimal32(all, after)
             | DataType::Decimal64(all, after)
             | DataType::Decimal128(all, after)
-            | DataType::Decimal256(all, after) => Some(Self { all: *all, after: *after, is_whole: false }),
+            | DataType::Decimal256(all, after) => {
+                let is_wide = matches!(kind, DataType::Decimal256(..));
+                Some(Self { all: *all, after: *after, is_whole: false, is_wide })
+            }
             _ => None,
         }
     }
@@ -160,7 +165,8 @@ impl ScalarUDFImpl for Finer {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         Ok(match types {
             [DataType::Decimal128(all, after)] if (0..FINE).contains(after) => {
-                DataType::Decimal128((*all + (FINE - *after).unsigned_abs()).min(NARROW), FINE)
+                let all = *all + (FINE - *after).unsigned_abs();
+                if all > NARROW { DataType::Decimal256(all, FINE) } else { DataType::Decimal128(all, FINE) }
             }
             [kind] => kind.clone(),
             _ => DataType::Null,
