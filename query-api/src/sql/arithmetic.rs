@@ -59,15 +59,13 @@ impl ExprPlanner for Exact {
                 let from = left.after.max(DIGITS - ADDED);
                 let all = left.before() + from.unsigned_abs();
                 let quotient = binary_expr(wide(one, all, from), Operator::Divide, wide(other, right.all, right.after));
-                let before = left.before() + right.after.unsigned_abs();
-                PlannerResult::Planned(bounded(quotient, before, from + ADDED, DIGITS))
+                PlannerResult::Planned(bounded(quotient, DIGITS))
             }
             // The engine brings a wide and a narrow one to one type first, and adds up digits that neither has.
             BinaryOperator::Multiply if left.is_wide || right.is_wide || left.all + right.all + 1 > NARROW => {
                 let one = wide(one, left.all, left.after);
                 let product = binary_expr(one, Operator::Multiply, wide(other, right.all, right.after));
-                let before = left.before() + right.before() + 1;
-                PlannerResult::Planned(bounded(product, before, left.after + right.after, MOST_DIGITS))
+                PlannerResult::Planned(bounded(product, (left.after + right.after).min(MOST_DIGITS)))
             }
             _ => PlannerResult::Original(RawBinaryExpr { op, left: one, right: other }),
         })
@@ -92,15 +90,10 @@ fn wide(expr: Expr, all: u8, after: i8) -> Expr {
     cast(expr, DataType::Decimal256(all.min(WIDE), after))
 }
 
-/// What was computed, with so many digits before and after the point, cut to what leaves room for other figures beside it: a common type of
-/// two has the more digits of either side of the point.
-fn bounded(expr: Expr, before: u8, after: i8, most_after: i8) -> Expr {
-    if after > most_after || before.saturating_add(after.unsigned_abs()) > ROOMY {
-        let after = after.min(most_after);
-        wide(expr, before.saturating_add(after.unsigned_abs()).min(ROOMY), after)
-    } else {
-        expr
-    }
+/// What was computed, in a type that leaves room for other figures beside it: a common type of two has the more digits of either side of the
+/// point. Never in less: what is narrower Arrow casts to 38 digits without a look at each value, and panics at what stands for none.
+fn bounded(expr: Expr, after: i8) -> Expr {
+    wide(expr, ROOMY, after)
 }
 
 /// How many digits a number has, and how many of them after the point.

@@ -81,7 +81,8 @@ fn loses(from: &DataType, to: &DataType) -> bool {
         _ => None,
     };
     match (from, to) {
-        // Whatever its digits: see [`retagged`].
+        // Whatever their digits: see [`retagged`].
+        (from, to) if from.is_nested() => from != to && retagged(from) != *from,
         (DataType::Decimal256(..), to) if !matches!(to, DataType::Decimal256(..)) => after(to).is_some(),
         (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => per_second(*from) > per_second(*to),
         (from, to) if from.is_floating() => after(to).is_some(),

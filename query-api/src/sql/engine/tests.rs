@@ -71,7 +71,15 @@ async fn a_group_without_a_price_has_no_maximum() {
             "[{\"v\":null},\n{\"v\":\"0.05\"}]",
         ),
         (
+            "SELECT to_timestamp(max(cost / 2 * 100)) IS NULL AS v FROM usage GROUP BY team ORDER BY team",
+            "[{\"v\":true},\n{\"v\":false}]",
+        ),
+        (
             "SELECT array_agg(v ORDER BY team) AS v FROM (SELECT team, max(cost / 2) AS v FROM usage GROUP BY team) AS t",
+            r#"[{"v":[null,"0.1"]}]"#,
+        ),
+        (
+            "SELECT cast(array_agg(v ORDER BY team) AS decimal(38, 20)[]) AS v FROM (SELECT team, max(cost / 2) AS v FROM usage GROUP BY team) AS t",
             r#"[{"v":[null,"0.1"]}]"#,
         ),
         (
@@ -143,7 +151,7 @@ async fn quotients_and_products_keep_their_digits() {
         ("round(1234, -2)", "1200"),
         ("round(sum(cost))", "0"),
         ("max(cost) * 2 > (SELECT avg(cost) FROM usage)", "true"),
-        ("arrow_typeof(cast(1.5 AS decimal(10, 2)) / 3 * 1.19)", "Decimal256(32, 22)"),
+        ("arrow_typeof(cast(1.5 AS decimal(10, 2)) / 3 * 1.19)", "Decimal256(56, 22)"),
         ("sum(cost::decimal(10, 2) / 0.92 * 1.19) / sum(cost::decimal(10, 2) / 0.92 * 1.19)", "1"),
         ("avg(cast(input_tokens AS decimal(38, 0)))", "1000"),
         ("cost * 1.5 BETWEEN cost / 2 AND cost * 2", "true"),
