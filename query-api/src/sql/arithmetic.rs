@@ -8,18 +8,19 @@
 //! `round(x, 2)` has two digits from the start: the engine makes it one of two digits once it has seen that 2 is a constant, which is after it has
 //! settled how `round(x, 2) IN (SELECT …)` is compared, and then compares 0.01 with 0.010000000000000 digit by digit.
 //!
-//! And in a filter, what is divided by zero is NULL: the engine computes a filter's parts in any order and for any row, also for those that
+//! And in a filter, and in what is summed up beside one, what is divided by zero is NULL: the engine computes a filter's parts in any order and for any row, also for those that
 //! `input_tokens > 0 AND …` was to keep away.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::functions::core::expr_fn::nullif;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Documentation, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
+    Aggregate, BinaryExpr, ColumnarValue, Documentation, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, binary_expr, cast,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
@@ -272,9 +273,47 @@ impl OptimizerRule for Guarded {
                 join.filter = Some(guarded.data);
                 Ok(marked(LogicalPlan::Join(join), guarded.transformed))
             }
+            LogicalPlan::Aggregate(Aggregate { input, group_expr, aggr_expr, .. })
+                if aggr_expr.iter().any(is_filtered) =>
+            {
+                let schema = Arc::clone(input.schema());
+                let mut transformed = false;
+                let guarded = aggr_expr.into_iter().map(|expr| {
+                    let name = NamePreserver::new_for_projection().save(&expr);
+                    let guarded = expr.transform_down(|part| guard_filtered(part, &schema))?;
+                    transformed |= guarded.transformed;
+                    Ok(if guarded.transformed { name.restore(guarded.data) } else { guarded.data })
+                });
+                let aggr_expr = guarded.collect::<Result<Vec<_>>>()?;
+                let plan = LogicalPlan::Aggregate(Aggregate::try_new(input, group_expr, aggr_expr)?);
+                Ok(marked(plan, transformed))
+            }
             other => Ok(Transformed::no(other)),
         }
     }
+}
+
+fn is_filtered(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_filtered(&alias.expr),
+        Expr::AggregateFunction(call) => call.params.filter.is_some(),
+        _ => false,
+    }
+}
+
+/// What is summed up of the rows that pass a filter is computed for all rows.
+fn guard_filtered(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::AggregateFunction(mut call) = part else { return Ok(Transformed::no(part)) };
+    let mut transformed = false;
+    if call.params.filter.is_some() {
+        let guarded = call.params.args.into_iter().map(|arg| {
+            let guarded = guard(arg, schema)?;
+            transformed |= guarded.transformed;
+            Ok(guarded.data)
+        });
+        call.params.args = guarded.collect::<Result<Vec<_>>>()?;
+    }
+    Ok(Transformed::new(Expr::AggregateFunction(call), transformed, TreeNodeRecursion::Jump))
 }
 
 fn marked(plan: LogicalPlan, transformed: bool) -> Transformed<LogicalPlan> {

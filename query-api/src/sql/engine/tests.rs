@@ -275,6 +275,20 @@ async fn what_is_divided_by_zero_in_a_filter_is_null() {
         let sql = format!("SELECT count(*) AS n FROM usage WHERE {filter}");
         assert_eq!(json(&engine, &sql).await.unwrap(), format!(r#"[{{"n":{expected}}}]"#), "{sql}");
     }
+    for (sql, expected) in [
+        (
+            "SELECT team, avg(cost / (input_tokens - 1000)) FILTER (WHERE input_tokens <> 1000) FROM usage GROUP BY team ORDER BY team LIMIT 1",
+            r#"[{"team":"billing","avg(usage.cost / usage.input_tokens - Int64(1000)) FILTER (WHERE usage.input_tokens != Int64(1000))":null}]"#,
+        ),
+        (
+            "SELECT sum(1000 / (input_tokens - 999)) FILTER (WHERE event_id <> 'a') + 1 AS v, count(*) AS n FROM usage",
+            r#"[{"v":2001,"n":3}]"#,
+        ),
+    ] {
+        assert_eq!(json(&engine, sql).await.unwrap(), expected, "{sql}");
+    }
+    let error = json(&engine, "SELECT avg(cost / (input_tokens - 1000)) FROM usage").await.unwrap_err();
+    assert_eq!(error.to_string(), "the query failed: Divide by zero error");
     let error = json(&engine, "SELECT count(*) FROM usage WHERE cast(team AS int) = 1").await.unwrap_err();
     assert_eq!(error.kind(), "execution", "{error}");
     assert!(error.to_string().starts_with("the query failed: Cannot cast string"), "{error}");
