@@ -9,17 +9,18 @@
 //! An alert and the notifications it causes are one transaction: either both are there after a crash, or the alert can be
 //! raised again.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use spendstream_schemas::alert::{Alert, Kind, Level, PERIOD_OVER};
+use spendstream_schemas::alert::{Alert, Kind, Level};
 
 use crate::audit::{self, Change};
 use crate::db::{Row, Tx, args, to_json};
 use crate::error::{Error, Result};
 use crate::notifications::{self, Delivery};
 use crate::store::{Act, Store};
+
+mod rounds;
+use rounds::{Threshold, again};
 
 /// What became of raising an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +87,6 @@ pub enum Subject {
     LikeAlert(String),
 }
 
-/// The states of a threshold: nothing is known of it, it was told, it was taken back, its period is over.
-const NEW: &str = "new";
-const TOLD: &str = "told";
-const OVER: &str = "over";
-const CLOSED: &str = "closed";
 /// Rows read at a time while a scope filter leaves some out.
 const CHUNK: u32 = 500;
 
@@ -120,11 +116,11 @@ impl Alerts<'_> {
             None => None,
         };
         // Told and taken back before there were rounds; or its period was over then, and so it is now.
-        if let (Some(fresh), Some(over)) = (known.as_mut().filter(|known| known.state == NEW), alert.recovery_id())
+        if let (Some(fresh), Some(over)) = (known.as_mut().filter(|known| known.is_new()), alert.recovery_id())
             && !is_recovery
             && let Some(row) = tx.row("SELECT document FROM alerts WHERE id = $1", args![over]).await?
         {
-            if is_closed(&row.json(0)?) {
+            if row.json::<Alert>(0)?.is_period_over() {
                 return Ok(Raised::Known);
             }
             fresh.taken_back = 1;
@@ -167,48 +163,6 @@ impl Alerts<'_> {
         }
         tx.commit().await?;
         Ok(if snoozed { Raised::Snoozed } else { Raised::New })
-    }
-
-    /// Has [`Alerts::standing`] know what older versions told, by the newest `limit` alerts. Without such nothing is read.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn adopt(&self, limit: u32) -> Result<()> {
-        let any = async |sql| Ok::<_, Error>(!self.0.pool.rows(sql, &[]).await?.is_empty());
-        let is_all_known = any("SELECT about FROM alert_rounds LIMIT 1").await?
-            && !any("SELECT about FROM alert_rounds WHERE alert IS NULL LIMIT 1").await?;
-        if is_all_known {
-            return Ok(());
-        }
-        let page = self.list(&AlertFilter::default(), limit).await?;
-        let mut tx = self.0.pool.begin().await?;
-        let mut seen = HashSet::new();
-        for StoredAlert { alert, .. } in page.alerts {
-            let Some(about) = alert.condition().filter(|about| seen.insert(about.clone())) else { continue };
-            let is_over = alert.kind == Kind::Recovery;
-            let state = match is_over {
-                true if is_closed(&alert) => CLOSED,
-                true => OVER,
-                false => TOLD,
-            };
-            let quiet = (!is_over).then(|| quiet(&alert, &guard(&alert)));
-            let sql = "INSERT INTO alert_rounds (about, state, taken_back, seen_at, quiet, alert) VALUES ($1, $2, $3, $4, $5, $6) \
-                       ON CONFLICT (about) DO UPDATE SET alert = excluded.alert WHERE alert_rounds.alert IS NULL";
-            tx.execute(sql, args![about, state, i64::from(is_over), alert.seen(), quiet, &alert.id]).await?;
-        }
-        tx.commit().await
-    }
-
-    /// The newest alert about each threshold of a budget that is told, or was taken back since a moment; not those of periods that are over. The
-    /// newest `limit`.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn standing(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Alert>> {
-        let sql = "SELECT a.document FROM alert_rounds r JOIN alerts a ON a.id = r.alert \
-                   WHERE r.state = $1 OR (r.state = $2 AND r.seen_at >= $3) ORDER BY r.seen_at DESC LIMIT $4";
-        let rows = self.0.pool.rows(sql, args![TOLD, OVER, since, i64::from(limit)]).await?;
-        rows.iter().map(|row| row.json(0)).collect()
     }
 
     /// # Errors
@@ -326,62 +280,6 @@ impl Alerts<'_> {
 
 fn text<'a>(alert: &'a Alert, detail: &str) -> Option<&'a str> {
     alert.details.get(detail)?.as_str()
-}
-
-/// The id of what comes again after it was taken back so often.
-fn again(id: &str, taken_back: i64) -> String {
-    if taken_back == 0 { id.to_owned() } else { format!("{id}-{}", taken_back + 1) }
-}
-
-/// How a threshold stands.
-struct Threshold {
-    about: String,
-    state: String,
-    taken_back: i64,
-    seen_at: DateTime<Utc>,
-    quiet: Option<String>,
-}
-
-impl Threshold {
-    /// Reads it, and keeps others from changing it until the transaction is over.
-    async fn lock(tx: &mut Tx, about: String) -> Result<Self> {
-        let sql = "INSERT INTO alert_rounds (about, state, taken_back, seen_at) VALUES ($1, $2, 0, 0) \
-                   ON CONFLICT (about) DO UPDATE SET about = excluded.about RETURNING state, taken_back, seen_at, quiet";
-        let row = tx.row(sql, args![&about, NEW]).await?;
-        let row = row.ok_or_else(|| Error::Unreadable("a row that was written is not there".to_owned()))?;
-        Ok(Self {
-            about,
-            state: row.text(0)?,
-            taken_back: row.number(1)?,
-            seen_at: row.time(2)?,
-            quiet: row.optional_text(3)?,
-        })
-    }
-
-    /// Whether nothing follows from it any more: it is over already, or was seen before what is known.
-    fn is_old_news(&self, alert: &Alert) -> bool {
-        let is_over = self.state == CLOSED || (alert.kind == Kind::Recovery && self.state == OVER);
-        is_over || alert.seen() < self.seen_at
-    }
-
-    /// It was told, or taken back.
-    async fn moved(self, tx: &mut Tx, alert: &Alert, quiet: &str) -> Result<()> {
-        let is_over = alert.kind == Kind::Recovery;
-        let (state, quiet) = match (is_over && is_closed(alert), is_over) {
-            (true, _) => (CLOSED, None),
-            (false, true) => (OVER, None),
-            (false, false) => (TOLD, Some(quiet)),
-        };
-        let sql = "UPDATE alert_rounds SET state = $2, taken_back = $3, seen_at = $4, quiet = $5, alert = $6 WHERE about = $1";
-        let taken_back = self.taken_back + i64::from(is_over);
-        tx.execute(sql, args![self.about, state, taken_back, alert.seen(), quiet, &alert.id]).await?;
-        Ok(())
-    }
-}
-
-/// Whether a recovery says that the period is over.
-fn is_closed(recovery: &Alert) -> bool {
-    recovery.details.get(PERIOD_OVER).is_some_and(|closed| closed == true)
 }
 
 /// What an alert repeats if it comes again: budget, scope, kind and threshold.

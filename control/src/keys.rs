@@ -11,8 +11,8 @@ use uuid::Uuid;
 use crate::audit::{self, Change};
 use crate::db::{Row, args, to_json};
 use crate::error::{Error, Result};
-use crate::migrations::hex;
 use crate::store::{Act, Store};
+use spendstream_schemas::hex::hex;
 
 /// What secrets begin with, so that one that leaks is recognised.
 const PREFIX: &str = "ssk_";

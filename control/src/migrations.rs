@@ -3,6 +3,7 @@
 //! Processes that start together wait for each other; a database that a newer version made is refused.
 
 use sha2::{Digest, Sha256};
+use spendstream_schemas::hex::hex;
 
 use crate::db::{Pool, Tx, args};
 use crate::error::{Error, Result};
@@ -82,10 +83,4 @@ impl Migration {
 /// A fingerprint of a text.
 pub fn checksum(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -9,9 +9,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use spendstream_schemas::alert::{Alert, Kind, Level};
+use spendstream_schemas::hex::hex;
 
 use crate::link::{Link, Links};
-use crate::text::{hex, one_line, shorten};
+use crate::text::{one_line, shorten};
 
 /// Longest subject, in characters.
 const SUBJECT: usize = 150;

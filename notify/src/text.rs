@@ -1,7 +1,5 @@
 //! Escaping and shortening: any text in, a text that one format cannot misread out.
 
-use std::fmt::Write as _;
-
 /// For HTML, inside elements and quoted attributes.
 #[must_use]
 pub fn html(text: &str) -> String {
@@ -51,19 +49,9 @@ pub fn shorten(text: &str, limit: usize) -> String {
     cut
 }
 
-/// Bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{hex, html, json, one_line, shorten, slack};
+    use super::{html, json, one_line, shorten, slack};
 
     #[test]
     fn each_format_is_escaped() {
@@ -78,6 +66,5 @@ mod tests {
     fn shortening_counts_characters() {
         assert_eq!(shorten("äöü", 3), "äöü");
         assert_eq!(shorten("äöüß", 3), "äö…");
-        assert_eq!(hex(&[0, 255]), "00ff");
     }
 }

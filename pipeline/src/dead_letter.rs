@@ -19,6 +19,7 @@ use rust_decimal::prelude::ToPrimitive as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use spendstream_schemas::count::Count;
+use spendstream_schemas::hex::hex;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::meter::{CODE_INTERPRETER_SESSION, Token, alternatives, is_known};
 use spendstream_schemas::note::{CostQuality, Note};
@@ -123,7 +124,7 @@ impl DeadLetters {
 }
 
 fn truncated(letter: &DeadLetter) -> DeadLetter {
-    let sha256 = Sha256::digest(&letter.payload).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let sha256 = hex(&Sha256::digest(&letter.payload));
     DeadLetter {
         payload: letter.payload[..KEPT_BYTES].to_vec(),
         truncated_sha256: Some(letter.truncated_sha256.clone().unwrap_or(sha256)),

@@ -166,6 +166,12 @@ impl Alert {
         self.details.get("rolling").is_some_and(|rolling| rolling == true)
     }
 
+    /// Whether it is a recovery because a period is over, which says nothing of the next one.
+    #[must_use]
+    pub fn is_period_over(&self) -> bool {
+        self.details.get(PERIOD_OVER).is_some_and(|over| over == true)
+    }
+
     fn detail(&self, name: &str) -> Option<&str> {
         self.details.get(name)?.as_str()
     }

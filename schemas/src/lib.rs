@@ -13,6 +13,7 @@ pub mod decision;
 pub mod dimension;
 pub mod directory;
 pub mod estimate;
+pub mod hex;
 pub mod ids;
 pub mod lake_path;
 pub mod meter;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
 use crate::dimension::Text;
+use crate::hex::hex;
 
 /// Fewer characters after a prefix are no key.
 const LEAST: usize = 16;
@@ -167,12 +168,7 @@ pub fn looks_secret(text: &str) -> bool {
 /// What takes the place of a key where things are told apart by it: the same for the same text, everywhere.
 #[must_use]
 pub fn masked(text: &str) -> String {
-    use std::fmt::Write as _;
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(MASK).fold("sha256:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("sha256:{}", hex(&Sha256::digest(text.as_bytes())[..MASK]))
 }
 
 /// Whether calls are told apart by this text: a key there becomes a hash, elsewhere it is taken out.

@@ -10,12 +10,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use spendstream_schemas::alert::{Alert, Kind, Level};
 use spendstream_schemas::config::notify::PagerDutyConfig;
+use spendstream_schemas::hex::hex;
 use url::Url;
 
 use super::Secrets;
 use crate::http::Request;
 use crate::message::{Message, Section};
-use crate::text::{hex, shorten};
+use crate::text::shorten;
 
 /// The longest summary and key that the API takes.
 const SUMMARY: usize = 1024;

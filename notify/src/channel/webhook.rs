@@ -14,12 +14,12 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use spendstream_schemas::config::notify::WebhookConfig;
+use spendstream_schemas::hex::hex;
 use url::Url;
 
 use super::Secrets;
 use crate::http::Request;
 use crate::message::{Message, Section};
-use crate::text::hex;
 
 pub const TIMESTAMP: &str = "Spendstream-Timestamp";
 pub const SIGNATURE: &str = "Spendstream-Signature";

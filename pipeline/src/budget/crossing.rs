@@ -15,7 +15,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use hashbrown::HashMap;
 use rust_decimal::Decimal;
-use spendstream_schemas::alert::{Alert, Basis, Kind, PERIOD_OVER};
+use spendstream_schemas::alert::{Alert, Basis, Kind};
 use spendstream_schemas::budget::state::forecast_crossed;
 use spendstream_schemas::budget::{Budget, Period, Quarter, Span, State, crossed, is_crossed, state};
 use spendstream_schemas::money::Amount;
@@ -101,7 +101,7 @@ impl Crossings {
             let Some(told) = Told::of(alert) else { continue };
             let Some(entry) = told.budget.and_then(|id| book.entries().get(*positions.get(id)?)) else { continue };
             let period = entry.budget.period;
-            if period.is_rolling() != told.is_rolling {
+            if alert.is_period_over() || period.is_rolling() != told.is_rolling {
                 continue;
             }
             let values: Vec<Option<&str>> = book.keys(entry).keys().iter().map(|key| alert.scope.get(key)).collect();
@@ -111,9 +111,6 @@ impl Crossings {
             };
             let key = key(entry.cell(&values), (!told.is_rolling).then(span), told.basis, told.threshold);
             let at = alert.seen().timestamp_micros();
-            if alert.details.get(PERIOD_OVER).is_some_and(|over| over == true) {
-                continue;
-            }
             if alert.kind == Kind::Recovery {
                 let is_reached = |raised: &Raised| raised.below_since.is_none() && raised.at < at;
                 if self.raised.get(&key).is_some_and(is_reached) {

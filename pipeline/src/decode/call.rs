@@ -327,12 +327,3 @@ fn reported_fits(row: &UsageRow<'_>) -> Result<(), Fault> {
         _ => Ok(()),
     }
 }
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -28,6 +28,7 @@ mod time;
 
 use sha2::{Digest, Sha256};
 use spendstream_schemas::config::DecodeConfig;
+use spendstream_schemas::hex::hex;
 use spendstream_schemas::usage_event::UsageRow;
 
 use crate::batch::RawMessage;
@@ -99,6 +100,6 @@ fn too_large(payload: &[u8], most: usize) -> Reject {
             "the message has {length} bytes, more than decode.max_message_bytes = {most}; send usage without content"
         ),
         payload: Some(payload[..length.min(KEPT_BYTES)].to_vec()),
-        truncated_sha256: Some(call::hex(&Sha256::digest(payload))),
+        truncated_sha256: Some(hex(&Sha256::digest(payload))),
     }
 }

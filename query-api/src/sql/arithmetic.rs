@@ -36,7 +36,7 @@ const MOST_DIGITS: i8 = 30;
 /// Fewer digits after the point an average would cut to four more.
 const FINE: i8 = 12;
 /// Digits of the widest decimal, of one that leaves room beside it, and of one that every client knows.
-const WIDE: u8 = 76;
+pub(super) const WIDE: u8 = 76;
 const ROOMY: u8 = 56;
 pub(super) const NARROW: u8 = 38;
 
@@ -98,9 +98,9 @@ fn bounded(expr: Expr, after: i8) -> Expr {
 }
 
 /// How many digits a number has, and how many of them after the point.
-struct Digits {
+pub(super) struct Digits {
     all: u8,
-    after: i8,
+    pub(super) after: i8,
     is_whole: bool,
     is_wide: bool,
 }
@@ -112,7 +112,7 @@ impl Digits {
     }
 
     /// `None` for what is no exact number.
-    fn of(kind: &DataType) -> Option<Self> {
+    pub(super) fn of(kind: &DataType) -> Option<Self> {
         let whole = |all| Some(Self { all, after: 0, is_whole: true, is_wide: false });
         match kind {
             DataType::Int8 | DataType::UInt8 => whole(3),

@@ -19,8 +19,10 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use super::arithmetic::{Digits, WIDE};
+
 /// A decimal of whole numbers, as large as any.
-const WHOLE: DataType = DataType::Decimal256(76, 0);
+const WHOLE: DataType = DataType::Decimal256(WIDE, 0);
 
 /// See the module.
 #[derive(Debug)]
@@ -71,15 +73,9 @@ fn called(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
     Transformed::yes(ScalarUDF::new_from_impl(function).call(vec![inner]))
 }
 
+/// Whether the engine's own cast will not do: digits go, or Arrow must look at each value.
 fn loses(from: &DataType, to: &DataType) -> bool {
-    let after = |kind: &DataType| match kind {
-        DataType::Decimal32(_, after)
-        | DataType::Decimal64(_, after)
-        | DataType::Decimal128(_, after)
-        | DataType::Decimal256(_, after) => Some(*after),
-        kind if kind.is_integer() => Some(0),
-        _ => None,
-    };
+    let after = |kind: &DataType| Digits::of(kind).map(|digits| digits.after);
     match (from, to) {
         // Whatever their digits: see [`retagged`].
         (from, to) if from.is_nested() => from != to && retagged(from) != *from,
@@ -102,9 +98,14 @@ fn per_second(unit: TimeUnit) -> i64 {
 /// The same values in the widest decimal. Where there is no value, arrays of maxima have the least number that there is; Arrow takes what fits by its
 /// type for what fits by its value, looks at those too, and panics.
 pub(super) fn retagged(kind: &DataType) -> DataType {
-    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(retagged(field.data_type())));
+    each_wide(kind, &|after| DataType::Decimal256(WIDE, after))
+}
+
+/// A type with another one for each wide decimal in it, by the digits after its point; also within lists, structs and maps.
+pub(super) fn each_wide(kind: &DataType, other: &impl Fn(i8) -> DataType) -> DataType {
+    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(each_wide(field.data_type(), other)));
     match kind {
-        DataType::Decimal256(_, after) => DataType::Decimal256(76, *after),
+        DataType::Decimal256(_, after) => other(*after),
         DataType::List(item) => DataType::List(field(item)),
         DataType::LargeList(item) => DataType::LargeList(field(item)),
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),

@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arithmetic::{DIGITS, NARROW};
-use super::casts::retagged;
+use super::casts::{each_wide, retagged};
 
 /// How an answer's columns are handed out: a wide decimal as one of 38 digits, up to [`DIGITS`] of them after the point, which every client knows;
 /// also within lists, maps and structs. And each under a name of its own: a join may have one twice, of which many readers keep one column or none.
@@ -43,22 +43,14 @@ fn distinct<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Vec<Option<Stri
 }
 
 fn narrow_field(field: &FieldRef) -> FieldRef {
-    let kind = match field.data_type() {
-        DataType::Decimal256(_, after) => DataType::Decimal128(NARROW, (*after).min(DIGITS)),
-        DataType::List(item) => DataType::List(narrow_field(item)),
-        DataType::LargeList(item) => DataType::LargeList(narrow_field(item)),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(narrow_field(item), *size),
-        DataType::Struct(parts) => DataType::Struct(parts.iter().map(narrow_field).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(narrow_field(entries), *sorted),
-        _ => return Arc::clone(field),
-    };
+    let kind = each_wide(field.data_type(), &|after| DataType::Decimal128(NARROW, after.min(DIGITS)));
     if kind == *field.data_type() { Arc::clone(field) } else { Arc::new(field.as_ref().clone().with_data_type(kind)) }
 }
 
 /// Rows in a schema that [`narrow`] made.
 ///
 /// # Errors
-/// A figure of more than 18 digits before the point.
+/// A figure that 38 digits do not hold; a quotient of more than 18 before the point.
 pub fn narrowed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     if batch.schema_ref() == schema {
         return Ok(batch);

@@ -1,6 +1,5 @@
 //! A book as one file: every text it was made of, as JSON in gzip. The same texts give the same bytes and the same version.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 
 use flate2::{Compression, GzBuilder, read::GzDecoder};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::book::BookFiles;
+use crate::hex::hex;
 
 /// The layout that this code writes and reads.
 const FORMAT: u32 = 1;
@@ -59,11 +59,7 @@ impl Texts {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         }
-        hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
-            // Writing to a text cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&hash.finalize()[..16])
     }
 
     pub fn compress(&self) -> Vec<u8> {

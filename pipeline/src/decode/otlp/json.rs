@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use super::super::call::hex;
 use super::super::json::Node;
 use super::super::secret::{REMOVED, is_secret_label, is_word, looks_secret, masked};
 use super::{Attributes, Span, Spans, Value, names};
+use spendstream_schemas::hex::hex;
 
 /// All spans of an `ExportTraceServiceRequest` in JSON.
 pub(super) fn spans<'n>(node: &'n Node<'_>) -> Spans<'n> {

@@ -2,8 +2,8 @@
 
 use prost::Message;
 
-use super::super::call::hex;
 use super::{Attributes, Span, Spans, Value};
+use spendstream_schemas::hex::hex;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TracesData {
