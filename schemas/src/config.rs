@@ -12,6 +12,7 @@ pub mod notify;
 mod notify_check;
 mod secret;
 mod store;
+mod tiers;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use detect::DetectConfig;
 pub use directory::{BudgetsConfig, DirectoryConfig};
 pub use live::LiveConfig;
 pub use store::StoreConfig;
+pub use tiers::{HOT, MaintenanceConfig, RetentionConfig, Tier, TierConfig};
 pub use validate::ConfigError;
 
 /// The whole configuration.
@@ -143,6 +145,10 @@ pub struct LakeConfig {
     pub zstd_level: i32,
     /// A Delta checkpoint every so many versions.
     pub checkpoint_every: u64,
+    /// Where days go as they age; empty: `warm` when sealed and `cold` after a year, in the same table.
+    pub tiers: BTreeMap<String, TierConfig>,
+    pub maintenance: MaintenanceConfig,
+    pub retention: RetentionConfig,
 }
 
 impl Default for LakeConfig {
@@ -158,6 +164,9 @@ impl Default for LakeConfig {
             row_group_rows: 262_144,
             zstd_level: 1,
             checkpoint_every: 50,
+            tiers: BTreeMap::new(),
+            maintenance: MaintenanceConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }

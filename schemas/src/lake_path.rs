@@ -6,6 +6,9 @@ pub const USAGE_TABLE: &str = "usage";
 /// The Delta table of logged decisions, relative to `lake.uri`.
 pub const DECISIONS_TABLE: &str = "decisions";
 
+/// The Delta table of sums of sealed rows, relative to `lake.uri`.
+pub const ROLLUP_TABLE: &str = "usage_rollup";
+
 /// Folder of the kept price-book versions, relative to `lake.uri`.
 pub const PRICE_BOOKS: &str = "price_books";
 
@@ -15,8 +18,8 @@ pub fn price_book(version: &str) -> String {
     format!("{PRICE_BOOKS}/{version}.json.gz")
 }
 
-/// A data file of the table `usage`, relative to the table: `date=2026-11-22/part-<unique>.parquet`.
+/// A data file of a table that is partitioned by date, relative to the table: `date=2026-11-22/part-<unique>.parquet`.
 #[must_use]
-pub fn usage_file(date: chrono::NaiveDate, unique: &str) -> String {
+pub fn data_file(date: chrono::NaiveDate, unique: &str) -> String {
     format!("date={date}/part-{unique}.parquet")
 }

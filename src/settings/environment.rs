@@ -4,7 +4,7 @@
 //! never shown in an error: they hold passwords.
 
 use anyhow::{Context, anyhow, bail};
-use spendstream_schemas::config::Config;
+use spendstream_schemas::config::{Config, TierConfig};
 use toml::{Table, Value};
 
 use super::merge;
@@ -41,6 +41,23 @@ fn single(shape: &Shape, path: &[String], raw: &str) -> anyhow::Result<Table> {
         [lake, options, rest @ ..] if lake == "lake" && options == "options" && !rest.is_empty() => {
             (vec![lake.clone(), options.clone(), rest.join("__")], Value::String(raw.to_owned()))
         }
+        [lake, tiers, name, options, rest @ ..]
+            if lake == "lake" && tiers == "tiers" && options == "options" && !rest.is_empty() =>
+        {
+            let place = [lake, tiers, name, options].map(Clone::clone);
+            (place.into_iter().chain([rest.join("__")]).collect(), Value::String(raw.to_owned()))
+        }
+        [lake, tiers, _, key] if lake == "lake" && tiers == "tiers" => {
+            let defaults = Table::try_from(TierConfig::default())?;
+            let default = defaults.get(key).with_context(|| format!("a tier has no key '{key}'"))?;
+            (path.to_vec(), value_like(default, path, raw)?)
+        }
+        [lake, retention, organizations, name]
+            if lake == "lake" && retention == "retention" && organizations == "organizations" =>
+        {
+            let days = Value::Integer(raw.trim().parse().map_err(|_| anyhow!("'{raw}' is not a whole number"))?);
+            (vec![lake.clone(), retention.clone(), organizations.clone(), name.clone()], days)
+        }
         _ => (path.to_vec(), typed(shape, path, raw)?),
     };
     let nested = path.into_iter().rev().fold(value, |value, key| Value::Table(Table::from_iter([(key, value)])));
@@ -63,7 +80,12 @@ fn typed(shape: &Shape, path: &[String], raw: &str) -> anyhow::Result<Value> {
             None => bail!("there is no key '{key}'; `spendstream config --sample` lists all"),
         }
     };
-    Ok(match default {
+    value_like(default, path, raw)
+}
+
+/// The text as a value of the same kind.
+fn value_like(like: &Value, path: &[String], raw: &str) -> anyhow::Result<Value> {
+    Ok(match like {
         Value::String(_) => Value::String(raw.to_owned()),
         Value::Integer(_) => {
             let number = raw.trim().replace('_', "").parse();

@@ -5,6 +5,7 @@
 //! reads no rows, and never prints a secret.
 
 mod brief;
+mod classed;
 mod durable;
 mod error;
 mod lake;

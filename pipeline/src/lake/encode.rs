@@ -84,7 +84,7 @@ fn end(days: i32, mut file: OpenFile) -> Result<DataFile, EncodeError> {
     let failed = |error: parquet::errors::ParquetError| EncodeError { date: days, reason: error.to_string() };
     let meta = file.writer.finish().map_err(failed)?;
     let bytes = std::mem::take(file.writer.inner_mut());
-    let path = lake_path::usage_file(date(days), &uuid::Uuid::new_v4().to_string());
+    let path = lake_path::data_file(date(days), &uuid::Uuid::new_v4().to_string());
     let schema = spendstream_schemas::table::usage::file_schema();
     let stats = stats::delta(&meta, &schema);
     Ok(DataFile { path, date: days, rows: file.rows, stats, bytes: bytes.into() })

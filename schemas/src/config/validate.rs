@@ -130,6 +130,9 @@ fn lake(config: &LakeConfig) -> Result<(), ConfigError> {
     if !(1..=22).contains(&config.zstd_level) {
         return fault("lake.zstd_level", format!("is {}; write 1 to 22", config.zstd_level));
     }
+    if let Some((key, problem)) = super::tiers::problem(config) {
+        return fault(&key, problem);
+    }
     Ok(())
 }
 

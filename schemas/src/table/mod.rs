@@ -1,4 +1,5 @@
 //! The Arrow schema of each lake table. Column names are the public interface of the product.
 
 pub mod decisions;
+pub mod rollup;
 pub mod usage;
