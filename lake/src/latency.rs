@@ -10,7 +10,6 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::execution::FunctionRegistry;
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -36,7 +35,7 @@ const SHORTEST: f64 = 0.5;
 ///
 /// # Errors
 /// Never, unless the session takes no functions.
-pub fn register(state: &mut SessionState) -> Result<()> {
+pub fn register(state: &mut impl FunctionRegistry) -> Result<()> {
     for merges in [false, true] {
         state.register_udaf(Arc::new(AggregateUDF::from(Sketch::new(merges))))?;
     }

@@ -2,10 +2,11 @@
 //! exactly once at that moment, a DataFusion table of them, and where sums of sealed rows are.
 //!
 //! In reading order: what is written beside files ([`tags`]), the files of a table ([`files`]), which of them count ([`visible`],
-//! pure), several tables as one ([`tiered`]), how latencies are summed up ([`latency`]). Never writes.
+//! pure), several tables as one ([`tiered`]), how rows are summed up ([`rollup`], [`latency`]). Never writes.
 
 pub mod files;
 pub mod latency;
+pub mod rollup;
 pub mod tags;
 pub mod tiered;
 pub mod visible;

@@ -173,6 +173,7 @@ impl Worker {
         let plan = Arc::clone(&self.live.plan.borrow());
         let watching = Watching { plan: &plan, awaited: &self.live.awaited };
         let (rows, summary, watched) = self.engine.price_watched(columns, lineage, watching)?;
+        tally.newest_event_ms = watched.newest_micros.map(|micros| micros.div_euclid(1_000));
         self.metrics.count_batch(&tally, &summary);
         let groups = Groups {
             source: Arc::clone(&raw.source),
