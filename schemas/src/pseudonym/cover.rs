@@ -78,6 +78,12 @@ impl Cover {
         &self.erased
     }
 
+    /// The same when nobody was erased.
+    #[must_use]
+    pub fn before_erasure(&self) -> Self {
+        Self::new(self.pseudonyms.clone(), ErasedList::default())
+    }
+
     /// The dimensions that decide.
     #[must_use]
     pub fn dimensions(&self) -> &[Dimension] {

@@ -65,7 +65,7 @@ impl Pseudonyms {
 }
 
 /// Erased persons, as keyed hashes: nobody can read from it who they were, but who is asked for is found.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ErasedList {
     key: Option<PrivacyKey>,
     hashes: BTreeMap<Dimension, HashSet<String>>,

@@ -6,23 +6,35 @@ use std::borrow::Cow;
 
 /// The JSON with each text as `replace` has it. What is no JSON text (a quote that is not closed, a wrong escape) is taken as it is, quotes and all.
 pub fn replaced<'j>(json: &'j str, mut replace: impl FnMut(&str) -> Option<String>) -> Cow<'j, str> {
-    let (mut out, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(start) = json[at..].find('"').map(|found| at + found) {
-        let end = end(json, start).unwrap_or(json.len());
-        let literal = &json[start..end];
-        let text = serde_json::from_str::<Cow<'_, str>>(literal).unwrap_or(Cow::Borrowed(literal));
-        if let Some(other) = replace(&text) {
+    let (mut out, mut copied) = (String::new(), 0);
+    for (start, end) in places(json) {
+        if let Some(other) = replace(&read(&json[start..end])) {
             out.push_str(&json[copied..start]);
             out.push_str(&serde_json::Value::String(other).to_string());
             copied = end;
         }
-        at = end;
     }
     if copied == 0 {
         return Cow::Borrowed(json);
     }
     out.push_str(&json[copied..]);
     Cow::Owned(out)
+}
+
+/// Where its texts are, quotes included.
+pub fn places(json: &str) -> impl Iterator<Item = (usize, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + json[at..].find('"')?;
+        at = end(json, start).unwrap_or(json.len());
+        Some((start, at))
+    })
+}
+
+/// What a text within quotes says.
+#[must_use]
+pub fn read(literal: &str) -> Cow<'_, str> {
+    serde_json::from_str::<String>(literal).map_or(Cow::Borrowed(literal), Cow::Owned)
 }
 
 /// The position after the quote that ends the text which begins at `start`.
