@@ -43,6 +43,8 @@ const CUSTOMERS: [&str; 8] = [
 ];
 /// A CloudEvent's header with what its `subject` has.
 const SUBJECT: &str = "ce_subject";
+/// Stands for a payload that is not kept: none at all would delete the letter from a compacted topic.
+const WITHHELD: &[u8] = b"{}";
 /// Members of an OTLP attribute: its name.
 const ATTRIBUTE: &str = "key";
 
@@ -85,12 +87,17 @@ pub(super) fn covered(letter: DeadLetter, message: &[u8], cover: &Cover, names: 
     if let Some((_, subject)) = letter.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(SUBJECT)) {
         names.of("subject").for_each(|dimension| found.add(dimension, &String::from_utf8_lossy(subject)));
     }
-    let (payload, sha256) = match found.payload(&letter.payload) {
-        Some(payload) => (payload, letter.truncated_sha256),
-        None => (Vec::new(), letter.truncated_sha256.or_else(|| Some(hex(&Sha256::digest(&letter.payload))))),
+    let (payload, sha256, more) = match found.payload(&letter.payload) {
+        Some(payload) => (payload, letter.truncated_sha256, ""),
+        None => {
+            let sha256 = letter.truncated_sha256.unwrap_or_else(|| hex(&Sha256::digest(&letter.payload)));
+            (
+                WITHHELD.to_vec(),
+                Some(sha256),
+                "; it is no JSON, so whom it names is not known, and it is not kept (privacy)",
+            )
+        }
     };
-    let is_withheld = payload.is_empty() && !letter.payload.is_empty();
-    let more = if is_withheld { "; no JSON, so who it names is not known and it is not kept (privacy)" } else { "" };
     let key = letter.key.map(|key| found.key(&key, &payload));
     let headers = letter.headers.into_iter().map(|(name, value)| (name, found.bytes(&value))).collect();
     let detail = found.text(&letter.detail).unwrap_or_else(|| letter.detail.clone()) + more;

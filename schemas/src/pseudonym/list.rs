@@ -6,7 +6,7 @@ use std::fmt;
 use super::dimension::Dimension;
 use super::erasure::Erasure;
 use super::key::{PrivacyKey, Purpose, stands_for_another};
-use crate::budget::ScopeKey;
+use crate::budget::{Scope, ScopeKey};
 use crate::directory::Entry;
 use crate::hex::hex;
 
@@ -47,6 +47,12 @@ impl Pseudonyms {
     pub fn of_scope(&self, key: &ScopeKey, value: &str) -> Option<String> {
         let dimension = self.dimensions.iter().find(|dimension| dimension.scope_key() == key)?;
         self.of(dimension, value)
+    }
+
+    /// A whole scope as the ledger has it.
+    #[must_use]
+    pub fn scope(&self, scope: &Scope) -> Scope {
+        scope.spelled(|key, value| self.of_scope(key, value))
     }
 
     /// A directory about pseudonyms: entries about a person are found by what stands for the person in the ledger.
