@@ -4,7 +4,7 @@ use deltalake_core::kernel::{Add, LogicalFileView};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaResult, DeltaTable};
 
-use crate::tags::{EXPIRED, HISTORY_APP, MOVE, MOVES_APP, SEAL, TIER};
+use crate::tags::{BEGUN_APP, EXPIRED, HISTORY_APP, MOVE, MOVES_APP, SEAL, TIER};
 
 /// An active data file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct TableFiles {
     pub version: u64,
     /// The newest move from the next hotter table that this one has taken in; 0 before the first.
     pub moves: i64,
+    /// The newest move to the next colder table that was begun; 0 before the first.
+    pub begun: i64,
     /// How often sums of this table were rewritten.
     pub history: i64,
     pub files: Vec<FileInfo>,
@@ -75,6 +77,7 @@ impl TableFiles {
         Ok(Self {
             version: state.version(),
             moves: state.transaction_version(log.as_ref(), MOVES_APP).await?.unwrap_or(0),
+            begun: state.transaction_version(log.as_ref(), BEGUN_APP).await?.unwrap_or(0),
             history: state.transaction_version(log.as_ref(), HISTORY_APP).await?.unwrap_or(0),
             files: files(table)?,
         })

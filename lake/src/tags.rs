@@ -15,6 +15,9 @@ pub const EXPIRED: &str = "spendstream.expired";
 /// App id of the newest move that a table has taken in.
 pub const MOVES_APP: &str = "spendstream/moves";
 
+/// App id of the newest move that was begun from a table: who sees a later one taken in by the next table has read this one too early.
+pub const BEGUN_APP: &str = "spendstream/moves-begun";
+
 /// App id of who maintains the tables: a number that grows with every change of hands. Every rewriting commit requires its own.
 pub const MAINTENANCE_APP: &str = "spendstream/maintenance";
 

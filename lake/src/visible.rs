@@ -1,12 +1,20 @@
 //! Which files of several tables hold each event exactly once, and for which of them sums are at hand. Pure.
 //!
 //! A day moves from a hotter table to the next colder one by a number: its files are tagged with it, the rows are committed in the colder
-//! table together with that number, and the tagged files are removed. Who has read the hotter table first leaves out what the colder one
+//! table together with that number, and the tagged files are removed. Who reads one table after the other may have missed the tags: then what it
+//! has does not fit, and it reads again. Who has read the hotter table first leaves out what the colder one
 //! says that it has taken in.
 
 use std::collections::BTreeSet;
 
 use crate::files::{FileInfo, TableFiles};
+
+/// Whether tables that were read one after the other, hot first, can be put together: no colder one has taken in a move that had not begun when the
+/// hotter one was read. Otherwise all have to be read again.
+#[must_use]
+pub fn fits(tables: &[TableFiles]) -> bool {
+    tables.windows(2).all(|pair| pair[1].moves <= pair[0].begun)
+}
 
 /// For each table (hot first, read in that order) the files that count, in their order.
 #[must_use]
@@ -45,7 +53,7 @@ pub fn split(visible: &[Vec<&FileInfo>], rollup: &[FileInfo]) -> Split {
 
 #[cfg(test)]
 mod tests {
-    use super::{split, visible};
+    use super::{fits, split, visible};
     use crate::files::{FileInfo, TableFiles};
 
     fn file(path: &str, seal: Option<&str>, moving: Option<i64>) -> FileInfo {
@@ -71,6 +79,13 @@ mod tests {
         // A reader that was slow: the day went on to the third table meanwhile.
         let third = table(7, vec![file("d", Some("s"), None)]);
         assert_eq!(paths(&[table(0, moving()), table(3, vec![]), third]), [vec!["a"], vec![], vec!["d"]]);
+    }
+
+    #[test]
+    fn a_table_that_was_read_before_a_move_began_does_not_fit() {
+        let begun = |begun, moves| TableFiles { begun, moves, ..TableFiles::default() };
+        assert!(fits(&[begun(3, 0), begun(0, 3)]) && fits(&[begun(3, 0), begun(7, 2), begun(0, 7)]));
+        assert!(!fits(&[begun(2, 0), begun(0, 3)]) && !fits(&[begun(3, 0), begun(6, 3), begun(0, 7)]));
     }
 
     #[test]

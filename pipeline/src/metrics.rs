@@ -3,6 +3,7 @@
 //! Labels are bounded: reasons, kinds and notes are closed sets; models of unpriced rows are cut off at [`MAX_UNPRICED_SERIES`]
 //! (then `model="other"`), so that a producer cannot fill the memory of whoever scrapes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -17,6 +18,7 @@ use crate::aggregate::metrics::LiveMetrics;
 use crate::batch::Tally;
 use crate::decode::reject::Reason;
 use crate::http::observe::HttpMetrics;
+use crate::lake::maintenance::metrics::MaintenanceMetrics;
 use crate::price::spend::SpendMetrics;
 use crate::price::summary::Summary;
 
@@ -52,6 +54,7 @@ pub struct Metrics {
     pub book_reloads: IntCounterVec,
     pub checkpoint_failures: IntCounter,
     pub live: LiveMetrics,
+    pub maintenance: Arc<MaintenanceMetrics>,
     pub http: HttpMetrics,
     spend: SpendMetrics,
     pub budget_ratio: GaugeVec,
@@ -260,6 +263,7 @@ impl Metrics {
                 "Delta checkpoints that failed; the next one is tried anyway.",
             )?,
             live: LiveMetrics::new(r)?,
+            maintenance: Arc::new(MaintenanceMetrics::new(r)?),
             http: HttpMetrics::new(r)?,
             unpriced_series: AtomicU64::new(0),
             cost: Mutex::new(Amount::ZERO),

@@ -133,6 +133,12 @@ impl Lake {
         Arc::new(PrefixStore::new(Arc::clone(&self.root), self.prefix.clone().join(table)))
     }
 
+    /// The whole store, and a table's folder in it: for those who compare what it answers with what they asked for.
+    #[must_use]
+    pub fn table_root(&self, table: &str) -> (Arc<dyn ObjectStore>, Path) {
+        (Arc::clone(&self.root), self.prefix.clone().join(table))
+    }
+
     /// The Delta log store of a table; its commits are conditional puts.
     #[must_use]
     pub fn log_store(&self, table: &str) -> LogStoreRef {

@@ -2,7 +2,7 @@
 //! database is away, the last known budgets stay in force and alerts wait.
 //!
 //! [`anomalies`] watches hourly spend; [`rules`] follows budgets, stops and the directory; [`news`] raises alerts and has them delivered; [`topic`] publishes them; [`unallocated`] and [`summary`] find
-//! some by SQL; [`decisions`] writes down what decide answered; [`erased`] follows who is erased; [`past`] reads from the lake what
+//! some by SQL; [`decisions`] writes down what decide answered; [`erased`] follows who is erased; [`upkeep`] maintains the lake when it is this process's turn; [`past`] reads from the lake what
 //! live totals cannot know (what was spent before a reset, how long answers of a kind usually are).
 
 pub mod anomalies;
@@ -16,6 +16,7 @@ pub mod start;
 pub mod summary;
 pub mod topic;
 pub mod unallocated;
+pub mod upkeep;
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ use super::rules::{self, Rules};
 use super::summary::Summary;
 use super::topic::{self, AlertsTopic};
 use super::unallocated::Unallocated;
+use super::upkeep::Upkeep;
 use crate::aggregate::live::Live as Totals;
 use crate::budget::live::Live;
 use crate::budget::observer::{Watchman, own_requests};
@@ -142,6 +143,10 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     let mut tasks = JoinSet::new();
     tasks.spawn(erased.run(store.clone(), stop.clone()));
     let seen = (totals.clone(), Arc::clone(&metrics));
+    if config.lake.maintenance.enabled {
+        let upkeep = Upkeep::new(config, lake.clone(), store.clone(), Arc::clone(&metrics.maintenance));
+        tasks.spawn(upkeep.run(stop.clone()));
+    }
     tasks.spawn(Unallocated::new(config, lake.clone(), found.clone()).run(stop.clone()));
     tasks.spawn(
         Summary::new(config, lake.clone(), (Arc::clone(&live), Arc::clone(&metrics)), found.clone()).run(stop.clone()),

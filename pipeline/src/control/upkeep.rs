@@ -186,4 +186,3 @@ fn audited(step: &Step, done: &Done) -> Vec<(String, serde_json::Value)> {
 fn at(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }
-

@@ -17,7 +17,7 @@ mod log;
 pub mod maintenance;
 pub mod recent;
 pub mod retry;
-mod rewriter;
+pub mod rewriter;
 pub mod state;
 mod stats;
 pub mod status;

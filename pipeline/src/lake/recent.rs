@@ -16,8 +16,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use spendstream_lake::files::{FileInfo, TableFiles};
-use spendstream_lake::tags::MOVES_APP;
-use spendstream_lake::visible::visible;
+use spendstream_lake::tags::{BEGUN_APP, MOVES_APP};
+use spendstream_lake::visible::{fits, visible};
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 
 use super::error::LakeError;
 use super::log::{Log, one_line};
+use super::view::{READINGS, UNFIT, failed};
 
 /// Batches that wait for who reads them.
 const WAITING_BATCHES: usize = 4;
@@ -46,19 +47,7 @@ pub async fn recent_rows(
         min_offset,
         columns: columns.iter().map(|name| (*name).to_owned()).collect(),
     });
-    let (mut places, mut tables) = (Vec::new(), Vec::new());
-    // In this order: what leaves a table while it is read is in the next one by then.
-    for place in lake.places() {
-        if let Some(table) = files(place, &wanted).await? {
-            places.push(place);
-            tables.push(table);
-        }
-    }
-    let seen = places.iter().zip(visible(&tables));
-    let paths = seen.flat_map(|(place, files)| {
-        files.into_iter().map(|file| ((*place).clone(), Path::from(file.path.as_str()))).collect::<Vec<_>>()
-    });
-    let paths = paths.collect();
+    let paths = wanted_files(lake, &wanted).await?;
     let (sender, batches) = mpsc::channel(WAITING_BATCHES);
     tokio::spawn(read_all(wanted, paths, sender));
     let next = |mut batches: mpsc::Receiver<_>| async move { batches.recv().await.map(|batch| (batch, batches)) };
@@ -96,6 +85,28 @@ async fn read_file(
     Ok(tokio::task::spawn_blocking(move || wanted.read(bytes, &sender)).await??)
 }
 
+/// Files that may have wanted rows, each event's once.
+async fn wanted_files(lake: &Lake, wanted: &Wanted) -> Result<Vec<(Lake, Path)>, LakeError> {
+    for _ in 0..READINGS {
+        let (mut places, mut tables) = (Vec::new(), Vec::new());
+        // In this order: what leaves a table while it is read is in the next one by then.
+        for place in lake.places() {
+            if let Some(table) = files(place, wanted).await? {
+                places.push(place);
+                tables.push(table);
+            }
+        }
+        if fits(&tables) {
+            let seen = places.iter().zip(visible(&tables));
+            let paths = |(place, files): (&&Lake, Vec<&FileInfo>)| {
+                files.into_iter().map(|file| ((*place).clone(), Path::from(file.path.as_str()))).collect::<Vec<_>>()
+            };
+            return Ok(seen.flat_map(paths).collect());
+        }
+    }
+    Err(failed(lake, &UNFIT))
+}
+
 /// Files of a place that may have wanted rows; `None` where there is no table.
 async fn files(place: &Lake, wanted: &Wanted) -> Result<Option<TableFiles>, LakeError> {
     let failed = |error: &dyn std::fmt::Display| LakeError::Store {
@@ -114,7 +125,13 @@ async fn files(place: &Lake, wanted: &Wanted) -> Result<Option<TableFiles>, Lake
             files.push(FileInfo::from_add(&view.add_action()));
         }
     }
-    Ok(Some(TableFiles { version: state.version, moves: state.app(MOVES_APP), history: 0, files }))
+    Ok(Some(TableFiles {
+        version: state.version,
+        moves: state.app(MOVES_APP),
+        begun: state.app(BEGUN_APP),
+        history: 0,
+        files,
+    }))
 }
 
 struct Wanted {

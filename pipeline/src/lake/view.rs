@@ -17,9 +17,9 @@ use datafusion::prelude::{SessionConfig, SessionContext, col};
 use deltalake_core::DeltaTable;
 use spendstream_lake::files::{self, FileInfo, TableFiles};
 use spendstream_lake::latency;
-use spendstream_lake::tags::{EXPIRED_APP, HISTORY_APP, MOVES_APP, REMOVED_APP};
+use spendstream_lake::tags::{BEGUN_APP, EXPIRED_APP, HISTORY_APP, MOVES_APP, REMOVED_APP};
 use spendstream_lake::tiered::{self, Tiered};
-use spendstream_lake::visible::visible;
+use spendstream_lake::visible::{fits, visible};
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
@@ -30,6 +30,11 @@ use super::state::TableState;
 
 /// Sorts and aggregates may spill this many times the memory to the temporary directory.
 const SPILL_FACTOR: u64 = 64;
+
+/// How often tables are read until they fit together: a day would have to move each time, within the time of a reading.
+pub(super) const READINGS: usize = 20;
+/// What is said when they never did.
+pub(super) const UNFIT: &str = "days moved between its tables each time they were read; try again";
 
 /// A table of events in one of the lake's places.
 pub struct PlaceView {
@@ -59,17 +64,8 @@ impl LakeView {
     /// # Errors
     /// When there is no table, or one cannot be read.
     pub async fn open(lake: &Lake, memory_bytes: usize) -> Result<Self, LakeError> {
-        let missing = || LakeError::Missing { lake: lake.to_string() };
         let failed = |error: &dyn std::fmt::Display| failed(lake, error);
-        let state = Log::new(lake).load().await?.ok_or_else(missing)?;
-        let mut places = vec![PlaceView::open(lake, &state).await?];
-        // In this order: what leaves a table while it is read is in the next one by then.
-        for place in lake.places().skip(1) {
-            if let Some(state) = Log::new(place).load().await? {
-                places.push(PlaceView::open(place, &state).await?);
-            }
-        }
-        let facts: Vec<TableFiles> = places.iter().map(|place| place.facts.clone()).collect();
+        let (state, mut places, facts) = Self::read(lake).await?;
         for (place, files) in places.iter_mut().zip(visible(&facts)) {
             place.files = files.into_iter().cloned().collect();
         }
@@ -129,6 +125,26 @@ impl LakeView {
         [sum(REMOVED_APP), sum(EXPIRED_APP)]
     }
 
+    /// All tables, so that they fit together.
+    async fn read(lake: &Lake) -> Result<(TableState, Vec<PlaceView>, Vec<TableFiles>), LakeError> {
+        for _ in 0..READINGS {
+            let missing = || LakeError::Missing { lake: lake.to_string() };
+            let state = Log::new(lake).load().await?.ok_or_else(missing)?;
+            let mut places = vec![PlaceView::open(lake, &state).await?];
+            // In this order: what leaves a table while it is read is in the next one by then.
+            for place in lake.places().skip(1) {
+                if let Some(state) = Log::new(place).load().await? {
+                    places.push(PlaceView::open(place, &state).await?);
+                }
+            }
+            let facts: Vec<TableFiles> = places.iter().map(|place| place.facts.clone()).collect();
+            if fits(&facts) {
+                return Ok((state, places, facts));
+            }
+        }
+        Err(failed(lake, &UNFIT))
+    }
+
     /// All rows of a small answer.
     ///
     /// # Errors
@@ -182,6 +198,7 @@ impl PlaceView {
         let facts = TableFiles {
             version: state.version,
             moves: state.app(MOVES_APP),
+            begun: state.app(BEGUN_APP),
             history: state.app(HISTORY_APP),
             files: files::files(&table).map_err(|error| failed(&error))?,
         };

@@ -236,7 +236,9 @@ impl Sequence {
             self.model = after(&self.model, &step);
         }
         self.agree().await;
-        let mut identities: Vec<_> = self.model.values().map(|row| (row.id, row.organization)).collect();
+        // Days whose event time has not passed everywhere keep theirs.
+        let sealed = self.model.values().filter(|row| row.is_sealed);
+        let mut identities: Vec<_> = sealed.map(|row| (row.id, row.organization)).collect();
         identities.sort_unstable();
         let before = identities.len();
         identities.dedup();

@@ -2,12 +2,16 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use spendstream_control::{Act, Store};
+use spendstream_pipeline::control::upkeep::Upkeep;
+use spendstream_pipeline::lake::maintenance::metrics::MaintenanceMetrics;
 use spendstream_pipeline::lake::maintenance::{Done, Maintainer, Step};
 use spendstream_schemas::config::Config;
 use spendstream_storage::Lake;
+use tokio::sync::watch;
 
 use super::super::now_micros;
 
@@ -78,7 +82,7 @@ pub async fn work(kind: Kind, args: &Args, config: &Config) -> anyhow::Result<Ex
 pub async fn maintain(config: &Config) -> anyhow::Result<ExitCode> {
     let lake = Lake::open(&config.lake)?;
     let store = Store::open(&config.store.url).await?;
-    let metrics = Arc::new(MaintenanceMetrics::new(&Registry::new())?);
+    let metrics = Arc::new(MaintenanceMetrics::alone()?);
     let (stop, stopping) = watch::channel(false);
     let task = tokio::spawn(Upkeep::new(config, lake, store.clone(), metrics).run(stopping));
     super::super::stop_signal().await?;

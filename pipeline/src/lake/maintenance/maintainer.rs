@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use deltalake_core::kernel::Add;
 use serde::Serialize;
 use spendstream_lake::files::{FileInfo, TableFiles};
-use spendstream_lake::tags::{HISTORY_APP, MOVES_APP, TIERS_PROPERTY};
+use spendstream_lake::tags::{BEGUN_APP, HISTORY_APP, MOVES_APP, TIERS_PROPERTY};
 use spendstream_schemas::config::LakeConfig;
 use spendstream_storage::Lake;
 
@@ -176,6 +176,7 @@ impl Maintainer {
         let fact = |table: &Rewriter| TableFiles {
             version: table.state.version,
             moves: table.state.app(MOVES_APP),
+            begun: table.state.app(BEGUN_APP),
             history: table.state.app(HISTORY_APP),
             files: table.files.values().map(FileInfo::from_add).collect(),
         };

@@ -49,13 +49,26 @@ impl MaintenanceMetrics {
             bytes: counters(r, "spendstream_lake_maintenance_bytes_total", "Bytes written anew.", step)?,
             removed: counters(r, "spendstream_lake_removed_rows_total", "Repeats removed, and rows deleted.", step)?,
             seconds,
-            vacuumed: counters(r, "spendstream_lake_vacuumed_files_total", "Files removed that no version needs.", &["kind"])?,
+            vacuumed: counters(
+                r,
+                "spendstream_lake_vacuumed_files_total",
+                "Files removed that no version needs.",
+                &["kind"],
+            )?,
             oldest: gauge(
                 r,
                 "spendstream_lake_oldest_unsealed_day_seconds",
                 "Start of the oldest day with rows that are not sealed, seconds since the epoch; 0: none.",
             )?,
         })
+    }
+
+    /// Series that nobody scrapes.
+    ///
+    /// # Errors
+    /// As [`MaintenanceMetrics::new`].
+    pub fn alone() -> prometheus::Result<Self> {
+        Self::new(&Registry::new())
     }
 
     /// A step is done.

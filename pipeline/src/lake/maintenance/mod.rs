@@ -2,17 +2,22 @@
 //! configuration, the time. Out: the same events, written anew; each step is one commit per table, and may end anywhere.
 //!
 //! In reading order: what is to be done ([`plan`], pure), who may do it and how a round goes ([`maintainer`]), the steps ([`compact`],
-//! [`seal`] with [`repeats`] and [`rollups`], [`moves`], [`expire`], [`vacuum`]), and what they share ([`read`], [`write`]).
+//! [`seal`] with [`repeats`] and [`rollups`], [`moves`], [`expire`], [`vacuum`]), what they share ([`read`], [`write`]) and what is told of them
+//! ([`metrics`]).
 
+mod anonymous;
 mod compact;
+pub mod erase;
 mod expire;
 pub mod maintainer;
+pub mod metrics;
 mod moves;
 pub mod plan;
 mod read;
 mod repeats;
 mod rollups;
 mod seal;
+pub mod search;
 mod vacuum;
 mod write;
 

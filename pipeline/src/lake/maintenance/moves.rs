@@ -1,12 +1,13 @@
 //! Moves a sealed day to the next table, without a lock and without a pause. In: the step. Out: three commits: the files are tagged with a number, their
 //! rows appear in the colder table together with it, the tagged files go. A reader that has read the hotter table first leaves out what
-//! the colder one says it has taken in, so it sees each row once at every moment. A move that was begun is finished, never cancelled.
+//! the colder one says it has taken in, and reads again where that had not begun when it read the hotter one: so it sees each row once at
+//! every moment. A move that was begun is finished, never cancelled.
 
 use std::collections::{BTreeMap, HashMap};
 
 use deltalake_core::kernel::Add;
 use spendstream_lake::files::FileInfo;
-use spendstream_lake::tags::{MOVE, MOVES_APP};
+use spendstream_lake::tags::{BEGUN_APP, MOVE, MOVES_APP};
 
 use super::super::rewriter::{Change, RewriteError};
 use super::compact::copy;
@@ -28,6 +29,7 @@ impl Maintainer {
         // Must be there; added again, they stay.
         change.removes.clone_from(&day.files);
         change.parameters.insert("move".to_owned(), number.to_string());
+        change.sets.push((BEGUN_APP.to_owned(), number));
         self.tables[day.place].commit(change).await?;
         self.finish_move(day.place, number, at).await
     }

@@ -14,9 +14,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
+use object_store::ObjectStoreExt;
 use object_store::buffered::BufReader;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use spendstream_storage::Lake;
 use url::Url;
@@ -44,7 +44,8 @@ pub async fn rows(
     kind: Kind,
     path: &str,
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
-    let (lake, store, path) = (place.clone(), place.table_store(kind.name()), Path::from(path));
+    let (store, folder) = place.table_root(kind.name());
+    let (lake, path) = (place.clone(), Path::from(format!("{folder}/{path}")));
     let meta = store.head(&path).await.map_err(|error| failed(place, "reading a file", &error))?;
     let broken = move |error: parquet::errors::ParquetError| failed(&lake, "reading a file", &error);
     let reader = BufReader::with_capacity(store, &meta, READ_BYTES);
@@ -90,8 +91,9 @@ pub fn register(
     let broken = |error: &dyn std::fmt::Display| failed(place, "reading files", error);
     // A name of its own: two places may lie in buckets of one name.
     let root = Url::parse(&format!("rows://{name}/")).map_err(|error| broken(&error))?;
-    context.register_object_store(&root, place.table_store(kind.name()) as Arc<dyn ObjectStore>);
-    let url = |path: &String| ListingTableUrl::parse(format!("{root}{path}"));
+    let (store, folder) = place.table_root(kind.name());
+    context.register_object_store(&root, store);
+    let url = |path: &String| ListingTableUrl::parse(format!("{root}{folder}/{path}"));
     let urls = paths.iter().map(url).collect::<Result<Vec<_>, _>>().map_err(|error| broken(&error))?;
     let table: Arc<dyn datafusion::catalog::TableProvider> = if urls.is_empty() {
         let empty = datafusion::datasource::MemTable::try_new(Arc::clone(schema), vec![Vec::new()]);
