@@ -43,7 +43,7 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
     let (Command::Check(args) | Command::Status(args)) = &command;
     if let Some(uri) = &args.lake {
-        config.lake.uri.clone_from(uri);
+        config.lake.read_elsewhere(uri.clone());
     }
     let lake = Lake::open(&config.lake)?;
     let memory_bytes = config.query.memory_bytes;
