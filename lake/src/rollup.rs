@@ -8,8 +8,9 @@ use spendstream_schemas::table::usage::MONEY;
 
 use crate::latency::SKETCH;
 
-/// Start of the quarter-hour of an event, in SQL over `usage`.
-pub const QUARTER_OF: &str = "date_bin(INTERVAL '15 minutes', event_time)";
+/// Start of the quarter-hour of an event, in SQL over `usage`; by itself the engine would give it in nanoseconds.
+pub const QUARTER_OF: &str =
+    "arrow_cast(date_bin(INTERVAL '15 minutes', event_time), 'Timestamp(Microsecond, Some(\"UTC\"))')";
 
 /// A query over `table`, which has the columns of `usage`: one row per quarter-hour and dimensions, its columns named and ordered as in
 /// `table::rollup::file_schema()`. The session must know the functions of [`crate::latency::register`]. Types are those of that schema but for

@@ -12,3 +12,6 @@ pub(crate) mod usage;
 mod views;
 
 pub use lake::{Catalog, LakeStatus, Snapshot, TierStatus};
+
+#[cfg(test)]
+mod tests;

@@ -177,3 +177,6 @@ fn finished(aggregate: &Aggregate, input: LogicalPlan, groups: Vec<Expr>, sums: 
     let handed = handed.collect::<Result<Vec<_>>>()?;
     Ok(LogicalPlan::Projection(Projection::try_new(handed, Arc::new(LogicalPlan::Aggregate(summed)))?))
 }
+
+#[cfg(test)]
+mod tests;
