@@ -1,4 +1,5 @@
-//! The audit log: who changed what, from what to what, when. Written in the transaction of the change, never altered.
+//! The audit log: who changed what, from what to what, when. Written in the transaction of the change, and never altered but where it names a
+//! person who is erased.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -17,7 +18,7 @@ pub struct Entry {
     pub who: String,
     /// `create`, `update`, `delete`, `reset`, `acknowledge`, ….
     pub action: String,
-    /// `budget`, `alert`, `block`, `directory`, `key`.
+    /// `budget`, `alert`, `block`, `directory`, `key`, `erasure`, `lake`, `pseudonym`.
     pub what: String,
     pub id: String,
     pub before: Option<Value>,
@@ -26,8 +27,8 @@ pub struct Entry {
 
 /// What is changed: the action and the thing, as the log names them.
 pub(crate) struct Change<'a> {
-    pub action: &'static str,
-    pub what: &'static str,
+    pub action: &'a str,
+    pub what: &'a str,
     pub id: &'a str,
 }
 
@@ -52,6 +53,23 @@ pub(crate) async fn write<B: Serialize, A: Serialize>(
 pub struct Audit<'a>(pub(crate) &'a Store);
 
 impl Audit<'_> {
+    /// Writes down what was done elsewhere, such as the lake's maintenance (`expire`, `lake`, the days): `details` is what a reader of the log wants
+    /// to know.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn record<D: Serialize + Sync>(
+        &self,
+        act: &Act<'_>,
+        action: &str,
+        (what, id): (&str, &str),
+        details: Option<&D>,
+    ) -> Result<()> {
+        let mut tx = self.0.pool.begin().await?;
+        write(&mut tx, act, Change { action, what, id }, None::<&()>, details).await?;
+        tx.commit().await
+    }
+
     /// Changes, newest first: of one thing (`what`, `id`) or of all, before `before_number` for the next page.
     ///
     /// # Errors

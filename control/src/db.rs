@@ -229,6 +229,10 @@ impl Row {
         get!(self, column)
     }
 
+    pub fn optional_number(&self, column: usize) -> Result<Option<i64>> {
+        get!(self, column)
+    }
+
     pub fn flag(&self, column: usize) -> Result<bool> {
         Ok(self.number(column)? != 0)
     }

@@ -1,4 +1,4 @@
-//! The control store: budgets, alerts, notifications, blocks, directory, keys and the audit log, in `SQLite` or PostgreSQL.
+//! The control store: budgets, alerts, notifications, blocks, directory, keys, leases, erasures and the audit log, in `SQLite` or PostgreSQL.
 //!
 //! In reading order: what can go wrong ([`error`]), the two databases behind one face (`db`, `migrations`), the store
 //! ([`store`]) and one module per thing it keeps. Every change of something that people set is audited in the same
@@ -11,9 +11,11 @@ pub mod budget_file;
 pub mod budgets;
 mod db;
 pub mod directory;
+pub mod erasures;
 pub mod error;
 pub mod gate;
 pub mod keys;
+pub mod leases;
 pub mod local;
 mod migrations;
 pub mod notifications;

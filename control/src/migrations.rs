@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         number: 1,
         // They differ in how a number is counted up, and in nothing else.
@@ -36,6 +36,11 @@ const MIGRATIONS: [Migration; 3] = [
         number: 3,
         sqlite: include_str!("../migrations/0003_round_alerts.sql"),
         postgres: include_str!("../migrations/0003_round_alerts.sql"),
+    },
+    Migration {
+        number: 4,
+        sqlite: include_str!("../migrations/0004_privacy.sql"),
+        postgres: include_str!("../migrations/0004_privacy.sql"),
     },
 ];
 

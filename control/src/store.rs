@@ -8,8 +8,10 @@ use crate::blocks::Blocks;
 use crate::budgets::Budgets;
 use crate::db::Pool;
 use crate::directory::DirectoryEntries;
+use crate::erasures::Erasures;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
+use crate::leases::Leases;
 use crate::migrations;
 use crate::notifications::Notifications;
 
@@ -75,6 +77,14 @@ impl Store {
 
     pub fn keys(&self) -> Keys<'_> {
         Keys(self)
+    }
+
+    pub fn leases(&self) -> Leases<'_> {
+        Leases(self)
+    }
+
+    pub fn erasures(&self) -> Erasures<'_> {
+        Erasures(self)
     }
 
     pub fn audit(&self) -> Audit<'_> {

@@ -1,9 +1,10 @@
 //! The active files of a table at one version, as its log describes them. In: a loaded Delta table. Out: [`TableFiles`].
 
+use deltalake_core::kernel::{Add, LogicalFileView};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaResult, DeltaTable};
 
-use crate::tags::{HISTORY_APP, MOVE, MOVES_APP, SEAL, TIER};
+use crate::tags::{EXPIRED, HISTORY_APP, MOVE, MOVES_APP, SEAL, TIER};
 
 /// An active data file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,34 @@ pub struct FileInfo {
     pub moving: Option<i64>,
     /// The tier it is packed for.
     pub tier: Option<String>,
+    /// Whose rows were deleted from it.
+    pub expired: Option<String>,
+}
+
+impl FileInfo {
+    /// From an add action of the log.
+    #[must_use]
+    pub fn from_add(add: &Add) -> Self {
+        let tag = |name: &str| add.tags.as_ref().and_then(|tags| tags.get(name)).cloned().flatten();
+        let rows = add.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok());
+        Self {
+            path: add.path.clone(),
+            date: add.partition_values.get("date").cloned().flatten().unwrap_or_default(),
+            bytes: u64::try_from(add.size).unwrap_or(0),
+            rows: rows.and_then(|stats| stats.num_records),
+            stored_ms: add.modification_time,
+            seal: tag(SEAL),
+            moving: tag(MOVE).and_then(|number| number.parse().ok()),
+            tier: tag(TIER),
+            expired: tag(EXPIRED),
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    num_records: Option<u64>,
 }
 
 /// A table at one version, as far as readers need it.
@@ -57,21 +86,7 @@ impl TableFiles {
 /// # Errors
 /// When the table is not loaded.
 pub fn files(table: &DeltaTable) -> DeltaResult<Vec<FileInfo>> {
-    Ok(table.snapshot()?.log_data().into_iter().map(|view| info(&view)).collect())
-}
-
-fn info(view: &deltalake_core::kernel::LogicalFileView) -> FileInfo {
     #[expect(deprecated, reason = "the view has no other way to its tags")]
-    let tags = view.add_action().tags.unwrap_or_default();
-    let tag = |name: &str| tags.get(name).cloned().flatten();
-    FileInfo {
-        path: view.object_store_path().to_string(),
-        date: view.partition_values_map().get("date").cloned().flatten().unwrap_or_default(),
-        bytes: u64::try_from(view.size()).unwrap_or(0),
-        rows: view.num_records().map(|rows| rows as u64),
-        stored_ms: view.modification_time(),
-        seal: tag(SEAL),
-        moving: tag(MOVE).and_then(|number| number.parse().ok()),
-        tier: tag(TIER),
-    }
+    let info = |view: LogicalFileView| FileInfo::from_add(&view.add_action());
+    Ok(table.snapshot()?.log_data().into_iter().map(info).collect())
 }

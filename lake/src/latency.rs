@@ -10,7 +10,6 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::execution::FunctionRegistry;
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -29,7 +28,7 @@ pub const QUANTILE: &str = "sketch_quantile";
 ///
 /// # Errors
 /// Never, unless the session takes no functions.
-pub fn register(state: &mut SessionState) -> Result<()> {
+pub fn register(state: &mut impl FunctionRegistry) -> Result<()> {
     for reads in [Reads::Rows, Reads::Sketches] {
         state.register_udaf(Arc::new(AggregateUDF::from(Sketch::new(reads))))?;
     }

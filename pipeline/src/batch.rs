@@ -94,6 +94,9 @@ pub struct Tally {
     /// Kafka's timestamp of the last message, milliseconds: at the next start it tells a re-created topic from the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_timestamp_ms: Option<i64>,
+    /// The newest event time of its rows, milliseconds: how far the partition has come, for whoever seals days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_event_ms: Option<i64>,
     /// The topic was re-created while the partition was read: what is committed is partly of another topic, and nothing may follow.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_ended: bool,
@@ -112,6 +115,7 @@ impl Tally {
         self.duplicates += other.duplicates;
         self.ignored += other.ignored;
         self.last_timestamp_ms = other.last_timestamp_ms.or(self.last_timestamp_ms);
+        self.newest_event_ms = self.newest_event_ms.max(other.newest_event_ms);
         self.is_ended |= other.is_ended;
     }
 }

@@ -26,7 +26,7 @@ use crate::dedupe::rebuild;
 use crate::flush::FlushToken;
 use crate::intake::consumer::CurrentConsumer;
 
-use crate::lake::maintain::Counters;
+use crate::lake::checkpoint::Counters;
 use crate::lake::recent::recent_rows;
 use crate::lake::{CommitError, Committer as LakeCommitter};
 use crate::metrics::Metrics;

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use spendstream_schemas::config::Config;
 use spendstream_schemas::directory::Directory;
 use spendstream_schemas::money::Amount;
-use spendstream_storage::Lake;
+use spendstream_storage::{Lake, privacy};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
@@ -39,7 +39,7 @@ use crate::price::archive::Keeper;
 use crate::price::reload::{CurrentBook, Look, Reloader};
 use crate::price::source::BookSource;
 use crate::status::Status;
-use crate::worker::{ToWorker, ToWriter, Worker};
+use crate::worker::{CurrentCover, ToWorker, ToWriter, Worker};
 use crate::writer::Writer;
 
 /// Cuts that may wait while one is under way.
@@ -155,6 +155,7 @@ impl Running {
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let metrics = Arc::new(Metrics::new().context("metrics")?);
     let status = Arc::new(Status::default());
+    let pseudonyms = privacy::pseudonyms(&config.privacy).map_err(anyhow::Error::msg)?;
     let (reloader, book) = open_book(config).await?;
     let lake = Lake::open(&config.lake)?;
     let lake_committer = LakeCommitter::open(&lake, &config.lake).await?;
@@ -166,12 +167,12 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             .map_err(client::refused)?;
 
     let live = Live::new(&config.live);
-    let Ends { live: budgets, watchman, found, alerts, opened, directory } =
-        control::start::prepare(config, &live, &book);
+    let Ends { live: budgets, watchman, found, alerts, opened, directory, cover } =
+        control::start::prepare(config, &live, &book, &pseudonyms);
     // The last things that can fail for a reason outside: before any thread runs.
     let (address, server) = http::serve(config, &metrics, &status, &budgets, (&opened.subscribe(), &live)).await?;
     let (stop, stopping) = watch::channel(false);
-    let directories = directory.subscribe();
+    let (directories, covers) = (directory.subscribe(), cover.subscribe());
     let deciding = Arc::clone(&budgets);
     let wires = control::start::Wires {
         live: budgets,
@@ -181,6 +182,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         alerts,
         opened,
         directory,
+        cover,
         metrics: Arc::clone(&metrics),
         stop: stopping.clone(),
     };
@@ -224,7 +226,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let mut threads = vec![spawn("writer", move || writer.run(rows))?];
     let workers = spawn_workers(
         config,
-        (&book, &directories),
+        (&book, &directories, &covers),
         &metrics,
         (row_sender, live.feed(live_sender), buffers.clone()),
         &mut threads,
@@ -341,7 +343,7 @@ fn waiting<T>(queue: &mpsc::WeakSender<T>) -> Option<usize> {
 
 fn spawn_workers(
     config: &Config,
-    (book, directories): (&CurrentBook, &watch::Receiver<Arc<Directory>>),
+    (book, directories, covers): (&CurrentBook, &watch::Receiver<Arc<Directory>>, &CurrentCover),
     metrics: &Arc<Metrics>,
     (out, feed, buffers): (mpsc::Sender<ToWriter>, Feed, Buffers),
     threads: &mut Vec<JoinHandle<()>>,
@@ -355,7 +357,8 @@ fn spawn_workers(
     for number in 0..count {
         let (sender, inbox) = mpsc::channel(config.pipeline.queue_batches);
         let ends = (feed.clone(), buffers.clone());
-        let worker = Worker::new(config, (book.clone(), directories.clone()), Arc::clone(metrics), out.clone(), ends);
+        let follows = (book.clone(), directories.clone(), covers.clone());
+        let worker = Worker::new(config, follows, Arc::clone(metrics), out.clone(), ends);
         threads.push(spawn(&format!("decode-{number}"), move || worker.run(inbox))?);
         senders.push(sender);
     }

@@ -1,9 +1,13 @@
 //! One decode thread: takes raw batches of its partitions, gives priced ones. In: [`ToWorker`]; out: [`ToWriter`], and sums for the live totals.
 //!
-//! It decodes, drops repeats, fills in owners, prices, sums up and builds Arrow rows; it never does IO. Order within a partition is kept, because a
+//! It decodes, covers who is not to be named, drops repeats, fills in owners, prices, sums up and builds Arrow rows; it never does IO. Order within a partition is kept, because a
 //! partition belongs to one worker.
 
 mod kept;
+mod letter;
+mod privacy;
+
+pub use privacy::CurrentCover;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use spendstream_schemas::config::Config;
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::Directory;
 use spendstream_schemas::usage_event::UsageRow;
 use tokio::sync::{mpsc, watch};
@@ -30,6 +35,7 @@ use crate::flush::FlushToken;
 use crate::metrics::Metrics;
 use crate::price::engine::{Engine, Lineage, Watching};
 use crate::price::reload::CurrentBook;
+use privacy::Privacy;
 
 /// What a worker is told.
 pub enum ToWorker {
@@ -58,6 +64,7 @@ pub struct Worker {
     engine: Engine,
     book: CurrentBook,
     directory: watch::Receiver<Arc<Directory>>,
+    privacy: Privacy,
     horizons: HashMap<i32, (Generation, Horizon)>,
     metrics: Arc<Metrics>,
     out: mpsc::Sender<ToWriter>,
@@ -69,7 +76,7 @@ impl Worker {
     #[must_use]
     pub fn new(
         config: &Config,
-        (book, directory): (CurrentBook, watch::Receiver<Arc<Directory>>),
+        (book, directory, cover): (CurrentBook, watch::Receiver<Arc<Directory>>, CurrentCover),
         metrics: Arc<Metrics>,
         out: mpsc::Sender<ToWriter>,
         (live, buffers): (Feed, Buffers),
@@ -81,6 +88,7 @@ impl Worker {
             engine,
             book,
             directory,
+            privacy: Privacy::new(cover, &config.decode.mappings),
             horizons: HashMap::new(),
             metrics,
             out,
@@ -141,8 +149,10 @@ impl Worker {
         }
         self.engine.refresh(&self.book.borrow());
         self.engine.set_directory(&self.directory.borrow());
+        self.privacy.refresh();
         let mut collect = Collect {
             engine: &mut self.engine,
+            privacy: &mut self.privacy,
             horizon,
             metrics: &self.metrics,
             columns: EventColumns::with_capacity(raw.messages.len()),
@@ -173,6 +183,7 @@ impl Worker {
         let plan = Arc::clone(&self.live.plan.borrow());
         let watching = Watching { plan: &plan, awaited: &self.live.awaited };
         let (rows, summary, watched) = self.engine.price_watched(columns, lineage, watching)?;
+        tally.newest_event_ms = watched.newest_micros.map(|micros| micros.div_euclid(1_000));
         self.metrics.count_batch(&tally, &summary);
         let groups = Groups {
             source: Arc::clone(&raw.source),
@@ -208,6 +219,7 @@ fn now_micros() -> i64 {
 /// Takes what the decoder finds in one message after the other.
 struct Collect<'a, 'm> {
     engine: &'a mut Engine,
+    privacy: &'a mut Privacy,
     horizon: &'a mut Horizon,
     metrics: &'a Metrics,
     columns: EventColumns,
@@ -218,14 +230,8 @@ struct Collect<'a, 'm> {
 }
 
 impl Collect<'_, '_> {
-    fn duplicate(&mut self, kind: &str) {
-        self.tally.duplicates += 1;
-        self.metrics.duplicates.with_label_values(&[kind]).inc();
-    }
-}
-
-impl Sink for Collect<'_, '_> {
-    fn row(&mut self, index: u32, row: &UsageRow<'_>) {
+    /// Charges a row as it is kept; `sent` is the row as it came, where that is another.
+    fn take(&mut self, index: u32, row: &UsageRow<'_>, sent: Option<&UsageRow<'_>>) {
         let staged = match Staged::stage(row, &mut self.engine.interner) {
             Ok(staged) => staged,
             Err(meter) => return self.reject(index, too_large_quantity(&meter, row)),
@@ -238,6 +244,7 @@ impl Sink for Collect<'_, '_> {
             Verdict::Repeat => self.duplicate("repeat"),
             Verdict::NestedSpan => self.duplicate("nested_span"),
             Verdict::SameResponse => self.duplicate("same_response"),
+            Verdict::Conflict if sent.is_some_and(|sent| self.was_kept(sent)) => self.duplicate("repeat"),
             Verdict::Conflict => self.reject(
                 index,
                 Reject {
@@ -251,12 +258,38 @@ impl Sink for Collect<'_, '_> {
         }
     }
 
+    /// Whether the same was charged before its person was to be covered, or when a pseudonym was enough.
+    fn was_kept(&mut self, sent: &UsageRow<'_>) -> bool {
+        self.has(sent) || self.privacy.before_erasure(sent).is_some_and(|before| self.has(&before))
+    }
+
+    fn has(&mut self, row: &UsageRow<'_>) -> bool {
+        let staged = Staged::stage(row, &mut self.engine.interner);
+        staged.is_ok_and(|staged| self.horizon.has(self.offset, &Fingerprint::live(row, &staged)))
+    }
+
+    fn duplicate(&mut self, kind: &str) {
+        self.tally.duplicates += 1;
+        self.metrics.duplicates.with_label_values(&[kind]).inc();
+    }
+}
+
+impl Sink for Collect<'_, '_> {
+    fn row(&mut self, index: u32, row: &UsageRow<'_>) {
+        // First of all: repeats, owners and prices go by what is kept, as after a restart, when it is read from the lake.
+        match self.privacy.row(row) {
+            Some(covered) if is_another(row, &covered) && self.was_kept(row) => self.duplicate("repeat"),
+            Some(covered) => self.take(index, &covered, Some(row)),
+            None => self.take(index, row, None),
+        }
+    }
+
     fn reject(&mut self, index: u32, reject: Reject) {
         self.tally.rejected += 1;
         self.metrics.rejected.with_label_values(&[reject.reason.as_str()]).inc();
         let message = self.message;
         let key = message.and_then(|message| message.key).map(|key| kept::key(key, reject.payload.as_deref()));
-        self.dead_letters.push(DeadLetter {
+        let letter = DeadLetter {
             offset: self.offset,
             index,
             key,
@@ -267,7 +300,9 @@ impl Sink for Collect<'_, '_> {
             reason: reject.reason.as_str(),
             detail: reject.detail,
             truncated_sha256: reject.truncated_sha256,
-        });
+        };
+        let message = message.map(|message| message.payload).unwrap_or_default();
+        self.dead_letters.push(self.privacy.letter(letter, message));
     }
 
     fn ignore(&mut self, _index: u32, why: Ignored) {
@@ -288,6 +323,11 @@ impl Sink for Collect<'_, '_> {
     }
 }
 
+/// Whether a row is known by another identity than it came with.
+fn is_another(sent: &UsageRow<'_>, kept: &UsageRow<'_>) -> bool {
+    [Text::Organization, Text::EventSource, Text::EventId].iter().any(|id| sent.texts.get(*id) != kept.texts.get(*id))
+}
+
 fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {
     Reject {
         reason: Reason::WrongType,
@@ -296,3 +336,6 @@ fn too_large_quantity(meter: &str, row: &UsageRow<'_>) -> Reject {
         truncated_sha256: None,
     }
 }
+
+#[cfg(test)]
+mod privacy_tests;

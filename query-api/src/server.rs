@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use spendstream_schemas::config::{AuthMode, Config};
 use spendstream_storage::price_book::SourceError;
+use spendstream_storage::privacy;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -41,6 +42,8 @@ pub enum StartError {
     Engine(#[from] QueryError),
     #[error(transparent)]
     Prices(#[from] SourceError),
+    #[error("{0}")]
+    Privacy(String),
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }
@@ -119,6 +122,7 @@ pub(crate) fn app(config: &Config, clock: Clock) -> Result<App, StartError> {
         control,
         sums: Sums::default(),
         directory: config.directory.clone(),
+        pseudonyms: privacy::pseudonyms(&config.privacy).map_err(StartError::Privacy)?,
         currency: config.lake.currency.clone(),
         clock,
     })

@@ -10,6 +10,7 @@ mod live;
 mod mapping;
 pub mod notify;
 mod notify_check;
+mod privacy;
 mod secret;
 mod store;
 mod tiers;
@@ -24,6 +25,7 @@ pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, Unp
 pub use detect::DetectConfig;
 pub use directory::{BudgetsConfig, DirectoryConfig};
 pub use live::LiveConfig;
+pub use privacy::PrivacyConfig;
 pub use store::StoreConfig;
 pub use tiers::{HOT, MaintenanceConfig, RetentionConfig, Tier, TierConfig};
 pub use validate::ConfigError;
@@ -45,6 +47,7 @@ pub struct Config {
     pub directory: DirectoryConfig,
     pub budgets: BudgetsConfig,
     pub alerts: AlertsConfig,
+    pub privacy: PrivacyConfig,
     pub auth: AuthConfig,
     pub server: notify::ServerConfig,
     pub notify: notify::NotifyConfig,

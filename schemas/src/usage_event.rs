@@ -41,6 +41,12 @@ impl<'a> Texts<'a> {
         }
     }
 
+    /// The same values, borrowed from here.
+    #[must_use]
+    pub fn borrowed(&self) -> Texts<'_> {
+        Texts(std::array::from_fn(|at| self.0[at].as_deref().map(Cow::Borrowed)))
+    }
+
     /// Every column with its value, in the order of [`Text::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Text, Option<&str>)> {
         Text::ALL.into_iter().zip(self.0.iter().map(Option::as_deref))

@@ -10,6 +10,7 @@ use spendstream_query_api::budgets::report::directory;
 use spendstream_query_api::budgets::wanted::Wanted;
 use spendstream_schemas::config::Config;
 use spendstream_storage::price_book::BookSource;
+use spendstream_storage::privacy;
 
 use super::prices::{Format, table};
 
@@ -71,7 +72,8 @@ pub async fn wanted(texts: &[String], session: &Session, config: &Config) -> any
     };
     let pairs = texts.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let book = BookSource::new(&config.prices, &config.lake.currency).load()?;
-    let directory = directory(&session.store, &config.directory.precedence).await.map_err(one_error)?;
+    let pseudonyms = privacy::pseudonyms(&config.privacy).map_err(anyhow::Error::msg)?;
+    let directory = directory(&session.store, &config.directory.precedence, &pseudonyms).await.map_err(one_error)?;
     Ok(Some(Wanted::new(pairs, Arc::new(book), Arc::clone(directory.spellings()))))
 }
 

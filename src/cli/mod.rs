@@ -12,6 +12,7 @@ pub mod keys;
 pub mod lake;
 pub mod pipeline;
 pub mod prices;
+pub mod privacy;
 pub mod replay;
 pub mod run;
 pub mod serve;
@@ -80,6 +81,9 @@ enum Command {
     /// Say who may ask over HTTP: make, list and revoke keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Say which pseudonym stands for whom. Needs the key of `[privacy]`.
+    #[command(subcommand)]
+    Privacy(privacy::Command),
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
@@ -117,6 +121,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Directory(command) => directory::run(command, config),
         Command::Blocks(command) => blocks::run(command, config),
         Command::Keys(command) => keys::run(command, config),
+        Command::Privacy(command) => privacy::run(command, config),
         Command::Lake(command) => lake::run(command, config),
         Command::Replay(args) => replay::run(args, config),
         Command::Config(args) => config::run(args, config),

@@ -15,3 +15,4 @@ mod support;
 mod alerts;
 mod budgets;
 mod others;
+mod privacy;

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub version: u64,
     /// Next offset of every partition that the lake knows.
     pub offsets: Vec<(Arc<SourcePartition>, i64)>,
+    /// How often the lake had rewritten sums: readings with another number are not compared.
+    pub history: i64,
 }
 
 impl Snapshot {
@@ -69,6 +71,7 @@ pub struct Reconciled {
 pub(super) struct Beyond {
     pub batches: Vec<(PartitionNo, Arc<Groups>)>,
     reached: Offsets,
+    history: i64,
 }
 
 impl Totals {
@@ -135,7 +138,7 @@ impl Totals {
         // A watch that is gone needs nothing.
         let Some(set) = self.watches.get(&id).map(|state| state.watch.set) else { return Err(NotYet::OldPlan) };
         let (batches, reached) = self.pending.beyond(&base, set)?;
-        Ok(Beyond { batches, reached })
+        Ok(Beyond { batches, reached, history: snapshot.history })
     }
 
     /// Compares what was read and completed with what is in use, sum by sum. Partitions that reach another offset (another instance's)
@@ -143,6 +146,10 @@ impl Totals {
     pub(super) fn compare(&self, id: WatchId, beyond: &Beyond, snapshot: &Snapshot) -> Option<Reconciled> {
         let state = self.watches.get(&id)?;
         let (live, staged) = (state.live.as_ref()?, state.staged.as_ref()?);
+        // Repeats removed, a person erased, days deleted: the sums are meant to be others.
+        if live.history != snapshot.history {
+            return None;
+        }
         let mut report =
             Reconciled { watch: id, version: snapshot.version, compared: 0, differences: 0, examples: Vec::new() };
         let comparable = |bucket: Quarter, no: PartitionNo| {
@@ -182,7 +189,7 @@ impl Totals {
         let Some(state) = self.watches.get_mut(&id) else { return };
         let Some(buckets) = state.staged.take() else { return };
         self.pending.reached(&beyond.reached);
-        if let Some(before) = state.live.replace(Held { buckets, covered: beyond.reached }) {
+        if let Some(before) = state.live.replace(Held { buckets, covered: beyond.reached, history: beyond.history }) {
             self.retired.push((state.watch.set, before.buckets.retire()));
         }
     }

@@ -113,7 +113,7 @@ pub async fn load(
             }
         }
     }
-    Ok(Snapshot { version: view.state.version, offsets })
+    Ok(Snapshot { version: view.state.version, offsets, history: view.history() })
 }
 
 /// The sums of a watch, by partition and bucket.

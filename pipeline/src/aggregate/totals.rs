@@ -61,6 +61,8 @@ pub(super) struct State {
 pub(super) struct Held {
     pub buckets: Buckets,
     pub covered: Offsets,
+    /// See [`super::join::Snapshot::history`].
+    pub history: i64,
 }
 
 /// What became of a batch.

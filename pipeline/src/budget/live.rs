@@ -18,6 +18,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::estimate::{Basis, TokenCount, tokens_of_text};
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::{PriceBook, Question};
+use spendstream_schemas::pseudonym::Cover;
 use spendstream_schemas::table::decisions::Row;
 
 use super::book::{Book, BudgetCell, Entry};
@@ -76,6 +77,8 @@ pub struct Live {
     spend: SharedSpend,
     prices: CurrentBook,
     rules: RwLock<Rules>,
+    /// Who is not to be named.
+    cover: RwLock<Arc<Cover>>,
     plans: Mutex<Plans>,
     pub(super) promises: Mutex<Promises>,
     journal: Mutex<Journal>,
@@ -108,6 +111,7 @@ impl Live {
                 attributes: Arc::new(NoAttributes),
                 is_set: false,
             }),
+            cover: RwLock::default(),
             plans: Mutex::new(Plans::new(newest)),
             promises: Mutex::new(Promises {
                 others: 0,
@@ -206,6 +210,19 @@ impl Live {
         self.rules.write().resets = resets;
         if is_news {
             self.look_soon.store(true, Ordering::Release);
+        }
+    }
+
+    /// Asks by what stands for these persons from now on.
+    pub fn set_cover(&self, cover: Arc<Cover>) {
+        *self.cover.write() = cover;
+    }
+
+    /// Makes a question one about the call as its event will be kept: it meets those budgets and sums, and nothing else is written down.
+    pub fn cover(&self, request: &mut Request<'_>) {
+        let cover = Arc::clone(&self.cover.read());
+        if !cover.is_nothing() {
+            cover.request(request);
         }
     }
 

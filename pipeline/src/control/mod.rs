@@ -2,11 +2,12 @@
 //! database is away, the last known budgets stay in force and alerts wait.
 //!
 //! [`anomalies`] watches hourly spend; [`rules`] follows budgets, stops and the directory; [`news`] raises alerts and has them delivered; [`topic`] publishes them; [`unallocated`] and [`summary`] find
-//! some by SQL; [`decisions`] writes down what decide answered; [`past`] reads from the lake what
+//! some by SQL; [`decisions`] writes down what decide answered; [`erased`] follows who is erased; [`past`] reads from the lake what
 //! live totals cannot know (what was spent before a reset, how long answers of a kind usually are).
 
 pub mod anomalies;
 pub mod decisions;
+pub mod erased;
 pub mod gauges;
 pub mod news;
 pub mod past;

@@ -17,6 +17,7 @@ use spendstream_schemas::dimension::Text;
 use spendstream_schemas::directory::{Directory, Filled, Precedence};
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::price_book::PriceBook;
+use spendstream_schemas::pseudonym::Pseudonyms;
 use tokio::sync::watch;
 
 use super::{now, pause};
@@ -62,6 +63,8 @@ pub struct Rules {
     pub live: Arc<Live>,
     pub totals: Totals,
     pub precedence: Precedence,
+    /// What stands for users and others in events.
+    pub pseudonyms: Pseudonyms,
     /// How late events may come: so long a period may still be judged.
     pub lateness: TimeDelta,
     /// What is watched beside budgets.
@@ -167,12 +170,12 @@ impl Rules {
         let budgets = self.store.budgets().list(&BudgetFilter { active: Some(true) }).await?;
         let blocks = self.store.blocks().active(now()).await?;
         let entries = self.store.directory().list().await?;
-        let directory = Arc::new(Directory::new(entries, &self.precedence));
+        let directory = Arc::new(Directory::new(self.pseudonyms.entries(entries), &self.precedence));
         let prices = Arc::clone(&self.live.prices().borrow());
-        let spell = |key: &ScopeKey, value: &str| spelled((key, value), None, &prices, &directory);
+        let spell = |key: &ScopeKey, value: &str| self.spelled((key, value), None, &prices, &directory);
         let spelled_scope = |scope: &Scope| {
             let provider = provider_of(scope);
-            scope.spelled(|key, value| spelled((key, value), provider, &prices, &directory))
+            scope.spelled(|key, value| self.spelled((key, value), provider, &prices, &directory))
         };
         let budgets =
             budgets.into_iter().map(|budget| Arc::new(Budget { scope: spelled_scope(&budget.scope), ..budget }));
@@ -209,21 +212,23 @@ impl Rules {
         self.changed.send_replace(version);
         Ok(version)
     }
-}
 
-/// A value of a scope as sums and questions have it: a provider or a model by the price book's id, a team as the directory spells it.
-fn spelled(
-    (key, value): (&ScopeKey, &str),
-    provider: Option<&str>,
-    prices: &PriceBook,
-    directory: &Directory,
-) -> Option<String> {
-    let known = match key {
-        ScopeKey::Text(Text::ProviderSent) => prices.provider_id(value),
-        ScopeKey::Text(Text::Model) => prices.model_id(provider, value),
-        key => directory.spellings().of(key, value),
-    };
-    known.map(ToOwned::to_owned)
+    /// A value of a scope as sums and questions have it: a provider or a model by the price book's id, a team as the directory spells it, a
+    /// user by what stands for one.
+    fn spelled(
+        &self,
+        (key, value): (&ScopeKey, &str),
+        provider: Option<&str>,
+        prices: &PriceBook,
+        directory: &Directory,
+    ) -> Option<String> {
+        let known = match key {
+            ScopeKey::Text(Text::ProviderSent) => prices.provider_id(value),
+            ScopeKey::Text(Text::Model) => prices.model_id(provider, value),
+            key => directory.spellings().of(key, value),
+        };
+        self.pseudonyms.of_scope(key, value).or_else(|| known.map(ToOwned::to_owned))
+    }
 }
 
 /// Makes the budgets of a file those of the store.
@@ -257,7 +262,9 @@ mod tests {
     use spendstream_schemas::decision::Request;
     use spendstream_schemas::price_book::PriceBook;
 
-    use super::{Act, Alert, Arc, Budget, Kind, Live, Precedence, Rules, Store, TimeDelta, Totals, now, watch};
+    use super::{
+        Act, Alert, Arc, Budget, Kind, Live, Precedence, Pseudonyms, Rules, Store, TimeDelta, Totals, now, watch,
+    };
     use crate::aggregate::awaited::Awaited;
 
     fn rules(store: Store, config: DecideConfig) -> Rules {
@@ -270,6 +277,7 @@ mod tests {
             live,
             totals,
             precedence: Precedence::default(),
+            pseudonyms: Pseudonyms::default(),
             lateness: TimeDelta::zero(),
             own: Vec::new(),
             directory: watch::channel(Arc::default()).0,

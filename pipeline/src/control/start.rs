@@ -10,12 +10,14 @@ use spendstream_notify::desk::Desk;
 use spendstream_schemas::alert::Alert;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::directory::{Directory, Precedence};
+use spendstream_schemas::pseudonym::{Cover, ErasedList, Pseudonyms};
 use spendstream_storage::Lake;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::anomalies::{self, Anomalies};
 use super::decisions::Decisions;
+use super::erased::Erased;
 use super::gauges;
 use super::news::{self, News};
 use super::past::Past;
@@ -41,11 +43,13 @@ pub struct Ends {
     pub opened: watch::Sender<Option<Store>>,
     /// Who owns what, for the decode threads; empty until the store was read.
     pub directory: watch::Sender<Arc<Directory>>,
+    /// Who is not to be named, for the decode threads; nobody is erased until the store was read.
+    pub cover: watch::Sender<Arc<Cover>>,
 }
 
 /// The live side, without budgets yet.
 #[must_use]
-pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
+pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook, pseudonyms: &Pseudonyms) -> Ends {
     let live = Live::new(config.decide.clone(), totals.view(), book.clone(), Arc::clone(totals.awaited()));
     let live = Arc::new(live);
     let (sender, alerts) = mpsc::channel(config.alerts.queue);
@@ -53,7 +57,9 @@ pub fn prepare(config: &Config, totals: &Totals, book: &CurrentBook) -> Ends {
     let found = sender.clone();
     let watchman = Watchman::new(Arc::clone(&live), sender, &config.alerts, lateness, super::now());
     let (opened, directory) = (watch::channel(None).0, watch::channel(Arc::default()).0);
-    Ends { live, watchman, found, alerts, opened, directory }
+    let cover = Arc::new(Cover::new(pseudonyms.clone(), ErasedList::default()));
+    live.set_cover(Arc::clone(&cover));
+    Ends { live, watchman, found, alerts, opened, directory, cover: watch::channel(cover).0 }
 }
 
 /// What the tasks work on.
@@ -65,6 +71,7 @@ pub struct Wires {
     pub alerts: mpsc::Receiver<Alert>,
     pub opened: watch::Sender<Option<Store>>,
     pub directory: watch::Sender<Arc<Directory>>,
+    pub cover: watch::Sender<Arc<Cover>>,
     pub metrics: Arc<Metrics>,
     pub stop: watch::Receiver<bool>,
 }
@@ -85,9 +92,13 @@ pub async fn start(config: &Config, wires: Wires) -> anyhow::Result<JoinHandle<(
         Ok(store) => {
             let store = ready(config, store).await?;
             // Before the first event: who owns it is not asked again later.
-            match store.directory().list().await {
+            let pseudonyms = wires.cover.borrow().pseudonyms().clone();
+            match store.directory().list().await.map(|entries| pseudonyms.entries(entries)) {
                 Ok(entries) => drop(wires.directory.send_replace(Arc::new(Directory::new(entries, &precedence)))),
                 Err(error) => tracing::warn!(%error, "owners are not filled in until the control store answers"),
+            }
+            if let Err(error) = Erased::new(config, &wires).look(&store).await {
+                tracing::warn!(%error, "who is erased is not known until the control store answers");
             }
             Some(store)
         }
@@ -122,11 +133,14 @@ async fn ready(config: &Config, store: Store) -> anyhow::Result<Store> {
 }
 
 async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Desk), wires: Wires) {
-    let Wires { live, totals, lake, found, alerts, opened, directory, metrics, stop } = wires;
+    let erased = Erased::new(config, &wires);
+    let Wires { live, totals, lake, found, alerts, opened, directory, cover, metrics, stop } = wires;
+    let pseudonyms = cover.borrow().pseudonyms().clone();
     opened.send_replace(Some(store.clone()));
     let (changed, changes) = watch::channel(0);
     let (wake, woken) = watch::channel(0);
     let mut tasks = JoinSet::new();
+    tasks.spawn(erased.run(store.clone(), stop.clone()));
     let seen = (totals.clone(), Arc::clone(&metrics));
     tasks.spawn(Unallocated::new(config, lake.clone(), found.clone()).run(stop.clone()));
     tasks.spawn(
@@ -156,7 +170,10 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     tasks.spawn(news.run(alerts, stop.clone()));
     let mut own = own_requests();
     own.extend(anomalies::requests(&config.detect));
-    tasks.spawn(Rules { store: store.clone(), live, totals, precedence, lateness, own, directory, changed }.run(stop));
+    tasks.spawn(
+        Rules { store: store.clone(), live, totals, precedence, pseudonyms, lateness, own, directory, changed }
+            .run(stop),
+    );
     while tasks.join_next().await.is_some() {}
     store.close().await;
 }

@@ -136,6 +136,13 @@ impl Horizon {
         Verdict::New
     }
 
+    /// Whether exactly this event was charged within what counts at an offset. Remembers nothing.
+    #[must_use]
+    pub fn has(&self, offset: i64, event: &Fingerprint) -> bool {
+        let seen = self.seen.find(key(event.identity), |seen| seen.identity == event.identity);
+        seen.is_some_and(|seen| seen.offset >= self.oldest(offset) && seen.content == event.content)
+    }
+
     /// Remembers an event that was charged: from a judgement, or from the lake in order of offsets.
     pub fn remember(&mut self, offset: i64, event: &Fingerprint) {
         let seen = Seen { identity: event.identity, content: event.content, offset };

@@ -49,7 +49,7 @@ async fn answer(State(Desk { live, metrics }): State<Desk>, body: Result<Bytes, 
             return Refusal::unread(&rejection, too_large).into_response();
         }
     };
-    let request = match read(&body) {
+    let request = match read(&body, &live) {
         Ok(request) => request,
         Err(error) => return refused(&error),
     };
@@ -57,7 +57,7 @@ async fn answer(State(Desk { live, metrics }): State<Desk>, body: Result<Bytes, 
         return respond(live.decide(&request, now()), began, &metrics);
     }
     let counted = tokio::task::spawn_blocking(move || {
-        let request = read(&body)?;
+        let request = read(&body, &live)?;
         live.decide(&request, now())
     });
     match counted.await {
@@ -70,9 +70,10 @@ async fn answer(State(Desk { live, metrics }): State<Desk>, body: Result<Bytes, 
 }
 
 /// Cleaned as events are: a key would be kept with the decision, and would not be found under the hash that events have.
-fn read(body: &[u8]) -> Result<Request<'_>, RequestError> {
+fn read<'b>(body: &'b [u8], live: &Live) -> Result<Request<'b>, RequestError> {
     let mut request = Request::parse(body)?;
     clean_request(&mut request);
+    live.cover(&mut request);
     Ok(request)
 }
 

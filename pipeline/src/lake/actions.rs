@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use deltalake_core::kernel::{Add as FileAdd, Remove as FileRemove};
 use serde::{Deserialize, Serialize};
 
 use super::books::Book;
@@ -16,6 +17,13 @@ pub struct Line {
     pub commit_info: Option<CommitInfo>,
     pub meta_data: Option<MetaData>,
     pub protocol: Option<Protocol>,
+}
+
+/// One line of a commit, as far as it says which files there are.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct FileLine {
+    pub add: Option<FileAdd>,
+    pub remove: Option<FileRemove>,
 }
 
 /// How far an application got.
@@ -157,6 +165,57 @@ impl CommitBody<'_> {
     }
 }
 
+/// What a commit says that writes rows anew, or only says something else about files that are there.
+#[derive(Debug, Default)]
+pub struct RewriteBody {
+    pub operation: &'static str,
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    pub txns: Vec<Txn>,
+    pub meta: Option<MetaData>,
+    pub removes: Vec<FileRemove>,
+    pub adds: Vec<FileAdd>,
+    pub note: Note,
+    /// Milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+impl RewriteBody {
+    /// The commit file: one action per line.
+    ///
+    /// # Errors
+    /// Never for texts; serde's errors are passed on.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let text = |number: usize| serde_json::Value::String(number.to_string());
+        let info = CommitInfo {
+            timestamp: Some(self.now_ms),
+            operation: Some(self.operation.to_owned()),
+            operation_parameters: self.parameters.clone(),
+            operation_metrics: BTreeMap::from([
+                ("numAddedFiles".to_owned(), text(self.adds.len())),
+                ("numRemovedFiles".to_owned(), text(self.removes.len())),
+            ]),
+            engine_info: Some(ENGINE.to_owned()),
+            is_blind_append: Some(false),
+            spendstream: Some(self.note.clone()),
+        };
+        let mut out = Vec::new();
+        line(&mut out, "commitInfo", &info)?;
+        if let Some(meta) = &self.meta {
+            line(&mut out, "metaData", meta)?;
+        }
+        for txn in &self.txns {
+            line(&mut out, "txn", txn)?;
+        }
+        for file in &self.removes {
+            line(&mut out, "remove", file)?;
+        }
+        for file in &self.adds {
+            line(&mut out, "add", file)?;
+        }
+        Ok(out)
+    }
+}
+
 /// The commit file that makes a table.
 ///
 /// # Errors
@@ -176,6 +235,14 @@ pub fn creation(protocol: &Protocol, meta: &MetaData, now_ms: i64) -> serde_json
     line(&mut out, "protocol", protocol)?;
     line(&mut out, "metaData", meta)?;
     Ok(out)
+}
+
+/// Reads which files a commit adds and removes.
+///
+/// # Errors
+/// When a line is no JSON object, or an action is not as the protocol says.
+pub fn read_files(commit: &[u8]) -> serde_json::Result<Vec<FileLine>> {
+    serde_json::Deserializer::from_slice(commit).into_iter().collect()
 }
 
 /// Reads the lines of a commit.

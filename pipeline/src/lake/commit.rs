@@ -19,12 +19,13 @@ use spendstream_storage::Lake;
 use uuid::Uuid;
 
 use super::actions::{self, Line};
+use super::checkpoint::{Checkpointer, Counters};
 use super::error::{CommitError, LakeError};
 use super::log::{Log, one_line};
-use super::maintain::{Checkpointer, Counters};
 use super::retry::{Backoff, Stop};
 use super::state::{TableState, is_commit};
-use super::{table, upload};
+use super::table::{self, Kind};
+use super::upload;
 use crate::batch::{DataFile, LakeCommit, Tally};
 
 /// A commit that is in the table.
@@ -64,7 +65,7 @@ impl Committer {
     /// # Errors
     /// When the store fails for long, or the table is not ours to write.
     pub async fn open(lake: &Lake, config: &LakeConfig) -> Result<Self, LakeError> {
-        let state = table::ensure(lake, config).await?;
+        let state = table::ensure(lake, Kind::Usage, config).await?;
         let log = Log::new(lake);
         let counters = Arc::<Counters>::default();
         Ok(Self {
@@ -262,7 +263,7 @@ impl Committer {
             let log = self.log.clone();
             let reason = match self.stop.unless(log.load()).await.ok_or(CommitError::Cancelled)? {
                 Ok(Some(state)) => {
-                    table::admit(&state, &self.lake, &self.currency)?;
+                    table::admit(&state, &self.lake, Kind::Usage, &self.currency)?;
                     let id = |state: &TableState| state.meta.as_ref().map(|meta| meta.id.clone());
                     if id(&state) != id(&self.state) {
                         return Err(self.foreign("it was replaced by another table while this program ran").into());
@@ -287,7 +288,7 @@ impl Committer {
         self.advance(version, lines);
         if let Some(before) = before {
             let id = |state: &TableState| state.meta.as_ref().map(|meta| meta.id.clone());
-            table::admit(&self.state, &self.lake, &self.currency)?;
+            table::admit(&self.state, &self.lake, Kind::Usage, &self.currency)?;
             if id(&before) != id(&self.state) {
                 return Err(self.foreign("it was replaced by another table while this program ran").into());
             }

@@ -86,6 +86,6 @@ fn end(days: i32, mut file: OpenFile) -> Result<DataFile, EncodeError> {
     let bytes = std::mem::take(file.writer.inner_mut());
     let path = lake_path::data_file(date(days), &uuid::Uuid::new_v4().to_string());
     let schema = spendstream_schemas::table::usage::file_schema();
-    let stats = stats::delta(&meta, &schema);
+    let stats = stats::delta(&meta, &schema, &layout::STATISTICS);
     Ok(DataFile { path, date: days, rows: file.rows, stats, bytes: bytes.into() })
 }

@@ -86,6 +86,22 @@ pub fn properties(row_group_rows: usize, zstd_level: i32) -> WriterProperties {
     blooms(builder, row_group_rows).build()
 }
 
+/// Properties of a file of sums: statistics of the named columns, nothing else out of the ordinary.
+#[must_use]
+pub fn plain(row_group_rows: usize, zstd_level: i32, statistics: &[&str]) -> WriterProperties {
+    let level = ZstdLevel::try_new(zstd_level).unwrap_or_default();
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("spendstream ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(row_group_rows.max(1)))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_statistics_truncate_length(None);
+    for name in statistics {
+        builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
+    }
+    builder.build()
+}
+
 fn blooms(mut builder: WriterPropertiesBuilder, rows: usize) -> WriterPropertiesBuilder {
     for name in BLOOM_FILTERED {
         // Sized for a full row group, folded to the values that came when the group is closed.

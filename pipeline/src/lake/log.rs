@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, or};
+use bytes::Bytes;
 use deltalake_core::logstore::LogStoreRef;
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -24,7 +25,7 @@ const ATTEMPTS: usize = 3;
 const BOOKS_WITHIN: u64 = 1_000;
 const LOG: &str = "_delta_log";
 
-/// The log of the table `usage`.
+/// The log of a table.
 #[derive(Clone)]
 pub struct Log {
     pub store: LogStoreRef,
@@ -44,7 +45,13 @@ struct Listing {
 impl Log {
     #[must_use]
     pub fn new(lake: &Lake) -> Self {
-        Self { store: lake.log_store(USAGE_TABLE), files: lake.table_store(USAGE_TABLE), lake: lake.to_string() }
+        Self::of(lake, USAGE_TABLE)
+    }
+
+    /// The log of a table by its folder.
+    #[must_use]
+    pub fn of(lake: &Lake, table: &str) -> Self {
+        Self { store: lake.log_store(table), files: lake.table_store(table), lake: lake.to_string() }
     }
 
     /// The newest version; `None` when there is no table.
@@ -73,12 +80,18 @@ impl Log {
     /// # Errors
     /// When the store fails or the commit is not readable.
     pub async fn commit(&self, version: u64) -> Result<Option<Vec<Line>>, LakeError> {
-        let bytes = self
-            .store
-            .read_commit_entry(version)
-            .await
-            .map_err(|error| self.failed("reading a commit", &error.to_string()))?;
-        bytes.map(|bytes| read(&bytes).map_err(|error| self.broken(version, &error.to_string()))).transpose()
+        self.bytes(version)
+            .await?
+            .map(|bytes| read(&bytes).map_err(|error| self.broken(version, &error.to_string())))
+            .transpose()
+    }
+
+    /// A commit as it stands in the log; `None` when that version does not exist.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn bytes(&self, version: u64) -> Result<Option<Bytes>, LakeError> {
+        self.store.read_commit_entry(version).await.map_err(|error| self.failed("reading a commit", &error.to_string()))
     }
 
     /// Whether the commit file of that version is still there.
@@ -177,11 +190,11 @@ impl Log {
         Ok(lines)
     }
 
-    fn failed(&self, doing: &'static str, reason: &str) -> LakeError {
+    pub(super) fn failed(&self, doing: &'static str, reason: &str) -> LakeError {
         LakeError::Store { lake: self.lake.clone(), doing, reason: one_line(reason) }
     }
 
-    fn broken(&self, version: u64, reason: &str) -> LakeError {
+    pub(super) fn broken(&self, version: u64, reason: &str) -> LakeError {
         LakeError::Log { lake: self.lake.clone(), version, reason: one_line(reason) }
     }
 }

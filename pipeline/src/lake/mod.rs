@@ -2,26 +2,28 @@
 //!
 //! In reading order: what the log says ([`actions`]), what follows from it ([`books`], [`state`]; all pure), the table itself
 //! ([`table`]), rows to files ([`encode`]), files and offsets to a version ([`commit`]), and what is read back
-//! ([`recent`], [`status`], [`check`]). Logged answers of decide are a table of their own ([`decisions`]). Never loads a list of files on the way of a commit.
+//! ([`recent`], [`status`], [`check`]). What is written anew as days age is [`maintenance`]. Logged answers of decide are a table of their own ([`decisions`]). Never loads a list of files on the way of a commit.
 
 pub mod actions;
 pub mod books;
 pub mod check;
+pub mod checkpoint;
 pub mod commit;
 pub mod decisions;
 pub mod encode;
 pub mod error;
 mod layout;
 mod log;
-pub mod maintain;
+pub mod maintenance;
 pub mod recent;
 pub mod retry;
+mod rewriter;
 pub mod state;
 mod stats;
 pub mod status;
 pub mod table;
 mod upload;
-pub(crate) mod view;
+pub mod view;
 
 pub use commit::{Committed, Committer};
 pub use encode::FileEncoder;

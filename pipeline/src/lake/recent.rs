@@ -15,13 +15,16 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use spendstream_lake::files::{FileInfo, TableFiles};
+use spendstream_lake::tags::MOVES_APP;
+use spendstream_lake::visible::visible;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
 use tokio::sync::mpsc;
 
 use super::error::LakeError;
-use super::log::one_line;
+use super::log::{Log, one_line};
 
 /// Batches that wait for who reads them.
 const WAITING_BATCHES: usize = 4;
@@ -43,9 +46,21 @@ pub async fn recent_rows(
         min_offset,
         columns: columns.iter().map(|name| (*name).to_owned()).collect(),
     });
-    let paths = files(lake, &wanted).await?;
+    let (mut places, mut tables) = (Vec::new(), Vec::new());
+    // In this order: what leaves a table while it is read is in the next one by then.
+    for place in lake.places() {
+        if let Some(table) = files(place, &wanted).await? {
+            places.push(place);
+            tables.push(table);
+        }
+    }
+    let seen = places.iter().zip(visible(&tables));
+    let paths = seen.flat_map(|(place, files)| {
+        files.into_iter().map(|file| ((*place).clone(), Path::from(file.path.as_str()))).collect::<Vec<_>>()
+    });
+    let paths = paths.collect();
     let (sender, batches) = mpsc::channel(WAITING_BATCHES);
-    tokio::spawn(read_all(lake.clone(), wanted, paths, sender));
+    tokio::spawn(read_all(wanted, paths, sender));
     let next = |mut batches: mpsc::Receiver<_>| async move { batches.recv().await.map(|batch| (batch, batches)) };
     Ok(futures::stream::unfold(batches, next).boxed())
 }
@@ -53,9 +68,9 @@ pub async fn recent_rows(
 type Sender = mpsc::Sender<Result<RecordBatch, LakeError>>;
 
 /// Sends the wanted rows of each file; ends when nobody listens any more.
-async fn read_all(lake: Lake, wanted: Arc<Wanted>, paths: Vec<Path>, sender: Sender) {
-    let store = lake.table_store(USAGE_TABLE);
-    for path in paths {
+async fn read_all(wanted: Arc<Wanted>, paths: Vec<(Lake, Path)>, sender: Sender) {
+    for (lake, path) in paths {
+        let store = lake.table_store(USAGE_TABLE);
         let read = read_file(Arc::clone(&store), Arc::clone(&wanted), &path, &sender).await;
         if let Err(reason) = read {
             let reason = format!("{path}: {}", one_line(&reason.to_string()));
@@ -81,26 +96,25 @@ async fn read_file(
     Ok(tokio::task::spawn_blocking(move || wanted.read(bytes, &sender)).await??)
 }
 
-/// Active files that may have wanted rows, newest first.
-async fn files(lake: &Lake, wanted: &Wanted) -> Result<Vec<Path>, LakeError> {
+/// Files of a place that may have wanted rows; `None` where there is no table.
+async fn files(place: &Lake, wanted: &Wanted) -> Result<Option<TableFiles>, LakeError> {
     let failed = |error: &dyn std::fmt::Display| LakeError::Store {
-        lake: lake.to_string(),
+        lake: place.to_string(),
         doing: "listing its files",
         reason: one_line(&error.to_string()),
     };
-    let log = lake.log_store(USAGE_TABLE);
-    if !log.is_delta_table_location().await.map_err(|error| failed(&error))? {
-        return Ok(Vec::new());
-    }
-    let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(|error| failed(&error))?;
+    let Some(state) = Log::new(place).load().await? else { return Ok(None) };
+    let log = place.log_store(USAGE_TABLE);
+    let snapshot = Snapshot::try_new(log.as_ref(), Some(state.version)).await.map_err(|error| failed(&error))?;
     let mut views = snapshot.file_views(log.as_ref(), None);
-    let mut paths = Vec::new();
+    let mut files = Vec::new();
     while let Some(view) = views.try_next().await.map_err(|error| failed(&error))? {
         if wanted.may_be_in(view.stats().as_deref()) {
-            paths.push(view.object_store_path());
+            #[expect(deprecated, reason = "the view has no other way to a file's tags")]
+            files.push(FileInfo::from_add(&view.add_action()));
         }
     }
-    Ok(paths)
+    Ok(Some(TableFiles { version: state.version, moves: state.app(MOVES_APP), history: 0, files }))
 }
 
 struct Wanted {

@@ -11,6 +11,9 @@ use super::books::Book;
 use super::error::CommitError;
 use crate::batch::{LakeCommit, PartitionProgress};
 
+/// How app ids of this program begin.
+const OURS: &str = "spendstream";
+
 /// The table at one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableState {
@@ -20,6 +23,10 @@ pub struct TableState {
     /// The next offset of every partition: the `txn` actions that are ours.
     pub offsets: BTreeMap<SourcePartition, i64>,
     pub books: BTreeMap<SourcePartition, Book>,
+    /// When each partition was committed last, milliseconds since the epoch.
+    pub moved_ms: BTreeMap<SourcePartition, i64>,
+    /// Numbers of our own that are no offsets: who maintains, moves taken in, rows removed.
+    pub apps: BTreeMap<String, i64>,
     /// When the newest commit that was read was made, milliseconds since the epoch.
     pub committed_ms: Option<i64>,
 }
@@ -27,10 +34,17 @@ pub struct TableState {
 impl TableState {
     /// Takes over one line of version `version` or older.
     pub fn apply(&mut self, line: Line) {
-        if let Some(txn) = line.txn
-            && let Some(source) = SourcePartition::parse(&txn.app_id)
-        {
-            self.offsets.insert(source, txn.version);
+        if let Some(txn) = line.txn {
+            match SourcePartition::parse(&txn.app_id) {
+                Some(source) => {
+                    self.moved_ms.extend(txn.last_updated.map(|at| (source.clone(), at)));
+                    self.offsets.insert(source, txn.version);
+                }
+                None if txn.app_id.starts_with(OURS) => {
+                    self.apps.insert(txn.app_id, txn.version);
+                }
+                None => {}
+            }
         }
         if let Some(info) = line.commit_info {
             self.committed_ms = info.timestamp.or(self.committed_ms);
@@ -40,6 +54,18 @@ impl TableState {
         }
         self.meta = line.meta_data.or(self.meta.take());
         self.protocol = line.protocol.or(self.protocol.take());
+    }
+
+    /// A number of our own; 0 where there is none yet.
+    #[must_use]
+    pub fn app(&self, id: &str) -> i64 {
+        self.apps.get(id).copied().unwrap_or(0)
+    }
+
+    /// The books of all partitions, as a commit notes them.
+    #[must_use]
+    pub fn progress(&self) -> BTreeMap<String, Book> {
+        self.books.iter().map(|(source, book)| (source.app_id(), *book)).collect()
     }
 
     /// Takes over the books of a commit; those of partitions that it did not know stay.

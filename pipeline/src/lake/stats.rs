@@ -9,16 +9,14 @@ use parquet::data_type::ByteArray;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
-use super::layout::STATISTICS;
-
 /// A longer text is left out of the log, with its counterpart.
 const LONGEST_TEXT: usize = 128;
 
 /// `{"numRecords":…,"minValues":{…},"maxValues":{…},"nullCount":{…}}`.
 #[must_use]
-pub fn delta(meta: &ParquetMetaData, schema: &Schema) -> String {
+pub fn delta(meta: &ParquetMetaData, schema: &Schema, columns: &[&str]) -> String {
     let (mut least, mut most, mut nulls) = (String::new(), String::new(), String::new());
-    for name in STATISTICS {
+    for name in columns {
         let Ok(field) = schema.field_with_name(name) else { continue };
         let Some(column) = column(meta, name, logical(field.data_type())) else { continue };
         entry(&mut nulls, name, &column.nulls.to_string());

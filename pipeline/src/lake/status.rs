@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use spendstream_lake::files::FileInfo;
 use spendstream_storage::Lake;
 
 use super::error::LakeError;
@@ -25,8 +26,26 @@ pub struct LakeStatus {
     /// The sum of `cost`, a decimal.
     pub cost: String,
     pub unpriced_rows: u64,
+    /// Hot first; as the files say for which tier they are packed.
+    pub tiers: Vec<TierStatus>,
+    /// The oldest day with rows that are not sealed.
+    pub oldest_unsealed: Option<String>,
     pub dates: BTreeMap<String, DateStatus>,
     pub partitions: Vec<PartitionStatus>,
+}
+
+/// One tier.
+#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
+pub struct TierStatus {
+    pub name: String,
+    /// Where its table lies.
+    pub place: String,
+    pub days: usize,
+    pub files: usize,
+    pub rows: u64,
+    pub bytes: u64,
+    /// The sum of `cost`, a decimal.
+    pub cost: String,
 }
 
 /// One day.
@@ -76,14 +95,17 @@ pub async fn status(lake: &Lake, memory_bytes: usize) -> Result<LakeStatus, Lake
     let figure = |column| batches.first().and_then(|batch| texts(batch, column).into_iter().next().flatten());
     let number = |column| figure(column).and_then(|text| text.parse().ok()).unwrap_or(0);
     let state = &view.state;
+    let unsealed = view.files().filter(|file| file.seal.is_none()).map(|file| file.date.clone());
     Ok(LakeStatus {
+        tiers: tiers(&view).await?,
+        oldest_unsealed: unsealed.min(),
         lake: lake.to_string(),
         version: state.version,
         committed_ms: state.committed_ms,
         currency: state.meta.as_ref().and_then(|meta| meta.configuration.get(CURRENCY)).cloned().unwrap_or_default(),
         rows: number(2),
-        files: view.files.len(),
-        bytes: view.files.iter().map(|file| file.bytes).sum(),
+        files: view.files().count(),
+        bytes: view.files().map(|file| file.bytes).sum(),
         cost: figure(0).unwrap_or_else(|| "0".to_owned()),
         unpriced_rows: number(1),
         dates: view.dates().into_iter().map(|(date, (rows, bytes))| (date, DateStatus { rows, bytes })).collect(),
@@ -97,4 +119,30 @@ pub async fn status(lake: &Lake, memory_bytes: usize) -> Result<LakeStatus, Lake
             })
             .collect(),
     })
+}
+
+/// Tiers that have files, by place and then by the age of their oldest day.
+async fn tiers(view: &LakeView) -> Result<Vec<TierStatus>, LakeError> {
+    let mut all = Vec::new();
+    for (at, table) in view.places.iter().enumerate() {
+        let mut tiers = BTreeMap::<&str, Vec<&FileInfo>>::new();
+        for file in &table.files {
+            tiers.entry(file.tier.as_deref().unwrap_or(table.place.tier())).or_default().push(file);
+        }
+        let mut tiers: Vec<(&str, Vec<&FileInfo>)> = tiers.into_iter().collect();
+        tiers.sort_by_key(|(_, files)| std::cmp::Reverse(files.iter().map(|file| file.date.clone()).min()));
+        for (name, files) in tiers {
+            let days: BTreeSet<&str> = files.iter().map(|file| file.date.as_str()).collect();
+            all.push(TierStatus {
+                name: name.to_owned(),
+                place: table.place.to_string(),
+                days: days.len(),
+                files: files.len(),
+                rows: files.iter().filter_map(|file| file.rows).sum(),
+                bytes: files.iter().map(|file| file.bytes).sum(),
+                cost: view.cost_of(at, &files).await?,
+            });
+        }
+    }
+    Ok(all)
 }

@@ -1,13 +1,15 @@
-//! The Delta table `usage`: what it is made with, and whether one that is there is ours. In: a lake. Out: its state at the newest version.
+//! The Delta tables `usage` and `usage_rollup`: what it is made with, and whether one that is there is ours. In: a lake. Out: its state at the newest version.
 //! Never changes a table that exists.
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use deltalake_core::logstore::CommitOrBytes;
 use serde_json::{Value, json};
 use spendstream_schemas::config::LakeConfig;
-use spendstream_schemas::table::usage::{DATE, table_schema};
+use spendstream_schemas::lake_path::{ROLLUP_TABLE, USAGE_TABLE};
+use spendstream_schemas::table::usage::DATE;
+use spendstream_schemas::table::{rollup, usage};
 use spendstream_storage::Lake;
 use uuid::Uuid;
 
@@ -26,17 +28,60 @@ const PROTOCOL: Protocol = Protocol { min_reader_version: 1, min_writer_version:
 /// How often making the table is tried when the store fails.
 const ATTEMPTS: u32 = 5;
 
+/// The tables of events and of their sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Usage,
+    Rollup,
+}
+
+impl Kind {
+    /// Its folder.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => USAGE_TABLE,
+            Self::Rollup => ROLLUP_TABLE,
+        }
+    }
+
+    /// The schema of its files: every column but `date`.
+    #[must_use]
+    pub fn file_schema(self) -> SchemaRef {
+        match self {
+            Self::Usage => usage::file_schema(),
+            Self::Rollup => rollup::file_schema(),
+        }
+    }
+
+    /// Columns with statistics in the log.
+    #[must_use]
+    pub fn statistics(self) -> &'static [&'static str] {
+        match self {
+            Self::Usage => &STATISTICS,
+            Self::Rollup => &[rollup::QUARTER],
+        }
+    }
+
+    fn table_schema(self) -> SchemaRef {
+        match self {
+            Self::Usage => usage::table_schema(),
+            Self::Rollup => rollup::table_schema(),
+        }
+    }
+}
+
 /// Makes the table unless it is there; several may try at once.
 ///
 /// # Errors
 /// When the store fails for long, or the table that is there is not ours to write.
-pub async fn ensure(lake: &Lake, config: &LakeConfig) -> Result<TableState, LakeError> {
-    let log = Log::new(lake);
+pub async fn ensure(lake: &Lake, kind: Kind, config: &LakeConfig) -> Result<TableState, LakeError> {
+    let log = Log::of(lake, kind.name());
     let mut failures = 0;
     loop {
         let found = match log.load().await {
-            Ok(Some(state)) => return admit(&state, lake, &config.currency).map(|()| state),
-            Ok(None) => create(lake, &log, config).await,
+            Ok(Some(state)) => return admit(&state, lake, kind, &config.currency).map(|()| state),
+            Ok(None) => create(lake, &log, kind, config).await,
             Err(error @ LakeError::Store { .. }) => Err(error),
             Err(error) => return Err(error),
         };
@@ -52,9 +97,9 @@ pub async fn ensure(lake: &Lake, config: &LakeConfig) -> Result<TableState, Lake
 }
 
 /// Writes version 0; that somebody else did so first is as good.
-async fn create(lake: &Lake, log: &Log, config: &LakeConfig) -> Result<(), LakeError> {
+async fn create(lake: &Lake, log: &Log, kind: Kind, config: &LakeConfig) -> Result<(), LakeError> {
     let failed = |reason: String| LakeError::Store { lake: lake.to_string(), doing: "making its table", reason };
-    let meta = definition(config, now_ms());
+    let meta = definition(kind, config, now_ms());
     let bytes = creation(&PROTOCOL, &meta, now_ms()).map_err(|error| failed(error.to_string()))?;
     match log.store.write_commit_entry(0, CommitOrBytes::LogBytes(bytes.into()), Uuid::new_v4()).await {
         Ok(()) | Err(deltalake_core::kernel::transaction::TransactionError::VersionAlreadyExists(_)) => Ok(()),
@@ -63,11 +108,11 @@ async fn create(lake: &Lake, log: &Log, config: &LakeConfig) -> Result<(), LakeE
 }
 
 /// What the table is made with.
-fn definition(config: &LakeConfig, now_ms: i64) -> MetaData {
+fn definition(kind: Kind, config: &LakeConfig, now_ms: i64) -> MetaData {
     let text = str::to_owned;
     MetaData {
         id: Uuid::new_v4().to_string(),
-        schema_string: schema().to_string(),
+        schema_string: schema(kind).to_string(),
         partition_columns: vec![DATE.to_owned()],
         configuration: BTreeMap::from([
             (text(CURRENCY), config.currency.clone()),
@@ -75,7 +120,7 @@ fn definition(config: &LakeConfig, now_ms: i64) -> MetaData {
             (text("delta.logRetentionDuration"), text("interval 30 days")),
             (text("delta.deletedFileRetentionDuration"), text("interval 7 days")),
             // Values of persons stay out of the log, whoever writes.
-            (text("delta.dataSkippingStatsColumns"), STATISTICS.join(",")),
+            (text("delta.dataSkippingStatsColumns"), kind.statistics().join(",")),
             // Never delta.setTransactionRetentionDuration: it would forget the offset of an idle partition.
         ]),
         created_time: Some(now_ms),
@@ -87,14 +132,14 @@ fn definition(config: &LakeConfig, now_ms: i64) -> MetaData {
 ///
 /// # Errors
 /// [`LakeError::Foreign`] with the first thing that is different.
-pub fn admit(state: &TableState, lake: &Lake, currency: &str) -> Result<(), LakeError> {
-    match difference(state, currency) {
+pub fn admit(state: &TableState, lake: &Lake, kind: Kind, currency: &str) -> Result<(), LakeError> {
+    match difference(state, kind, currency) {
         Some(reason) => Err(LakeError::Foreign { lake: lake.to_string(), reason }),
         None => Ok(()),
     }
 }
 
-fn difference(state: &TableState, currency: &str) -> Option<String> {
+fn difference(state: &TableState, kind: Kind, currency: &str) -> Option<String> {
     let (Some(meta), Some(protocol)) = (&state.meta, &state.protocol) else {
         return Some("its log has no protocol or metadata".to_owned());
     };
@@ -122,7 +167,7 @@ fn difference(state: &TableState, currency: &str) -> Option<String> {
     let Ok(found) = serde_json::from_str::<Value>(&meta.schema_string) else {
         return Some("its schema is not readable".to_owned());
     };
-    schema_difference(&fields(&schema()), &fields(&found))
+    schema_difference(&fields(&schema(kind)), &fields(&found))
 }
 
 fn schema_difference(ours: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Option<String> {
@@ -154,8 +199,8 @@ fn fields(schema: &Value) -> BTreeMap<String, Value> {
 
 /// The table's schema as Delta writes it.
 #[must_use]
-pub fn schema() -> Value {
-    let fields: Vec<Value> = table_schema().fields().iter().map(|field| delta_field(field)).collect();
+pub fn schema(kind: Kind) -> Value {
+    let fields: Vec<Value> = kind.table_schema().fields().iter().map(|field| delta_field(field)).collect();
     json!({"type": "struct", "fields": fields})
 }
 
@@ -169,6 +214,7 @@ fn delta_type(data_type: &DataType) -> Value {
         DataType::Int32 => json!("integer"),
         DataType::Int64 => json!("long"),
         DataType::Date32 => json!("date"),
+        DataType::Binary => json!("binary"),
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => json!("timestamp"),
         DataType::Decimal128(precision, scale) => json!(format!("decimal({precision},{scale})")),
         DataType::List(element) => json!({
@@ -197,17 +243,17 @@ pub fn now_ms() -> i64 {
 mod tests {
     use spendstream_schemas::config::LakeConfig;
 
-    use super::{CURRENCY, PROTOCOL, TableState, definition, difference, schema};
+    use super::{CURRENCY, Kind, PROTOCOL, TableState, definition, difference, schema};
 
     fn ours() -> TableState {
-        let meta = definition(&LakeConfig::default(), 1);
+        let meta = definition(Kind::Usage, &LakeConfig::default(), 1);
         TableState { meta: Some(meta), protocol: Some(PROTOCOL), ..TableState::default() }
     }
 
     fn check(change: impl FnOnce(&mut TableState), expected: &str) {
         let mut state = ours();
         change(&mut state);
-        let found = difference(&state, "USD").unwrap_or_else(|| "ours".to_owned());
+        let found = difference(&state, Kind::Usage, "USD").unwrap_or_else(|| "ours".to_owned());
         assert!(found.starts_with(expected), "{found}");
     }
 
@@ -256,7 +302,9 @@ mod tests {
 
     #[test]
     fn every_column_has_a_delta_type() {
-        assert!(!schema().to_string().contains("null,"), "{}", schema());
-        assert!(schema().to_string().contains("\"valueContainsNull\":true"));
+        for kind in [Kind::Usage, Kind::Rollup] {
+            assert!(!schema(kind).to_string().contains("null,"), "{}", schema(kind));
+        }
+        assert!(schema(Kind::Usage).to_string().contains("\"valueContainsNull\":true"));
     }
 }

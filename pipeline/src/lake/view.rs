@@ -1,4 +1,4 @@
-//! One version of the table, to ask SQL of. In: a lake. Out: rows, and what the log knows at that very version. Never writes.
+//! One version of a lake's tables, as one table to ask SQL of. In: a lake. Out: rows, and what the log knows at that very version. Never writes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +7,20 @@ use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::physical_plan::SendableRecordBatchStream;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{SessionConfig, SessionContext, col};
 use deltalake_core::DeltaTable;
+use spendstream_lake::files::{self, FileInfo, TableFiles};
+use spendstream_lake::latency;
+use spendstream_lake::tags::{EXPIRED_APP, HISTORY_APP, MOVES_APP, REMOVED_APP};
+use spendstream_lake::tiered::{self, Tiered};
+use spendstream_lake::visible::visible;
+use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 use spendstream_storage::Lake;
 
@@ -23,49 +31,102 @@ use super::state::TableState;
 /// Sorts and aggregates may spill this many times the memory to the temporary directory.
 const SPILL_FACTOR: u64 = 64;
 
-/// An active data file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActiveFile {
-    /// Relative to the table.
-    pub path: String,
-    pub bytes: u64,
-    /// As its statistics count them.
-    pub rows: Option<u64>,
-    /// The partition value.
-    pub date: Option<String>,
+/// A table of events in one of the lake's places.
+pub struct PlaceView {
+    pub place: Lake,
+    /// What its log says.
+    pub facts: TableFiles,
+    /// The files that count: none that the next colder table has taken in.
+    pub files: Vec<FileInfo>,
+    /// Numbers of our own in its log.
+    pub apps: BTreeMap<String, i64>,
+    table: DeltaTable,
 }
 
 /// See the module.
 pub struct LakeView {
     pub lake: Lake,
+    /// Of the hot table: offsets and books.
     pub state: TableState,
-    pub files: Vec<ActiveFile>,
+    /// Hot first.
+    pub places: Vec<PlaceView>,
     context: SessionContext,
 }
 
 impl LakeView {
-    /// The newest version; queries together take at most `memory_bytes` and spill beyond.
+    /// The newest version of every table; queries together take at most `memory_bytes` and spill beyond.
     ///
     /// # Errors
-    /// When there is no table, or it cannot be read.
+    /// When there is no table, or one cannot be read.
     pub async fn open(lake: &Lake, memory_bytes: usize) -> Result<Self, LakeError> {
         let missing = || LakeError::Missing { lake: lake.to_string() };
-        let state = Log::new(lake).load().await?.ok_or_else(missing)?;
         let failed = |error: &dyn std::fmt::Display| failed(lake, error);
-        let mut table = DeltaTable::new(lake.log_store(USAGE_TABLE));
-        table.load_version(state.version).await.map_err(|error| failed(&error))?;
-        let files = active(&table).map_err(|error| failed(&error))?;
+        let state = Log::new(lake).load().await?.ok_or_else(missing)?;
+        let mut places = vec![PlaceView::open(lake, &state).await?];
+        // In this order: what leaves a table while it is read is in the next one by then.
+        for place in lake.places().skip(1) {
+            if let Some(state) = Log::new(place).load().await? {
+                places.push(PlaceView::open(place, &state).await?);
+            }
+        }
+        let facts: Vec<TableFiles> = places.iter().map(|place| place.facts.clone()).collect();
+        for (place, files) in places.iter_mut().zip(visible(&facts)) {
+            place.files = files.into_iter().cloned().collect();
+        }
         let spill = (memory_bytes as u64).saturating_mul(SPILL_FACTOR);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_max_temp_directory_size(spill))
             .build_arc()
             .map_err(|error| failed(&error))?;
-        let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
-        table.update_datafusion_session(&context.state()).map_err(|error| failed(&error))?;
-        let provider = table.table_provider().await.map_err(|error| failed(&error))?;
-        context.register_table(USAGE_TABLE, provider).map_err(|error| failed(&error))?;
-        Ok(Self { lake: lake.clone(), state, files, context })
+        let mut context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+        latency::register(&mut context).map_err(|error| failed(&error))?;
+        let parts = places.iter().map(|place| place.scan(&context)).collect::<Result<Vec<_>, _>>();
+        let table = parts.and_then(Tiered::new).map_err(|error| failed(&error))?;
+        context.register_table(USAGE_TABLE, Arc::new(table)).map_err(|error| failed(&error))?;
+        Ok(Self { lake: lake.clone(), state, places, context })
+    }
+
+    /// The session that answers, with the functions of sketches: for further tables beside `usage`.
+    pub(super) fn session(&self) -> SessionContext {
+        self.context.clone()
+    }
+
+    /// The files that count, of all tables.
+    pub fn files(&self) -> impl Iterator<Item = &FileInfo> {
+        self.places.iter().flat_map(|place| &place.files)
+    }
+
+    /// The sum of `cost` of some files of a table, a decimal.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn cost_of(&self, table: usize, files: &[&FileInfo]) -> Result<String, LakeError> {
+        let Some(place) = self.places.get(table) else { return Ok("0".to_owned()) };
+        let failed = |error: &dyn std::fmt::Display| failed(&place.place, error);
+        let paths = files.iter().map(|file| file.path.clone()).collect();
+        let scan = place.scan_of(&self.context, Some(paths)).map_err(|error| failed(&error))?;
+        let frame = self.context.read_table(scan).map_err(|error| failed(&error))?;
+        let sum = frame.aggregate(vec![], vec![sum(col("cost"))]).map_err(|error| failed(&error))?;
+        let batches = sum.collect().await.map_err(|error| failed(&error))?;
+        let sums: Vec<String> = batches.iter().flat_map(|batch| texts(batch, 0)).flatten().collect();
+        Ok(sums.into_iter().next().unwrap_or_else(|| "0".to_owned()))
+    }
+
+    /// How often sums of the lake were rewritten: two readings with the same number differ by what came since only.
+    #[must_use]
+    pub fn history(&self) -> i64 {
+        self.places.iter().map(|place| place.facts.history).sum()
+    }
+
+    /// Rows of a partition that are gone, by the numbers in the logs: as repeats, and because they were over.
+    #[must_use]
+    pub fn gone(&self, source: &SourcePartition) -> [i64; 2] {
+        let sum = |app: &str| {
+            let id = format!("{app}/{}", source.app_id());
+            self.places.iter().filter_map(|place| place.apps.get(&id)).sum()
+        };
+        [sum(REMOVED_APP), sum(EXPIRED_APP)]
     }
 
     /// All rows of a small answer.
@@ -104,8 +165,8 @@ impl LakeView {
     #[must_use]
     pub fn dates(&self) -> BTreeMap<String, (u64, u64)> {
         let mut dates = BTreeMap::<String, (u64, u64)>::new();
-        for file in &self.files {
-            let date = dates.entry(file.date.clone().unwrap_or_default()).or_default();
+        for file in self.files() {
+            let date = dates.entry(file.date.clone()).or_default();
             date.0 += file.rows.unwrap_or(0);
             date.1 += file.bytes;
         }
@@ -113,15 +174,34 @@ impl LakeView {
     }
 }
 
-fn active(table: &DeltaTable) -> Result<Vec<ActiveFile>, deltalake_core::DeltaTableError> {
-    let state = table.snapshot()?;
-    let files = state.log_data().into_iter().map(|view| ActiveFile {
-        path: view.object_store_path().to_string(),
-        bytes: u64::try_from(view.size()).unwrap_or(0),
-        rows: view.num_records().map(|rows| rows as u64),
-        date: view.partition_values_map().get("date").cloned().flatten(),
-    });
-    Ok(files.collect())
+impl PlaceView {
+    async fn open(place: &Lake, state: &TableState) -> Result<Self, LakeError> {
+        let failed = |error: &dyn std::fmt::Display| failed(place, error);
+        let mut table = DeltaTable::new(place.log_store(USAGE_TABLE));
+        table.load_version(state.version).await.map_err(|error| failed(&error))?;
+        let facts = TableFiles {
+            version: state.version,
+            moves: state.app(MOVES_APP),
+            history: state.app(HISTORY_APP),
+            files: files::files(&table).map_err(|error| failed(&error))?,
+        };
+        Ok(Self { place: place.clone(), facts, files: Vec::new(), apps: state.apps.clone(), table })
+    }
+
+    fn scan(&self, context: &SessionContext) -> datafusion::common::Result<Arc<dyn TableProvider>> {
+        let is_whole = self.files.len() == self.facts.files.len();
+        let chosen = (!is_whole).then(|| self.files.iter().map(|file| file.path.clone()).collect());
+        self.scan_of(context, chosen)
+    }
+
+    /// The rows of some of its files, or of all that are active.
+    pub(super) fn scan_of(
+        &self,
+        context: &SessionContext,
+        chosen: Option<Vec<String>>,
+    ) -> datafusion::common::Result<Arc<dyn TableProvider>> {
+        tiered::scan(&self.table, &context.state(), chosen)
+    }
 }
 
 /// A failed query, on one line.

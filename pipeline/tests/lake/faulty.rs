@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -33,12 +34,14 @@ pub enum Fault {
 pub const FAULTS: [Fault; 5] = [Fault::Before, Fault::After, Fault::Conflict, Fault::Missing, Fault::Slow];
 
 type Plan = Box<dyn Fn(usize) -> Option<Fault> + Send + Sync>;
+type Hook = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Counts operations and asks the plan what becomes of each.
 pub struct Faulty {
     inner: Arc<dyn ObjectStore>,
     operations: AtomicUsize,
     plan: Plan,
+    hook: Option<Hook>,
 }
 
 impl Faulty {
@@ -46,7 +49,15 @@ impl Faulty {
         inner: Arc<dyn ObjectStore>,
         plan: impl Fn(usize) -> Option<Fault> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { inner, operations: AtomicUsize::new(0), plan: Box::new(plan) })
+        Arc::new(Self { inner, operations: AtomicUsize::new(0), plan: Box::new(plan), hook: None })
+    }
+
+    /// Fails never; something happens before each operation with one object.
+    pub fn hooked(
+        inner: Arc<dyn ObjectStore>,
+        hook: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { inner, operations: AtomicUsize::new(0), plan: Box::new(|_| None), hook: Some(Box::new(hook)) })
     }
 
     /// Operations so far.
@@ -59,6 +70,9 @@ impl Faulty {
     }
 
     async fn through<T>(&self, path: &Path, work: impl Future<Output = Result<T>>) -> Result<T> {
+        if let Some(hook) = &self.hook {
+            hook().await;
+        }
         match self.next() {
             None => work.await,
             Some(Fault::Before) => Err(broken()),

@@ -11,6 +11,8 @@ mod decisions;
 mod faults;
 mod faulty;
 mod histories;
+mod model;
 mod races;
 mod readers;
 mod support;
+mod world;

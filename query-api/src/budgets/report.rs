@@ -8,6 +8,7 @@ use spendstream_control::budgets::BudgetFilter;
 use spendstream_schemas::budget::{Budget, ScopeKey};
 use spendstream_schemas::directory::{Directory, Precedence};
 use spendstream_schemas::price_book::PriceBook;
+use spendstream_schemas::pseudonym::Pseudonyms;
 
 use super::freshness::Freshness;
 use super::look::{Counted, looks};
@@ -51,14 +52,18 @@ pub struct Page {
     pub limit: usize,
 }
 
-/// The directory: amounts may depend on it, and it spells teams and departments.
+/// The directory: amounts may depend on it, and it spells teams and departments. Persons are in it as the lake has them.
 ///
 /// # Errors
 /// When the control store is away.
-pub async fn directory(store: &Store, words: &[String]) -> spendstream_control::Result<Directory> {
+pub async fn directory(
+    store: &Store,
+    words: &[String],
+    pseudonyms: &Pseudonyms,
+) -> spendstream_control::Result<Directory> {
     // The configuration was checked before.
     let precedence = Precedence::new(words.iter().map(String::as_str)).unwrap_or_default();
-    Ok(Directory::new(store.directory().list().await?, &precedence))
+    Ok(Directory::new(pseudonyms.entries(store.directory().list().await?), &precedence))
 }
 
 /// All active budgets.

@@ -65,9 +65,18 @@ async fn stand(
     explain: bool,
     page: Page,
 ) -> Result<Report, Problem> {
-    let (directory, book) = (directory(store, &app.directory.precedence).await?, app.book().await?);
-    let inputs =
-        Inputs { within, directory, others: active(store).await?, book, now: app.now(), subjects, explain, page };
+    let (pseudonyms, now, book) = (&app.pseudonyms, app.now(), app.book().await?);
+    let directory = directory(store, &app.directory.precedence, pseudonyms).await?;
+    // Budgets may name a person in clear; the lake has what stands for the person.
+    let known = |budget: Budget| Budget { scope: pseudonyms.scope(&budget.scope), ..budget };
+    let subjects = subjects.into_iter().map(known).collect();
+    let others = active(store).await?.into_iter().map(known).collect();
+    let stands_for = |(key, value): (ScopeKey, String)| {
+        let pseudonym = pseudonyms.of_scope(&key, &value);
+        (key, pseudonym.unwrap_or(value))
+    };
+    let within = within.into_iter().map(stands_for).collect();
+    let inputs = Inputs { within, directory, others, book, now, subjects, explain, page };
     Ok(Box::pin(report(&app.engine, &app.sums, inputs)).await?)
 }
 

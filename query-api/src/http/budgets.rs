@@ -55,7 +55,7 @@ pub(super) async fn wanted(app: &Arc<App>, pairs: Vec<(ScopeKey, String)>) -> Re
     if pairs.is_empty() {
         return Ok(None);
     }
-    let directory = directory(&app.control.get().await?, &app.directory.precedence).await?;
+    let directory = directory(&app.control.get().await?, &app.directory.precedence, &app.pseudonyms).await?;
     Ok(Some(Wanted::new(pairs, app.book().await?, Arc::clone(directory.spellings()))))
 }
 

@@ -28,6 +28,7 @@ use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use spendstream_schemas::config::{AuthMode, DirectoryConfig};
 use spendstream_schemas::price_book::PriceBook;
+use spendstream_schemas::pseudonym::Pseudonyms;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::budgets::sums::Sums;
@@ -54,6 +55,8 @@ pub struct App {
     /// Sums behind the states of budgets, kept per version of the lake.
     pub sums: Sums,
     pub directory: DirectoryConfig,
+    /// What stands for persons in the lake.
+    pub pseudonyms: Pseudonyms,
     /// Of the lake's money.
     pub currency: String,
     pub clock: Clock,

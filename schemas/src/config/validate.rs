@@ -60,6 +60,7 @@ impl Config {
         super::live::validate(&self.live)?;
         super::detect::validate(&self.detect)?;
         super::alerts::validate(&self.alerts)?;
+        super::privacy::validate(&self.privacy)?;
         query(&self.query)?;
         if let Some((key, problem)) = self.store.problem().or_else(|| self.directory.problem()) {
             return fault(key, problem);
@@ -303,6 +304,12 @@ mod tests {
         check(|c| (c.kafka.holds_topic, c.kafka.totals_topic) = (String::new(), String::new()), "valid");
         check(|c| c.alerts.summary_at = "8 am".into(), "alerts.summary_at is '8 am'; write 08:00");
         check(|c| c.alerts.summary_timezone = "Mars".into(), "alerts.summary_timezone is 'Mars'; write an IANA");
+        check(
+            |c| c.privacy.pseudonymise = vec!["model".into()],
+            "privacy.pseudonymise is wrong: 'model' names no person",
+        );
+        check(|c| c.privacy.pseudonymise = vec!["user_id".into()], "privacy.pseudonymise needs a key; name a file");
+        check(|c| c.privacy.key = super::super::secret::Secret::new("short"), "privacy.key is too short; write");
         check(|c| c.kafka.group = String::new(), "kafka.group must not be empty");
         check(|c| c.kafka.cluster = String::new(), "kafka.cluster must not be empty");
         check(|c| c.kafka.cluster = "eu/1".into(), "kafka.cluster must not contain '/'");

@@ -4,7 +4,7 @@ pub mod postgres;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_control::{Act, Store};
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _};
 
 /// 15 June 2026, noon, and so many seconds.
 pub fn at(seconds: i64) -> DateTime<Utc> {
@@ -46,6 +46,32 @@ impl Place {
             let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         }
+    }
+
+    /// Every row of every table, one per line.
+    pub async fn dump(&self) -> String {
+        let mut lines = Vec::new();
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            let tables = "SELECT 'SELECT json_array(''' || m.name || ''', ' || (SELECT group_concat('\"' || p.name || '\"') FROM \
+                          pragma_table_info(m.name) p) || ') FROM ' || m.name FROM sqlite_master m WHERE m.type = 'table'";
+            let selects: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+            for select in selects {
+                let rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(select)).fetch_all(&mut connection).await;
+                lines.extend(rows.unwrap());
+            }
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+            let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+            for table in tables {
+                let select = format!("SELECT row_to_json(t)::text FROM {table} t");
+                let rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(select)).fetch_all(&mut connection).await;
+                lines.extend(rows.unwrap());
+            }
+        }
+        assert!(lines.len() > 3);
+        lines.join("\n")
     }
 }
 

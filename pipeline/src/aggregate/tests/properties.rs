@@ -55,7 +55,7 @@ struct Lake(BTreeMap<i32, Vec<Row>>);
 /// Reads the lake and joins, as the live thread does; false when it does not join.
 fn load(totals: &mut Totals, lake: &Lake) -> bool {
     let offsets = lake.0.iter().map(|(no, rows)| (Arc::new(source(*no)), i64::try_from(rows.len()).unwrap()));
-    let snapshot = Snapshot { version: 1, offsets: offsets.collect() };
+    let snapshot = Snapshot { version: 1, offsets: offsets.collect(), history: 0 };
     let plan = Arc::clone(totals.plan());
     let mut joined = true;
     for watch in plan.watches() {

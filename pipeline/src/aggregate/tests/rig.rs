@@ -153,7 +153,7 @@ impl Rig {
         let (book, books) = watch::channel(PriceBook::builtin().unwrap());
         let worker = Worker::new(
             &Config::default(),
-            (books, watch::channel(Arc::default()).1),
+            (books, watch::channel(Arc::default()).1, watch::channel(Arc::default()).1),
             metrics,
             row_sender,
             (live.feed(live_sender), crate::buffers::Buffers::default()),

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
+use spendstream_lake::files::FileInfo;
+use spendstream_schemas::config::HOT;
 use spendstream_schemas::ids::SourcePartition;
 use spendstream_schemas::lake_path::USAGE_TABLE;
 
+use super::rollups::Rollups;
 use super::rules::RULES;
 use crate::lake::books::Book;
 use crate::lake::error::LakeError;
 use crate::lake::table::CURRENCY;
-use crate::lake::view::{ActiveFile, LakeView, failed, quoted, texts};
+use crate::lake::view::{LakeView, failed, quoted, texts};
 
 /// Offsets that are compared with one another at a time: bounds the memory of a query.
 const WINDOW: i64 = 4_000_000;
@@ -34,6 +37,7 @@ pub struct Figures {
     pub horizon_repeats: Vec<String>,
     pub horizon: i64,
     pub repricing: Repricing,
+    pub rollups: Rollups,
 }
 
 /// One source partition.
@@ -50,6 +54,9 @@ pub struct PartitionFigures {
     pub book: Option<Book>,
     /// Rows since the books were opened.
     pub counted: u64,
+    /// Rows that were there and are not: repeats that a sealing removed, and what was over.
+    pub removed: u64,
+    pub expired: u64,
 }
 
 /// What pricing every row again gave.
@@ -75,7 +82,7 @@ pub async fn gather(view: &LakeView, (horizon, identities): (i64, usize)) -> Res
     let rows = counts.next().unwrap_or(0);
     let mut figures = Figures {
         rows,
-        files: view.files.len(),
+        files: view.files().count(),
         broken: counts.collect(),
         partitions: partitions(view).await?,
         horizon,
@@ -177,7 +184,10 @@ async fn partitions(view: &LakeView) -> Result<Vec<PartitionFigures>, LakeError>
             source.partition
         );
         let counted = if rows == 0 || first >= since { rows } else { rows_since(view, &own, since).await? };
+        let [removed, expired] = view.gone(&source).map(|rows| u64::try_from(rows).unwrap_or(0));
         figures.push(PartitionFigures {
+            removed,
+            expired,
             rows: u64::try_from(rows).unwrap_or(0),
             last,
             repeated: if rows == 0 { 0 } else { repeated_places(view, &own, first, last).await? },
@@ -210,29 +220,37 @@ async fn repeated_places(view: &LakeView, own: &str, first: i64, last: i64) -> R
     Ok(repeated)
 }
 
-/// Files that the log names and the store does not have, or has in another size, with the rows and the day that went with them.
+/// Files that a log names and its store does not have, or has in another size, with the rows and the day that went with them.
 ///
 /// # Errors
-/// When the store cannot be listed.
+/// When a store cannot be listed.
 pub async fn wrong_files(view: &LakeView) -> Result<Vec<String>, LakeError> {
-    let store = view.lake.table_store(USAGE_TABLE);
-    let mut wanted: HashMap<&str, &ActiveFile> = view.files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut wrong = Vec::new();
-    let mut listed = store.list(None);
-    while let Some(meta) = listed.try_next().await.map_err(|error| failed(&view.lake, &error))? {
-        if let Some(file) = wanted.remove(meta.location.as_ref())
-            && file.bytes != meta.size
-        {
-            wrong.push(format!("{} has {} bytes instead of {} ({})", file.path, meta.size, file.bytes, held(file)));
+    for table in &view.places {
+        let mut wanted: HashMap<&str, &FileInfo> =
+            table.facts.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let tier = match table.place.tier() {
+            HOT => String::new(),
+            tier => format!("{tier}: "),
+        };
+        let store = table.place.table_store(USAGE_TABLE);
+        let mut listed = store.list(None);
+        while let Some(meta) = listed.try_next().await.map_err(|error| failed(&table.place, &error))? {
+            if let Some(file) = wanted.remove(meta.location.as_ref())
+                && file.bytes != meta.size
+            {
+                let (path, found, bytes) = (&file.path, meta.size, file.bytes);
+                wrong.push(format!("{tier}{path} has {found} bytes instead of {bytes} ({})", held(file)));
+            }
         }
+        wrong.extend(wanted.into_values().map(|file| format!("{tier}{} is not there ({})", file.path, held(file))));
     }
-    wrong.extend(wanted.into_values().map(|file| format!("{} is not there ({})", file.path, held(file))));
     wrong.sort();
     Ok(wrong)
 }
 
 /// What a file held, as the log knows.
-fn held(file: &ActiveFile) -> String {
+fn held(file: &FileInfo) -> String {
     let rows = file.rows.map_or("its rows".to_owned(), |rows| format!("{rows} rows"));
-    format!("{rows} of {}", file.date.as_deref().unwrap_or("no date"))
+    format!("{rows} of {}", if file.date.is_empty() { "no date" } else { &file.date })
 }

@@ -43,6 +43,7 @@ pub fn judge(figures: &Figures) -> Vec<Finding> {
         Finding::new(rule.name, broken > 0, detail)
     }));
     findings.push(repricing(figures));
+    findings.push(rollups(figures));
     findings
 }
 
@@ -116,12 +117,18 @@ fn below(figures: &Figures) -> Finding {
 fn balanced(figures: &Figures) -> Finding {
     let total: u64 =
         figures.partitions.iter().filter_map(|partition| partition.book).map(|book| book.tally.messages).sum();
-    let fine = format!("{total} messages accounted for; rows by the books = rows in the table");
+    let gone = |of: fn(&PartitionFigures) -> u64| figures.partitions.iter().map(of).sum::<u64>();
+    let (removed, expired) = (gone(|partition| partition.removed), gone(|partition| partition.expired));
+    let others = match (removed, expired) {
+        (0, 0) => String::new(),
+        _ => format!(" + {removed} repeats removed when days were sealed + {expired} deleted when they were over"),
+    };
+    let fine = format!("{total} messages accounted for; rows by the books = rows in the table{others}");
     over("books_balance", figures, fine, |partition| match partition.book {
         None => Some(format!("{} rows, and no books in the log", partition.rows)),
-        Some(book) if book.tally.rows != partition.counted => Some(format!(
-            "{} rows by the books, {} in the table since offset {}",
-            book.tally.rows, partition.counted, book.since
+        Some(book) if book.tally.rows != partition.counted + partition.removed + partition.expired => Some(format!(
+            "{} rows by the books, {} in the table since offset {}, {} removed as repeats, {} deleted when they were over",
+            book.tally.rows, partition.counted, book.since, partition.removed, partition.expired
         )),
         Some(book) if partition.offset != Some(book.to) => {
             Some(format!("the books end at {}, the offset is {:?}", book.to, partition.offset))
@@ -186,6 +193,21 @@ fn repricing(figures: &Figures) -> Finding {
     Finding::new("prices_reproducible", failed, if failed { parts.join("; ") } else { fine() })
 }
 
+fn rollups(figures: &Figures) -> Finding {
+    let sums = &figures.rollups;
+    let failed = sums.different_groups > 0;
+    let without = match sums.without {
+        0 => String::new(),
+        files => format!("; {files} sealed files have no sums yet, and are read row by row"),
+    };
+    let detail = if failed {
+        format!("{} groups are not what their rows say: {}", sums.different_groups, list(sums.different.clone()))
+    } else {
+        format!("sums of {} sealed days equal their rows to the last digit{without}", sums.days)
+    };
+    Finding::new("rollups_equal_rows", failed, detail)
+}
+
 #[cfg(test)]
 mod tests {
     use spendstream_schemas::ids::SourcePartition;
@@ -208,6 +230,8 @@ mod tests {
             offset: Some(17),
             book: Some(book),
             counted: 10,
+            removed: 0,
+            expired: 0,
         };
         Figures { rows: 10, files: 2, partitions: vec![partition], broken: vec![0; RULES.len()], ..Figures::default() }
     }
@@ -234,8 +258,9 @@ mod tests {
         );
         check(
             |figures| figures.partitions[0].counted = 11,
-            &[("books_balance", "10 rows by the books, 11 in the table since offset 5")],
+            &[("books_balance", "10 rows by the books, 11 in the table since offset 5, 0 removed")],
         );
+        check(|figures| figures.rollups.different_groups = 1, &[("rollups_equal_rows", "1 groups are not what")]);
         check(
             |figures| figures.partitions[0].offset = None,
             &[("offsets_below_txn", "10 rows, and no offset"), ("books_balance", "the books end at 17")],

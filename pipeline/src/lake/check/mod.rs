@@ -1,14 +1,16 @@
 //! Proves the invariants on a lake. In: a lake. Out: findings, each with its figures. Never writes, never repairs.
 //!
-//! [`figures`] asks the lake, [`reprice`] prices every row again from the kept books, [`judge`] (pure) says what follows.
+//! [`figures`] asks the lake, [`reprice`] prices every row again from the kept books, [`rollups`] compares sums with rows, [`judge`] (pure) says what follows.
 
 mod figures;
 mod judge;
 mod reprice;
+mod rollups;
 mod rules;
 
 pub use figures::{Figures, PartitionFigures, Repricing};
 pub use judge::{Finding, Verdict, judge};
+pub use rollups::Rollups;
 
 use spendstream_storage::Lake;
 
@@ -46,10 +48,10 @@ pub async fn check(lake: &Lake, limits: Limits) -> Result<Report, LakeError> {
     let (rows, findings) = if wrong.is_empty() {
         match gather(&view, (limits.horizon, limits.identities)).await {
             Ok(figures) => (figures.rows, judge(&figures)),
-            Err(error) => (logged_rows(&view), judge::unreadable(view.files.len(), &error)),
+            Err(error) => (logged_rows(&view), judge::unreadable(view.files().count(), &error)),
         }
     } else {
-        (logged_rows(&view), judge::incomplete(view.files.len(), wrong))
+        (logged_rows(&view), judge::incomplete(view.files().count(), wrong))
     };
     let ok = findings.iter().all(|finding| finding.verdict != Verdict::Failed);
     Ok(Report { lake: lake.to_string(), version: view.state.version, rows, ok, findings })
@@ -58,10 +60,11 @@ pub async fn check(lake: &Lake, limits: Limits) -> Result<Report, LakeError> {
 async fn gather(view: &LakeView, horizon: (i64, usize)) -> Result<Figures, LakeError> {
     let mut figures = figures::gather(view, horizon).await?;
     figures.repricing = reprice::reprice(view).await?;
+    figures.rollups = rollups::compare(view).await?;
     Ok(figures)
 }
 
 /// Rows by the statistics in the log.
 fn logged_rows(view: &LakeView) -> u64 {
-    view.files.iter().filter_map(|file| file.rows).sum()
+    view.files().filter_map(|file| file.rows).sum()
 }

@@ -1,0 +1,137 @@
+//! `lake compact | tier | expire | maintain`: does what there is to do to a lake, or prints it. One line per step, before and after.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use spendstream_control::{Act, Store};
+use spendstream_pipeline::lake::maintenance::{Done, Maintainer, Step};
+use spendstream_schemas::config::Config;
+use spendstream_storage::Lake;
+
+use super::super::now_micros;
+
+/// Which lake, and whether anything is done.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The lake instead of `lake.uri`: `file://…` or `s3://bucket/prefix`.
+    #[arg(long, value_name = "URI")]
+    pub lake: Option<String>,
+    /// Print the plan and do nothing. Steps that follow from others are planned when those are done.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What a command does of all there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Compact,
+    Tier,
+    Expire,
+    Everything,
+}
+
+impl Kind {
+    fn does(self, step: &Step) -> bool {
+        match step {
+            // Begun by whatever command: nothing else may touch those files until then.
+            Step::FinishMove { .. } => true,
+            Step::Compact { .. } | Step::Seal { .. } => matches!(self, Self::Compact | Self::Everything),
+            Step::Move { .. } | Step::Repack { .. } => matches!(self, Self::Tier | Self::Everything),
+            Step::Expire { .. } | Step::ExpireRows { .. } => matches!(self, Self::Expire | Self::Everything),
+        }
+    }
+}
+
+/// Does it now. Who maintained the lake until then is refused from now on, and comes back by itself after its lease.
+pub async fn work(kind: Kind, args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
+    let lake = Lake::open(&config.lake)?;
+    let times = (config.live.allowed_lateness, config.live.idle_timeout);
+    let now_ms = now_micros().div_euclid(1_000);
+    if args.dry_run {
+        let mut looker = Maintainer::open(&lake, &config.lake, times).await?;
+        looker.look().await?;
+        let plan = looker.plan(looker.moment(now_ms));
+        return print(&plan.into_iter().filter(|step| kind.does(step)).collect::<Vec<_>>());
+    }
+    let mut maintainer = Maintainer::take(&lake, &config.lake, times).await?;
+    let mut out = io::stdout();
+    let (mut since, mut deleted) = (now(), Vec::new());
+    let told = |step: &Step, done: Option<&Done>| match done {
+        None => since = now(),
+        Some(done) => {
+            deleted.extend(audited(step, done));
+            // A closed pipe is no reason to stop in the middle.
+            let _ = writeln!(out, "{step}: {}, {:.1?}", outcome(done), now().duration_since(since));
+        }
+    };
+    let round = maintainer.round(now_ms, |step| kind.does(step), told).await;
+    audit(config, now_ms, deleted).await?;
+    let round = round?;
+    if round.steps.is_empty() {
+        writeln!(io::stdout(), "nothing to do")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does it again and again, in turn with others, until asked to stop.
+pub async fn maintain(config: &Config) -> anyhow::Result<ExitCode> {
+    let lake = Lake::open(&config.lake)?;
+    let store = Store::open(&config.store.url).await?;
+    let metrics = Arc::new(MaintenanceMetrics::new(&Registry::new())?);
+    let (stop, stopping) = watch::channel(false);
+    let task = tokio::spawn(Upkeep::new(config, lake, store.clone(), metrics).run(stopping));
+    super::super::stop_signal().await?;
+    stop.send_replace(true);
+    task.await?;
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(plan: &[Step]) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    for step in plan {
+        writeln!(out, "would {step}")?;
+    }
+    if plan.is_empty() {
+        writeln!(out, "nothing to do")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn outcome(done: &Done) -> String {
+    let removed = if done.removed_rows > 0 { format!(", {} rows removed", done.removed_rows) } else { String::new() };
+    format!("{} files became {} of {} bytes{removed}", done.removed_files, done.added_files, done.added_bytes)
+}
+
+/// What was deleted, for the audit log.
+fn audited(step: &Step, done: &Done) -> Option<(String, u64)> {
+    match step {
+        Step::Expire { days, .. } => {
+            let dates: Vec<String> = days.iter().map(|day| day.date.to_string()).collect();
+            Some((dates.join(","), done.removed_rows))
+        }
+        Step::ExpireRows { day, whose } => Some((format!("{} {whose}", day.date), done.removed_rows)),
+        _ => None,
+    }
+}
+
+async fn audit(config: &Config, now_ms: i64, deleted: Vec<(String, u64)>) -> anyhow::Result<()> {
+    if deleted.is_empty() {
+        return Ok(());
+    }
+    let store = Store::open(&config.store.url).await?;
+    let who = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
+    let now = chrono::DateTime::from_timestamp_millis(now_ms).unwrap_or_default();
+    for (id, rows) in deleted {
+        let details = serde_json::json!({"rows": rows});
+        store.audit().record(&Act { who: &who, now }, "expire", ("lake", &id), Some(&details)).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// The one clock here: how long a step took.
+fn now() -> Instant {
+    Instant::now()
+}
