@@ -5,6 +5,7 @@
 //! has does not fit, and it reads again. Who has read the hotter table first leaves out what the colder one
 //! says that it has taken in.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use crate::files::{FileInfo, TableFiles};
@@ -18,12 +19,13 @@ pub fn fits(tables: &[TableFiles]) -> bool {
 
 /// For each table (hot first, read in that order) the files that count, in their order.
 #[must_use]
-pub fn visible(tables: &[TableFiles]) -> Vec<Vec<&FileInfo>> {
+pub fn visible<T: Borrow<TableFiles>>(tables: &[T]) -> Vec<Vec<&FileInfo>> {
     let counts = |at: usize, file: &FileInfo| {
-        let taken = tables.get(at + 1).map_or(0, |colder| colder.moves);
+        let taken = tables.get(at + 1).map_or(0, |colder| colder.borrow().moves);
         file.moving.is_none_or(|number| number > taken)
     };
-    tables.iter().enumerate().map(|(at, table)| table.files.iter().filter(|file| counts(at, file)).collect()).collect()
+    let of = |(at, table)| Borrow::<TableFiles>::borrow(table).files.iter().filter(|file| counts(at, file)).collect();
+    tables.iter().enumerate().map(of).collect()
 }
 
 /// What a query of sums reads: rows of some files, and sums of the others.

@@ -23,6 +23,8 @@ use crate::error::QueryError;
 use crate::format::{Format, encoder};
 use crate::sql::engine::Engine;
 
+pub mod sealed;
+
 /// One row of the table `usage`; everything else has a neutral value.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -120,13 +122,13 @@ pub async fn json(engine: &Engine, sql: &str) -> Result<String, QueryError> {
     Ok(String::from_utf8(out).unwrap().trim_end().to_owned())
 }
 
-fn batch(rows: &[Row]) -> RecordBatch {
+pub fn batch(rows: &[Row]) -> RecordBatch {
     let schema = table::usage::table_schema();
     let columns = schema.fields().iter().map(|field| column(field, rows)).collect();
     RecordBatch::try_new(schema, columns).unwrap()
 }
 
-fn days(date: &str) -> i32 {
+pub fn days(date: &str) -> i32 {
     let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
     i32::try_from((date.parse::<NaiveDate>().unwrap() - epoch).num_days()).unwrap()
 }

@@ -26,7 +26,7 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
         config.query.listen = listen;
     }
     if let Some(uri) = args.lake {
-        config.lake.uri = uri;
+        config.lake.read_elsewhere(uri);
     }
     if let Some(url) = args.store {
         config.store.url = url;

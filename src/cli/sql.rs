@@ -50,7 +50,7 @@ pub(super) enum Form {
 pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     let query = if args.query == "-" { read_statement(config.query.max_statement_bytes)? } else { args.query };
     if let Some(uri) = args.lake {
-        config.lake.uri = uri;
+        config.lake.read_elsewhere(uri);
     }
     config.query.max_rows = args.max_rows.unwrap_or(config.query.max_rows);
     config.query.timeout = args.timeout.unwrap_or(config.query.timeout);

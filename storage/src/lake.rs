@@ -88,6 +88,21 @@ impl Lake {
         Self { colder: colder.into(), ..self }
     }
 
+    /// The same lake with the places of these tiers (name and address, by age), for a reader whose configuration says nothing of any: they open
+    /// with the lake's own options.
+    ///
+    /// # Errors
+    /// When an address cannot be used with them.
+    pub fn with_tiers_of<'t>(
+        self,
+        tiers: impl IntoIterator<Item = (&'t str, &'t str)>,
+        config: &LakeConfig,
+    ) -> Result<Self, StorageError> {
+        let open = |(name, uri)| Ok(Self::open_place(uri, &config.options, None)?.of_tier(name));
+        let colder = tiers.into_iter().map(open).collect::<Result<_, StorageError>>()?;
+        Ok(self.with_colder(colder))
+    }
+
     /// The same place as that of a tier.
     #[must_use]
     pub fn of_tier(self, name: &str) -> Self {

@@ -42,7 +42,7 @@ impl TableProvider for Checked {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let scan = self.0.scan(session, columns, filters, limit).await?;
         let forgets = scan.supports_limit_pushdown() && scan.with_fetch(Some(1)).is_none();
-        Ok(if forgets { Arc::new(Whole(scan)) } else { scan })
+        Ok(if forgets { Arc::new(Whole { scan, shown: "Whole".to_owned() }) } else { scan })
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
@@ -54,13 +54,49 @@ impl TableProvider for Checked {
     }
 }
 
+/// A table whose scans say in a plan what they are of.
+#[derive(Debug)]
+pub struct Shown {
+    pub inner: Arc<dyn TableProvider>,
+    pub shown: String,
+}
+
+#[async_trait]
+impl TableProvider for Shown {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.inner.table_type()
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        columns: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let scan = self.inner.scan(session, columns, filters, limit).await?;
+        Ok(Arc::new(Whole { scan, shown: self.shown.clone() }))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.inner.supports_filters_pushdown(filters)
+    }
+}
+
 /// A scan that takes no limit.
 #[derive(Debug)]
-struct Whole(Arc<dyn ExecutionPlan>);
+struct Whole {
+    scan: Arc<dyn ExecutionPlan>,
+    shown: String,
+}
 
 impl DisplayAs for Whole {
     fn fmt_as(&self, _: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Whole")
+        write!(out, "{}", self.shown)
     }
 }
 
@@ -70,7 +106,7 @@ impl ExecutionPlan for Whole {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.0.properties()
+        self.scan.properties()
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
@@ -78,7 +114,7 @@ impl ExecutionPlan for Whole {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.0]
+        vec![&self.scan]
     }
 
     fn apply_expressions(
@@ -93,7 +129,10 @@ impl ExecutionPlan for Whole {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(children.pop().map_or_else(|| Arc::clone(&self), |input| Arc::new(Self(input))))
+        Ok(match children.pop() {
+            Some(scan) => Arc::new(Self { scan, shown: self.shown.clone() }),
+            None => self,
+        })
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -102,7 +141,7 @@ impl ExecutionPlan for Whole {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        self.0.execute(partition, context)
+        self.scan.execute(partition, context)
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {

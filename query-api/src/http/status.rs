@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::problem::Problem;
+use crate::catalog::TierStatus;
 
 pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let lake = app.engine.status().await?;
@@ -16,6 +17,7 @@ pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Json<Value>, Prob
         .committed_at
         .and_then(DateTime::from_timestamp_millis)
         .map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
+    let tiers: Vec<Value> = lake.tiers.iter().map(of_tier).collect();
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "lake": {
@@ -26,7 +28,12 @@ pub(super) async fn get(State(app): State<Arc<App>>) -> Result<Json<Value>, Prob
             "files": lake.files,
             "rows": lake.rows,
             "bytes": lake.bytes,
+            "tiers": tiers,
         },
         "queries_active": app.engine.active(),
     })))
+}
+
+fn of_tier(tier: &TierStatus) -> Value {
+    json!({ "name": tier.name, "files": tier.files, "rows": tier.rows, "bytes": tier.bytes })
 }

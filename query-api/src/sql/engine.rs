@@ -15,7 +15,6 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use spendstream_schemas::config::{Config, QueryConfig};
-use spendstream_schemas::lake_path;
 use spendstream_storage::Lake;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -70,8 +69,7 @@ impl Engine {
         let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
         let executor = Executor::start(config.query.concurrency)
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
-        let (usage, decisions) = (lake.log_store(lake_path::USAGE_TABLE), lake.log_store(lake_path::DECISIONS_TABLE));
-        let catalog = Catalog::new(config.lake.uri.clone(), usage, base).with_decisions(decisions).with_tables(beside);
+        let catalog = Catalog::new(lake, &config.lake, base).with_tables(beside);
         Ok(Self {
             catalog: Arc::new(catalog),
             limits: config.query.clone(),

@@ -1,5 +1,5 @@
 //! One statement from text to rows: [`guard`] decides (reading `dialect`, asking `lookup`) whether it may run, [`session`] says with what (its
-//! functions `bounded`, its `arithmetic` and `casts` exact, its `rules` mended, its rows in `portions`), [`engine`] runs it within its limits and hands its rows out (`handed`), [`stop`] ends it whatever it does.
+//! functions `bounded`, its `arithmetic` and `casts` exact, its `rules` mended, its sums from the `rollup` where that has them, its rows in `portions`), [`engine`] runs it within its limits and hands its rows out (`handed`), [`stop`] ends it whatever it does.
 
 mod arithmetic;
 mod bounded;
@@ -10,6 +10,7 @@ pub mod guard;
 mod handed;
 mod lookup;
 mod portions;
+mod rollup;
 mod rules;
 pub mod session;
 pub mod stop;

@@ -5,7 +5,7 @@
 //! - Filters: one that reads no column goes below a sum over all rows, where it takes away what is summed up and leaves the row. Here it
 //!   stays above.
 //!
-//! And two of our own, about `IN` and `EXISTS`:
+//! Sums are taken from the rollup where it has them ([`super::rollup`]). And two of our own are about `IN` and `EXISTS`:
 //!
 //! - What they look for is told once. The join behind them goes through all pairs of equal keys, and ten thousand calls of one model in
 //!   another ten thousand are a hundred million.
@@ -28,6 +28,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::arithmetic::Guarded;
 use super::casts::Lossy;
+use super::rollup::Rollup;
 
 /// See the module.
 pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -42,6 +43,9 @@ pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.insert(keys_known, Arc::new(Once));
     let lookups = rules.iter().position(|rule| rule.name() == "decorrelate_predicate_subquery").unwrap_or(0);
     rules.insert(lookups, Arc::new(Asked));
+    // Where constants are computed and nothing is moved yet.
+    let moves = rules.iter().position(|rule| rule.name() == "push_down_limit").unwrap_or(rules.len());
+    rules.insert(moves, Arc::new(Rollup));
     // Before filters are taken apart and moved, and casts taken off what is compared.
     rules.insert(0, Arc::new(Guarded));
     rules.insert(0, Arc::new(Lossy));

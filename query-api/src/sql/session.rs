@@ -13,6 +13,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
 use deltalake_core::delta_datafusion::planner::DeltaPlanner;
+use spendstream_lake::latency;
 use spendstream_schemas::config::QueryConfig;
 
 use super::bounded::bounded;
@@ -63,5 +64,7 @@ pub fn base_state(config: &QueryConfig) -> Result<SessionState, DataFusionError>
     let functions = builder.scalar_functions().get_or_insert_default();
     bounded(functions, config.memory_bytes / PART_OF_MEMORY);
     arithmetic::steady(functions);
-    Ok(builder.build())
+    let mut state = builder.build();
+    latency::register(&mut state)?;
+    Ok(state)
 }

@@ -140,6 +140,20 @@ impl LakeConfig {
         tiers.sort_by(|a, b| (a.after_days, &a.name).cmp(&(b.after_days, &b.name)));
         tiers
     }
+
+    /// Takes another lake than the configured one: `tiers` are those of that one, and say nothing of another.
+    pub fn read_elsewhere(&mut self, uri: String) {
+        if uri.trim_end_matches('/') != self.uri.trim_end_matches('/') {
+            self.tiers.clear();
+        }
+        self.uri = uri;
+    }
+
+    /// Whether any tier has a place of its own.
+    #[must_use]
+    pub fn has_places(&self) -> bool {
+        self.tiers.values().any(|tier| !tier.uri.is_empty())
+    }
 }
 
 /// What is wrong with tiers, maintenance or retention, if anything.
@@ -248,6 +262,17 @@ mod tests {
         let three = lake(&[("archive", tier(400, "s3://a/x")), ("b", tier(7, "")), ("c", tier(30, "file:./c"))]);
         assert_eq!(problem(&three), None);
         assert_eq!(names(&three), [("b".to_owned(), 7, 9), ("c".to_owned(), 30, 9), ("archive".to_owned(), 400, 19)]);
+    }
+
+    #[test]
+    fn another_lake_has_other_tiers() {
+        let mut here = lake(&[("cold", tier(1, "s3://cold/x"))]);
+        let uri = here.uri.clone();
+        here.read_elsewhere(format!("{uri}/"));
+        assert!(here.has_places());
+        here.read_elsewhere("file:./other".into());
+        assert!(!here.has_places());
+        assert_eq!(here.uri, "file:./other");
     }
 
     fn check(lake: &LakeConfig, key: &str, said: &str) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::usage::{DATE, MONEY, timestamp_type};
+use super::usage::{self, DATE, MONEY, timestamp_type};
 use crate::count::Count;
 use crate::money;
 
@@ -63,11 +63,14 @@ pub const DIMENSIONS: [&str; 28] = [
 /// Digits of sums of money: as wide as a sum of `cost` is.
 pub const SUM_PRECISION: u8 = 38;
 
-/// The schema of a data file: every column but `date`.
+/// The schema of a data file: every column but `date`. What every event has is in every sum too, so that an answer's columns are the same
+/// whichever it is from.
 #[must_use]
 pub fn file_schema() -> SchemaRef {
+    let rows = usage::file_schema();
+    let may_be_null = |name: &str| rows.field_with_name(name).is_ok_and(Field::is_nullable);
     let mut fields = vec![Field::new(QUARTER, timestamp_type(), false)];
-    fields.extend(DIMENSIONS.map(|name| Field::new(name, DataType::Utf8, true)));
+    fields.extend(DIMENSIONS.map(|name| Field::new(name, DataType::Utf8, may_be_null(name))));
     fields.push(Field::new("cache_hit", DataType::Boolean, true));
     for name in [CALLS, PRICED_CALLS, TIMED_CALLS] {
         fields.push(Field::new(name, DataType::Int64, false));

@@ -69,7 +69,7 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
         Command::Maintain(args) => &args.work.lake,
     };
     if let Some(uri) = uri {
-        config.lake.uri.clone_from(uri);
+        config.lake.read_elsewhere(uri.clone());
     }
     match &command {
         Command::Check(args) => runtime.block_on(prove(args, &config)),
