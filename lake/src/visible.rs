@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_table_that_was_read_before_a_move_began_does_not_fit() {
-        let begun = |begun, moves| TableFiles { begun, moves, ..TableFiles::default() };
+        let begun = |begun, moves| TableFiles { moves, begun, ..TableFiles::default() };
         assert!(fits(&[begun(3, 0), begun(0, 3)]) && fits(&[begun(3, 0), begun(7, 2), begun(0, 7)]));
         assert!(!fits(&[begun(2, 0), begun(0, 3)]) && !fits(&[begun(3, 0), begun(6, 3), begun(0, 7)]));
     }

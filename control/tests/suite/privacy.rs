@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use spendstream_control::alerts::{Raised, Subject};
 use spendstream_control::blocks::{BlockAction, NewBlock};
+use spendstream_control::budgets::BudgetFilter;
 use spendstream_control::keys::Role;
 use spendstream_control::notifications::{Delivery, DeliveryState};
 use spendstream_control::{Act, Error, Store};
@@ -160,7 +161,7 @@ async fn nothing_of_an_erased_person_is_left_in_the_store(place: Place) {
     assert!(store.version().await.unwrap() > version, "whoever follows the budgets sees it");
 
     // All of it can still be read, says what it said, and lives on.
-    let budgets = store.budgets().list(&Default::default()).await.unwrap();
+    let budgets = store.budgets().list(&BudgetFilter::default()).await.unwrap();
     let shown: Vec<_> =
         budgets.iter().map(|one| format!("{} {} {} {:?}", one.name, one.scope, one.active, one.contacts)).collect();
     assert_eq!(shown[0], r#"Eve's erased user=erased false ["bob@example.org"]"#);

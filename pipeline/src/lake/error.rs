@@ -12,6 +12,8 @@ pub enum LakeError {
     Log { lake: String, version: u64, reason: String },
     #[error("the table at {lake} is not ours to write: {reason}")]
     Foreign { lake: String, reason: String },
+    #[error("a part of the lake {lake} is missing: {reason}")]
+    Part { lake: String, reason: String },
     #[error("there is no lake at {lake}; start the pipeline, which makes it, or name another one with --lake")]
     Missing { lake: String },
 }

@@ -17,7 +17,8 @@ use datafusion::prelude::{SessionConfig, SessionContext, col};
 use deltalake_core::DeltaTable;
 use spendstream_lake::files::{self, FileInfo, TableFiles};
 use spendstream_lake::latency;
-use spendstream_lake::tags::{BEGUN_APP, EXPIRED_APP, HISTORY_APP, MOVES_APP, REMOVED_APP};
+use spendstream_lake::named;
+use spendstream_lake::tags::{BEGUN_APP, EXPIRED_APP, HISTORY_APP, MOVES_APP, REMOVED_APP, TIERS_PROPERTY};
 use spendstream_lake::tiered::{self, Tiered};
 use spendstream_lake::visible::{fits, visible};
 use spendstream_schemas::ids::SourcePartition;
@@ -130,6 +131,7 @@ impl LakeView {
         for _ in 0..READINGS {
             let missing = || LakeError::Missing { lake: lake.to_string() };
             let state = Log::new(lake).load().await?.ok_or_else(missing)?;
+            named_places(lake, &state)?;
             let mut places = vec![PlaceView::open(lake, &state).await?];
             // In this order: what leaves a table while it is read is in the next one by then.
             for place in lake.places().skip(1) {
@@ -219,6 +221,17 @@ impl PlaceView {
     ) -> datafusion::common::Result<Arc<dyn TableProvider>> {
         tiered::scan(&self.table, &context.state(), chosen)
     }
+}
+
+/// Refuses a lake of which a tier has a place that is not open here: a part is not the whole.
+///
+/// # Errors
+/// [`LakeError::Part`], which says which key to set.
+pub fn named_places(lake: &Lake, state: &TableState) -> Result<(), LakeError> {
+    let property = state.meta.as_ref().and_then(|meta| meta.configuration.get(TIERS_PROPERTY));
+    let urls: Vec<_> = lake.places().map(Lake::url).collect();
+    let order = named::reading_order(property.map(String::as_str), &urls);
+    order.map(drop).map_err(|why| LakeError::Part { lake: lake.to_string(), reason: why.to_string() })
 }
 
 /// A failed query, on one line.

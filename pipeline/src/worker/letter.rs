@@ -41,7 +41,7 @@ const CUSTOMERS: [&str; 8] = [
     "username",
     "subject",
 ];
-/// A CloudEvent's header with what its `subject` has.
+/// A `CloudEvent`'s header with what its `subject` has.
 const SUBJECT: &str = "ce_subject";
 /// Stands for a payload that is not kept: none at all would delete the letter from a compacted topic.
 const WITHHELD: &[u8] = b"{}";
@@ -87,16 +87,15 @@ pub(super) fn covered(letter: DeadLetter, message: &[u8], cover: &Cover, names: 
     if let Some((_, subject)) = letter.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(SUBJECT)) {
         names.of("subject").for_each(|dimension| found.add(dimension, &String::from_utf8_lossy(subject)));
     }
-    let (payload, sha256, more) = match found.payload(&letter.payload) {
-        Some(payload) => (payload, letter.truncated_sha256, ""),
-        None => {
-            let sha256 = letter.truncated_sha256.unwrap_or_else(|| hex(&Sha256::digest(&letter.payload)));
-            (
-                WITHHELD.to_vec(),
-                Some(sha256),
-                "; it is no JSON, so whom it names is not known, and it is not kept (privacy)",
-            )
-        }
+    let (payload, sha256, more) = if let Some(payload) = found.payload(&letter.payload) {
+        (payload, letter.truncated_sha256, "")
+    } else {
+        let sha256 = letter.truncated_sha256.unwrap_or_else(|| hex(&Sha256::digest(&letter.payload)));
+        (
+            WITHHELD.to_vec(),
+            Some(sha256),
+            "; it is no JSON, so whom it names is not known, and it is not kept (privacy)",
+        )
     };
     let key = letter.key.map(|key| found.key(&key, &payload));
     let headers = letter.headers.into_iter().map(|(name, value)| (name, found.bytes(&value))).collect();
@@ -124,7 +123,9 @@ impl Found<'_> {
     fn is_erased(&mut self, text: &str) {
         let erased = self.cover.erased();
         let dimensions: Vec<_> = erased.dimensions().filter(|of| erased.is_erased(of, text)).cloned().collect();
-        dimensions.iter().for_each(|dimension| self.add(dimension, text));
+        for dimension in &dimensions {
+            self.add(dimension, text);
+        }
     }
 
     /// Looks through JSON, one text or several line by line.
@@ -141,14 +142,18 @@ impl Found<'_> {
                 }
                 Scalar::Text(name) if is_attribute => (wanted, is_attribute) = (names.of(&name).collect(), false),
                 Scalar::Text(text) => {
-                    std::mem::take(&mut wanted).into_iter().for_each(|dimension| self.add(dimension, &text));
+                    for dimension in std::mem::take(&mut wanted) {
+                        self.add(dimension, &text);
+                    }
                     self.is_erased(&text);
                     if let Some(inner) = decoded(&text) {
                         self.look(&inner);
                     }
                 }
                 Scalar::Bare(from, to) => {
-                    std::mem::take(&mut wanted).into_iter().for_each(|dimension| self.add(dimension, &json[from..to]));
+                    for dimension in std::mem::take(&mut wanted) {
+                        self.add(dimension, &json[from..to]);
+                    }
                 }
             }
         }

@@ -105,7 +105,7 @@ fn all(batch: &PricedBatch) -> String {
     let rows = batch
         .rows
         .iter()
-        .map(|(_, rows)| arrow::util::pretty::pretty_format_batches(&[rows.clone()]).unwrap().to_string());
+        .map(|(_, rows)| arrow::util::pretty::pretty_format_batches(std::slice::from_ref(rows)).unwrap().to_string());
     let letters = batch.dead_letters.iter().map(|letter| {
         let key = String::from_utf8_lossy(letter.key.as_deref().unwrap_or_default()).into_owned();
         format!("{letter:?} {key} {}", String::from_utf8_lossy(&letter.payload))

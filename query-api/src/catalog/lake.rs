@@ -131,14 +131,14 @@ impl Catalog {
     pub async fn newest(&self) -> Result<Snapshot, QueryError> {
         let mut newest = self.newest.lock().await;
         let Newest { usage, decisions, snapshot } = &mut *newest;
-        let (refreshed, ()) = tokio::join!(usage.refresh(), refresh_decisions(decisions));
+        let (refreshed, ()) = tokio::join!(Box::pin(usage.refresh()), Box::pin(refresh_decisions(decisions)));
         refreshed?;
         let mut on = usage.identity();
         on.push(decisions.identity());
         match snapshot {
             Some(built) if built.on == on => Ok(built.snapshot.clone()),
             _ => {
-                let built = self.build(usage, decisions.table()).await?;
+                let built = Box::pin(self.build(usage, decisions.table())).await?;
                 *snapshot = Some(Built { snapshot: built.clone(), on });
                 Ok(built)
             }
@@ -152,7 +152,7 @@ impl Catalog {
     pub async fn status(&self) -> Result<LakeStatus, QueryError> {
         let mut newest = self.newest.lock().await;
         let usage = &mut newest.usage;
-        usage.refresh().await?;
+        Box::pin(usage.refresh()).await?;
         let state = usage.hot()?.snapshot().map_err(|error| failed(&self.uri, &error))?;
         let (version, committed_at) = (state.version(), state.version_timestamp(state.version()));
         let (tiers, _) = usage.read(true).await?;

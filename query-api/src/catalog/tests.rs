@@ -35,12 +35,12 @@ async fn a_day_that_moves_is_seen_once_at_every_step() {
         let late = File::new("late", DAY, of_file(&[row("c", "4")]));
         lake.hot.change(&[], &[day.clone(), late], &[]);
         if let Some(seal) = seal {
-            lake.sum_up(seal, DAY, &[rows.clone()]).await;
+            lake.sum_up(seal, DAY, std::slice::from_ref(&rows)).await;
         }
         let all = r#"[{"n":3,"cost":"7"}]"#;
         assert_eq!(total(&engine).await, all);
         let moving = day.clone().tagged(tags::MOVE, 1);
-        lake.hot.change(&[], &[moving.clone()], &[]);
+        lake.hot.change(&[], std::slice::from_ref(&moving), &[]);
         assert_eq!(total(&engine).await, all, "tagged");
         lake.cold.change(&[], &[sealed(File::new("moved", DAY, rows))], &[(tags::MOVES_APP, 1)]);
         assert_eq!(total(&engine).await, all, "in both");
@@ -63,7 +63,7 @@ async fn a_move_between_two_looks_is_looked_at_again() {
     let engine = lake.lake.engine();
     let rows = of_file(&[row("a", "1")]);
     let day = File::new("day", DAY, rows.clone());
-    lake.hot.change(&[], &[day.clone()], &[]);
+    lake.hot.change(&[], std::slice::from_ref(&day), &[]);
     let before = engine.snapshot().await.unwrap();
     lake.hot.change(&[], &[day.clone().tagged(tags::MOVE, 1)], &[]);
     lake.cold.change(&[], &[File::new("moved", DAY, rows)], &[(tags::MOVES_APP, 1)]);

@@ -76,7 +76,7 @@ async fn stand(
         (key, pseudonym.unwrap_or(value))
     };
     let within = within.into_iter().map(stands_for).collect();
-    let inputs = Inputs { within, directory, others, book, now, subjects, explain, page };
+    let inputs = Inputs { subjects, within, others, directory, book, now, explain, page };
     Ok(Box::pin(report(&app.engine, &app.sums, inputs)).await?)
 }
 

@@ -129,7 +129,7 @@ fn from_sums(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let Some(groups) = all(aggregate.group_expr.iter().map(|group| keys.kept(&written(group)?)))? else {
         return Ok(None);
     };
-    let Some(sums) = all(aggregate.aggr_expr.iter().map(|sum| sums::summed(&written(sum)?, &keys)))? else {
+    let Some(sums) = all(aggregate.aggr_expr.iter().map(|sum| sums::summed(&written(sum)?, keys)))? else {
         return Ok(None);
     };
     let mut input = source::plan(by_rollup)?;

@@ -69,7 +69,7 @@ impl Table {
 
     fn commit(&self, actions: &[Value]) {
         let log = self.0.join("_delta_log");
-        let version = (0..).find(|version| !log.join(format!("{version:020}.json")).exists()).unwrap();
+        let version = (0..u32::MAX).find(|version| !log.join(format!("{version:020}.json")).exists()).unwrap();
         let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
         fs::write(log.join(format!("{version:020}.json")), lines.join("\n")).unwrap();
     }

@@ -231,7 +231,9 @@ fn cover(fates: &[Arc<Fate>], texts: &mut Texts<'_>, tags: &mut [Tag<'_>]) {
                 None => texts.set(column, ""),
             }
         }
-        tags.iter_mut().for_each(|tag| fate.tag(tag));
+        for tag in tags.iter_mut() {
+            fate.tag(tag);
+        }
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn column(erasure: &Erasure, column: Text, text: &str) -> String {
-        erasure.column(column, text).map_or("-".to_owned(), |text| text.into_owned())
+        erasure.column(column, text).map_or("-".to_owned(), std::borrow::Cow::into_owned)
     }
 
     #[test]

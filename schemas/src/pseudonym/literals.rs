@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 /// The JSON with each text as `replace` has it. What is no JSON text (a quote that is not closed, a wrong escape) is taken as it is, quotes and all.
-pub fn replaced<'j>(json: &'j str, mut replace: impl FnMut(&str) -> Option<String>) -> Cow<'j, str> {
+pub fn replaced(json: &str, mut replace: impl FnMut(&str) -> Option<String>) -> Cow<'_, str> {
     let (mut out, mut copied) = (String::new(), 0);
     for (start, end) in places(json) {
         if let Some(other) = replace(&read(&json[start..end])) {

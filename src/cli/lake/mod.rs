@@ -1,6 +1,7 @@
 //! `spendstream lake …`: proves a lake, shows what it holds, writes anew what ages. In comes a lake, out go findings, figures and steps on standard
 //! output.
 
+mod erase;
 mod show;
 mod work;
 
@@ -27,6 +28,8 @@ pub enum Command {
     Tier(work::Args),
     /// Delete what is over by `lake.retention` and the tiers' `expire_after_days`.
     Expire(work::Args),
+    /// Make a person anonymous in every tier and in the control store; with `--prove`, show that nothing is left.
+    Erase(erase::Args),
     /// Do all of that, again and again, as `pipeline` does where `lake.maintenance.enabled`; with `--once`, one round.
     Maintain(Maintain),
 }
@@ -66,6 +69,7 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
     let uri = match &command {
         Command::Check(args) | Command::Status(args) => &args.lake,
         Command::Compact(args) | Command::Tier(args) | Command::Expire(args) => &args.lake,
+        Command::Erase(args) => &args.lake,
         Command::Maintain(args) => &args.work.lake,
     };
     if let Some(uri) = uri {
@@ -77,6 +81,7 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
         Command::Compact(args) => runtime.block_on(work::work(Kind::Compact, args, &config)),
         Command::Tier(args) => runtime.block_on(work::work(Kind::Tier, args, &config)),
         Command::Expire(args) => runtime.block_on(work::work(Kind::Expire, args, &config)),
+        Command::Erase(args) => runtime.block_on(erase::run(args, &config)),
         Command::Maintain(args) if args.once || args.work.dry_run => {
             runtime.block_on(work::work(Kind::Everything, &args.work, &config))
         }

@@ -60,9 +60,10 @@ impl<'a> Anonymous<'a> {
     /// For each row whether it is one of the person's own.
     fn persons(&mut self, batch: &RecordBatch) -> Result<Vec<bool>, ArrowError> {
         let dimension = self.erasure.dimension();
-        let mut is = |value: &str| match self.persons.get(value) {
-            Some(is) => *is,
-            None => {
+        let mut is = |value: &str| {
+            if let Some(is) = self.persons.get(value) {
+                *is
+            } else {
                 let is = self.erasure.is(value);
                 self.persons.insert(value.to_owned(), is);
                 is
@@ -103,7 +104,7 @@ impl<'a> Anonymous<'a> {
             stays
         });
         let values: StringArray = values.collect();
-        Ok(any.then(|| Arc::new(values) as ArrayRef).map(|values| cast(&values, column.data_type())).transpose()?)
+        any.then(|| Arc::new(values) as ArrayRef).map(|values| cast(&values, column.data_type())).transpose()
     }
 
     fn stays(&mut self, text: Text, is_person: bool, value: &str) -> Option<String> {

@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use deltalake_core::kernel::Add;
 use serde::Serialize;
 use spendstream_lake::files::{FileInfo, TableFiles};
+use spendstream_lake::named::{self, NamedTier};
 use spendstream_lake::tags::{BEGUN_APP, HISTORY_APP, MOVES_APP, TIERS_PROPERTY};
 use spendstream_schemas::config::LakeConfig;
 use spendstream_storage::Lake;
@@ -16,6 +17,7 @@ use super::super::error::LakeError;
 use super::super::rewriter::{Change, RewriteError, Rewriter};
 use super::super::state::TableState;
 use super::super::table::Kind;
+use super::super::view::named_places;
 use super::plan::{Day, Policy, Step, oldest_unsealed, plan};
 use super::rollups;
 use super::vacuum::{self, Vacuumed};
@@ -100,6 +102,9 @@ impl Maintainer {
         for place in lake.places() {
             tables.push(Rewriter::open(place, Kind::Usage, config).await?);
         }
+        if let Some(hot) = tables.first() {
+            named_places(lake, &hot.state)?;
+        }
         let rollup = Rewriter::open(lake, Kind::Rollup, config).await?;
         let policy = Policy::new(config, lateness);
         Ok(Self { config: config.clone(), policy, tables, rollup, epoch: 0, idle })
@@ -134,10 +139,10 @@ impl Maintainer {
     /// Says in the hot table which tiers have tables of their own, before the first of their rows is there.
     async fn name_tiers(&mut self) -> Result<(), RewriteError> {
         let named =
-            |table: &Rewriter| serde_json::json!({"name": table.place.tier(), "uri": table.place.url().as_str()});
-        let tiers: Vec<_> = self.tables.iter().skip(1).map(named).collect();
+            |table: &Rewriter| NamedTier { name: table.place.tier().to_owned(), uri: table.place.url().to_string() };
+        let tiers: Vec<NamedTier> = self.tables.iter().skip(1).map(named).collect();
         let Some(mut meta) = self.tables[0].state.meta.clone() else { return Ok(()) };
-        let text = serde_json::Value::Array(tiers.clone()).to_string();
+        let text = named::write(&tiers);
         if tiers.is_empty() || meta.configuration.get(TIERS_PROPERTY) == Some(&text) {
             return Ok(());
         }

@@ -56,7 +56,7 @@ impl Keys {
     ///
     /// # Errors
     /// Never; the walk wants to be able to fail.
-    pub fn kept(&self, expr: &Expr) -> Result<Option<Expr>> {
+    pub fn kept(self, expr: &Expr) -> Result<Option<Expr>> {
         let mut fits = true;
         let kept = expr.clone().transform_down(|part| {
             if self.is_of_quarters(&part) {
@@ -78,7 +78,7 @@ impl Keys {
     }
 
     /// Whether it is asked of the time of an event, and has one answer for all of a quarter-hour.
-    fn is_of_quarters(&self, expr: &Expr) -> bool {
+    fn is_of_quarters(self, expr: &Expr) -> bool {
         match expr {
             Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
                 ("date_trunc" | "date_part", [period, time]) => is_long(period) && self.tells(time).is_some(),
@@ -102,7 +102,7 @@ impl Keys {
     }
 
     /// Whether it is the time of an event, whole quarter-hours away from it at most.
-    fn tells(&self, expr: &Expr) -> Option<Told> {
+    fn tells(self, expr: &Expr) -> Option<Told> {
         match expr {
             Expr::Column(column) => (column.name == TIME).then_some(Told::Instant),
             Expr::Cast(cast) => {
@@ -123,7 +123,7 @@ impl Keys {
     }
 
     /// Whether a zone is whole quarter-hours away from UTC.
-    fn is_whole(&self, zone: &str) -> bool {
+    fn is_whole(self, zone: &str) -> bool {
         // A fixed offset is the same at any time; what changes is whole since the day that is known.
         let at = DateTime::from_timestamp(1_767_225_600, 0).map(|time| time.naive_utc());
         let offset = Tz::from_str(zone).ok().zip(at).map(|(zone, at)| zone.offset_from_utc_datetime(&at).fix());

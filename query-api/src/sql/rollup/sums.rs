@@ -37,7 +37,7 @@ pub fn or_zero(sum: Expr) -> Expr {
 ///
 /// # Errors
 /// When the engine cannot put an expression together.
-pub fn summed(expr: &Expr, keys: &Keys) -> Result<Option<Sum>> {
+pub fn summed(expr: &Expr, keys: Keys) -> Result<Option<Sum>> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return Ok(None) };
     let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
     let chooses = matches!(func.name(), "min" | "max");
@@ -76,7 +76,7 @@ fn is_column(expr: &Expr, name: &str) -> bool {
 }
 
 /// Of how many calls it is not null.
-fn counted(expr: &Expr, keys: &Keys) -> Result<Option<Expr>> {
+fn counted(expr: &Expr, keys: Keys) -> Result<Option<Expr>> {
     let none = || lit(0_i64);
     match expr {
         Expr::Literal(value, _) => return Ok(Some(if value.is_null() { none() } else { column(CALLS) })),
@@ -108,7 +108,7 @@ fn is_always_there(name: &str) -> bool {
 /// A CASE by keys alone, whose branches become what `branch` makes of them; a branch that is not there is asked for too.
 fn chosen(
     case: &Case,
-    keys: &Keys,
+    keys: Keys,
     branch: &mut dyn FnMut(Option<&Expr>) -> Result<Option<Expr>>,
 ) -> Result<Option<Expr>> {
     let of = match &case.expr {
@@ -149,7 +149,7 @@ impl Measure {
     }
 }
 
-fn measured(expr: &Expr, keys: &Keys) -> Result<Option<Measure>> {
+fn measured(expr: &Expr, keys: Keys) -> Result<Option<Measure>> {
     match expr {
         Expr::Column(known) => Ok(of_column(&known.name)),
         Expr::Literal(value, _) => constant(value),
@@ -233,7 +233,7 @@ fn is_not_null(when: &Expr, then: &Expr) -> bool {
 }
 
 /// A measure, and nothing in its place where there is none.
-fn or_nothing(one: &Expr, other: &Expr, keys: &Keys) -> Result<Option<Measure>> {
+fn or_nothing(one: &Expr, other: &Expr, keys: Keys) -> Result<Option<Measure>> {
     let (Some(one), Some(other)) = (measured(one, keys)?, measured(other, keys)?) else { return Ok(None) };
     let is_nothing = matches!(&other.value, Expr::Literal(value, _) if !value.is_null());
     if !is_nothing || one.digits != other.digits {
@@ -242,7 +242,7 @@ fn or_nothing(one: &Expr, other: &Expr, keys: &Keys) -> Result<Option<Measure>> 
     Ok(Some(Measure { value: coalesce(vec![one.value, other.value]), is_always: true, ..one }))
 }
 
-fn by_case(case: &Case, keys: &Keys) -> Result<Option<Measure>> {
+fn by_case(case: &Case, keys: Keys) -> Result<Option<Measure>> {
     let mut known: Vec<Measure> = Vec::new();
     let mut is_whole = true;
     let value = chosen(case, keys, &mut |branch| {

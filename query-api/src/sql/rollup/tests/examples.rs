@@ -194,7 +194,7 @@ async fn without_sums_of_what_is_there_rows_are_read() {
     let engine: Engine = lake.lake.engine();
     let rows = file(&[Event::PLAIN]);
     lake.hot.change(&[], &[File::new("a", DAYS[0], rows.clone()).tagged(tags::SEAL, "new")], &[]);
-    lake.sum_up("old", DAYS[0], &[rows.clone()]).await;
+    lake.sum_up("old", DAYS[0], std::slice::from_ref(&rows)).await;
     let sql = "SELECT count(*) FROM usage";
     assert!(!compare(&engine, &engine.snapshot().await.unwrap(), sql).await);
     lake.sum_up("new", DAYS[0], &[rows]).await;

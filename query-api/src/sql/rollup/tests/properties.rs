@@ -111,10 +111,10 @@ fn query() -> impl Strategy<Value = String> {
         let columns = groups.iter().chain(&sums).enumerate().map(|(at, column)| format!("{column} AS c{at}"));
         let mut sql = format!("SELECT {} FROM usage", columns.collect::<Vec<_>>().join(", "));
         if !filters.is_empty() {
-            sql += &format!(" WHERE {}", filters.join(" AND "));
+            sql = format!("{sql} WHERE {}", filters.join(" AND "));
         }
         if !groups.is_empty() {
-            sql += &format!(" GROUP BY {}", groups.join(", "));
+            sql = format!("{sql} GROUP BY {}", groups.join(", "));
         }
         sql
     })
