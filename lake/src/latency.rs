@@ -42,8 +42,11 @@ fn empty() -> DDSketch {
 }
 
 fn read(bytes: &[u8]) -> Result<DDSketch> {
-    DDSketch::from_java_bytes(bytes)
-        .map_err(|error| DataFusionError::Execution(format!("no sketch of latencies: {error}")))
+    let wrong = |why: String| DataFusionError::Execution(format!("no sketch of latencies: {why}"));
+    // Of bytes that no sketch was written to, the library panics for some; anybody can hand it such by SQL.
+    let read = std::panic::catch_unwind(|| DDSketch::from_java_bytes(bytes));
+    read.map_err(|_| wrong("its bytes were not written by this library".to_owned()))?
+        .map_err(|error| wrong(error.to_string()))
 }
 
 /// One sketch of sketches and of latencies that are in none yet: its arguments are a sketch and milliseconds, either of which may be null.
