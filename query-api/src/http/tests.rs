@@ -180,6 +180,8 @@ async fn a_server_may_start_before_its_lake() {
     let status = send(addr, "GET", "/v1/status", "", "").await.json();
     assert_eq!((&status["lake"]["version"], &status["lake"]["rows"]), (&0.into(), &3.into()));
     assert!(status["lake"]["committed_at"].as_str().unwrap().ends_with('Z'));
+    let tier = &status["lake"]["tiers"][0];
+    assert_eq!((&tier["name"], &tier["rows"], &tier["bytes"]), (&"hot".into(), &3.into(), &status["lake"]["bytes"]));
     running.stop().await;
     assert!(TcpStream::connect(addr).await.is_err());
 }

@@ -22,8 +22,8 @@ use self::keys::Keys;
 use self::sums::Sum;
 use crate::catalog::usage::Usage;
 
-/// Parts of all columns of a query within another, written out.
-const MOST_PARTS: usize = 2_000;
+/// Parts that are put in the place of columns of one expression, and that all columns of a query within another have: names of names of names grow fast.
+const MOST_PARTS: usize = 10_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -75,21 +75,22 @@ fn below(plan: &LogicalPlan) -> Result<Option<Below>> {
         LogicalPlan::Filter(filter) => {
             let Some(mut found) = below(&filter.input)? else { return Ok(None) };
             let predicate = written_out(&filter.predicate, filter.input.schema(), &found.columns)?;
-            found.filters.push(predicate);
-            Ok(Some(found))
+            found.filters.extend(predicate.iter().cloned());
+            Ok(predicate.map(|_| found))
         }
         LogicalPlan::Projection(projection) => {
             let Some(mut found) = below(&projection.input)? else { return Ok(None) };
             let schema = projection.input.schema();
-            let columns = projection.expr.iter().map(|expr| written_out(expr, schema, &found.columns));
-            found.columns = columns.collect::<Result<_>>()?;
+            let columns = all(projection.expr.iter().map(|expr| written_out(expr, schema, &found.columns)))?;
+            let Some(columns) = columns else { return Ok(None) };
+            found.columns = columns;
             Ok((parts(&found.columns)? <= MOST_PARTS).then_some(found))
         }
         _ => Ok(None),
     }
 }
 
-fn parts(exprs: &[Expr]) -> Result<usize> {
+fn parts<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Result<usize> {
     let mut parts = 0;
     for expr in exprs {
         expr.apply(|_| {
@@ -100,13 +101,18 @@ fn parts(exprs: &[Expr]) -> Result<usize> {
     Ok(parts)
 }
 
-/// An expression with what its columns are in their place, without names.
-fn written_out(expr: &Expr, schema: &DFSchema, columns: &[Expr]) -> Result<Expr> {
+/// An expression with what its columns are in their place, without names; `None` when it would be too large.
+fn written_out(expr: &Expr, schema: &DFSchema, columns: &[Expr]) -> Result<Option<Expr>> {
+    let mut put = 0;
     let written = expr.clone().transform_up(|part| {
         Ok(match part {
             Expr::Column(column) => {
                 let known = schema.maybe_index_of_column(&column).and_then(|at| columns.get(at));
+                put += known.map_or(Ok(0), |known| parts([known]))?;
                 match known {
+                    Some(_) if put > MOST_PARTS => {
+                        Transformed::new(Expr::Column(column), false, TreeNodeRecursion::Stop)
+                    }
                     Some(known) => Transformed::yes(known.clone()),
                     None => Transformed::no(Expr::Column(column)),
                 }
@@ -115,7 +121,7 @@ fn written_out(expr: &Expr, schema: &DFSchema, columns: &[Expr]) -> Result<Expr>
             other => Transformed::no(other),
         })
     })?;
-    Ok(written.data)
+    Ok((put <= MOST_PARTS).then_some(written.data))
 }
 
 /// The aggregate over sums, where they give the same.
@@ -126,12 +132,10 @@ fn from_sums(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let schema = aggregate.input.schema();
     let written = |expr: &Expr| written_out(expr, schema, &below.columns);
     let Some(filters) = all(below.filters.iter().map(|filter| keys.kept(filter)))? else { return Ok(None) };
-    let Some(groups) = all(aggregate.group_expr.iter().map(|group| keys.kept(&written(group)?)))? else {
-        return Ok(None);
-    };
-    let Some(sums) = all(aggregate.aggr_expr.iter().map(|sum| sums::summed(&written(sum)?, keys)))? else {
-        return Ok(None);
-    };
+    let Some(groups) = all(aggregate.group_expr.iter().map(written))? else { return Ok(None) };
+    let Some(groups) = all(groups.iter().map(|group| keys.kept(group)))? else { return Ok(None) };
+    let Some(sums) = all(aggregate.aggr_expr.iter().map(written))? else { return Ok(None) };
+    let Some(sums) = all(sums.iter().map(|sum| sums::summed(sum, keys)))? else { return Ok(None) };
     let mut input = source::plan(by_rollup)?;
     if let Some(predicate) = conjunction(filters) {
         input = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
