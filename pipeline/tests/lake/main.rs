@@ -8,6 +8,7 @@
 
 mod checks;
 mod decisions;
+mod erasures;
 mod faults;
 mod faulty;
 mod histories;

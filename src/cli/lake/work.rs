@@ -72,6 +72,11 @@ pub async fn work(kind: Kind, args: &Args, config: &Config) -> anyhow::Result<Ex
     let round = maintainer.round(now_ms, |step| kind.does(step), told).await;
     audit(config, now_ms, deleted).await?;
     let round = round?;
+    if kind == Kind::Everything {
+        let removed = maintainer.vacuum(now_ms).await?;
+        let (files, log) = removed.iter().fold((0, 0), |(files, log), one| (files + one.files, log + one.log_files));
+        writeln!(io::stdout(), "removed {files} files that no version needs, and {log} of the log")?;
+    }
     if round.steps.is_empty() {
         writeln!(io::stdout(), "nothing to do")?;
     }
