@@ -17,7 +17,7 @@ use super::known::{Identity, Known};
 use crate::error::{QueryError, one_line};
 
 /// So often days may move while tables are read.
-const MOST_ROUNDS: usize = 10;
+const MOST_ROUNDS: usize = 40;
 
 /// See the module.
 pub struct Tables {
