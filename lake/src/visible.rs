@@ -13,8 +13,8 @@ use crate::files::{FileInfo, TableFiles};
 /// Whether tables that were read one after the other, hot first, can be put together: no colder one has taken in a move that had not begun when the
 /// hotter one was read. Otherwise all have to be read again.
 #[must_use]
-pub fn fits(tables: &[TableFiles]) -> bool {
-    tables.windows(2).all(|pair| pair[1].moves <= pair[0].begun)
+pub fn fits<T: Borrow<TableFiles>>(tables: &[T]) -> bool {
+    tables.windows(2).all(|pair| pair[1].borrow().moves <= pair[0].borrow().begun)
 }
 
 /// For each table (hot first, read in that order) the files that count, in their order.

@@ -6,6 +6,7 @@ mod alerts;
 mod decide;
 mod detect;
 mod directory;
+mod lake;
 mod live;
 mod mapping;
 pub mod notify;
@@ -24,6 +25,7 @@ pub use alerts::AlertsConfig;
 pub use decide::{DecideConfig, LadderConfig, RateLimitConfig, UnknownPolicy, UnpricedPolicy};
 pub use detect::DetectConfig;
 pub use directory::{BudgetsConfig, DirectoryConfig};
+pub use lake::LakeConfig;
 pub use live::LiveConfig;
 pub use privacy::PrivacyConfig;
 pub use store::StoreConfig;
@@ -120,57 +122,6 @@ impl<'de> Deserialize<'de> for Text {
             Any::Bool(value) => value.to_string(),
             Any::Integer(value) => value.to_string(),
         }))
-    }
-}
-
-/// Where rows go.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct LakeConfig {
-    /// `file:./path`, `file:///abs/path` or `s3://bucket/prefix`.
-    pub uri: String,
-    /// ISO 4217; fixed when the lake is created.
-    pub currency: String,
-    /// Object-store options (`aws_endpoint`, …); `AWS_*` variables are the fallback.
-    pub options: BTreeMap<String, Text>,
-    /// A commit is made at least this often while there is something to commit, in milliseconds.
-    #[serde(with = "millis")]
-    pub commit_interval: std::time::Duration,
-    /// … or when this many rows wait.
-    pub commit_rows: usize,
-    /// … or when the encoded files reach this size.
-    pub commit_bytes: usize,
-    /// A commit that spans more dates than this is made at once, to bound open files.
-    pub max_open_dates: usize,
-    /// Rows per Parquet row group.
-    pub row_group_rows: usize,
-    /// zstd level of freshly written files.
-    pub zstd_level: i32,
-    /// A Delta checkpoint every so many versions.
-    pub checkpoint_every: u64,
-    /// Where days go as they age; empty: `warm` when sealed and `cold` after a year, in the same table.
-    pub tiers: BTreeMap<String, TierConfig>,
-    pub maintenance: MaintenanceConfig,
-    pub retention: RetentionConfig,
-}
-
-impl Default for LakeConfig {
-    fn default() -> Self {
-        Self {
-            uri: "file:./spendstream-lake".into(),
-            currency: "USD".into(),
-            options: BTreeMap::new(),
-            commit_interval: std::time::Duration::from_secs(5),
-            commit_rows: 1_000_000,
-            commit_bytes: 64 << 20,
-            max_open_dates: 64,
-            row_group_rows: 262_144,
-            zstd_level: 1,
-            checkpoint_every: 50,
-            tiers: BTreeMap::new(),
-            maintenance: MaintenanceConfig::default(),
-            retention: RetentionConfig::default(),
-        }
     }
 }
 

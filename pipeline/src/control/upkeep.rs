@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use spendstream_control::{Act, Store};
 use spendstream_schemas::config::Config;
 use spendstream_storage::Lake;
@@ -15,12 +14,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::lake::maintenance::metrics::MaintenanceMetrics;
-use crate::lake::maintenance::{Done, Maintainer, Step};
+use crate::lake::maintenance::{Maintainer, deleted};
 use crate::lake::rewriter::RewriteError;
 use crate::lake::table::now_ms;
-
-/// Whoever is succeeded lets this many leases pass before it asks again.
-const PATIENCE: u32 = 1;
 
 /// See the module.
 pub struct Upkeep {
@@ -70,13 +66,12 @@ impl Upkeep {
                     tracing::info!(place, own, found, "another process maintains the lake now");
                     self.maintainer = None;
                     self.metrics.leads.set(0);
-                    pause = self.config.lake.maintenance.lease * PATIENCE;
+                    // Whoever took over by hand is given that time.
+                    pause = self.config.lake.maintenance.lease;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the lake's maintenance did not get through; nothing is half done, and the next round goes on");
                     self.metrics.failures.inc();
-                    // What is known of the tables may be out of date.
-                    self.maintainer = None;
                 }
             }
         }
@@ -128,19 +123,19 @@ impl Upkeep {
         let Some(maintainer) = self.maintainer.as_mut() else { return Ok(()) };
         self.metrics.leads.set(1);
         let (metrics, mut since) = (Arc::clone(&self.metrics), now());
-        let mut deleted = Vec::new();
+        let mut gone = Vec::new();
         let round = maintainer
             .round(now_ms(), |_| true, |step, done| match done {
                 None => since = now(),
                 Some(done) => {
                     metrics.step(step, done, now().duration_since(since));
                     tracing::info!(%step, files = done.added_files, bytes = done.added_bytes, removed_rows = done.removed_rows, "the lake");
-                    deleted.extend(audited(step, done));
+                    gone.extend(deleted(step, done));
                 }
             })
             .await;
         let round = round.inspect(|round| self.metrics.looked(round.oldest_unsealed));
-        self.audit(deleted).await;
+        self.audit(gone).await;
         round?;
         self.vacuum().await
     }
@@ -159,27 +154,13 @@ impl Upkeep {
     }
 
     /// What was deleted is written down; that it was, the lake's log says too.
-    async fn audit(&self, deleted: Vec<(String, serde_json::Value)>) {
-        for (id, details) in deleted {
+    async fn audit(&self, gone: Vec<(String, serde_json::Value)>) {
+        for (id, details) in gone {
             let act = Act { who: "lake maintenance", now: at(now_ms()) };
             if let Err(error) = self.store.audit().record(&act, "expire", ("lake", &id), Some(&details)).await {
                 tracing::warn!(%error, id, "what was deleted is in the lake's log, but not in the audit log");
             }
         }
-    }
-}
-
-/// What the audit log keeps of a step that deleted events.
-fn audited(step: &Step, done: &Done) -> Vec<(String, serde_json::Value)> {
-    match step {
-        Step::Expire { days, .. } => {
-            let dates: Vec<String> = days.iter().map(|day| day.date.to_string()).collect();
-            vec![(dates.join(","), json!({"rows": done.removed_rows, "files": done.removed_files}))]
-        }
-        Step::ExpireRows { day, whose } => {
-            vec![(day.date.to_string(), json!({"rows": done.removed_rows, "organizations": whose.to_string()}))]
-        }
-        _ => Vec::new(),
     }
 }
 

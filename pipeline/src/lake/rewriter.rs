@@ -78,19 +78,48 @@ impl Rewriter {
     /// # Errors
     /// When the store fails, or the table is not ours.
     pub async fn open(place: &Lake, kind: Kind, config: &LakeConfig) -> Result<Self, LakeError> {
-        let log = Log::of(place, kind.name());
-        let backoff = Backoff { first: Duration::from_millis(20), longest: Duration::from_secs(2) };
-        let state = table::ensure(place, kind, config).await?;
-        let mut this = Self { place: place.clone(), kind, log, state, files: BTreeMap::new(), epoch: 0, backoff };
+        table::ensure(place, kind, config).await?;
+        let mut this = Self::new(place, kind);
         this.load().await?;
         Ok(this)
+    }
+
+    /// The table as it is, to look at; one that is not there is empty, and stays away.
+    ///
+    /// # Errors
+    /// When the store fails, or the table is not ours.
+    pub async fn look(place: &Lake, kind: Kind, config: &LakeConfig) -> Result<Self, LakeError> {
+        let mut this = Self::new(place, kind);
+        this.follow().await?;
+        if this.is_there() {
+            table::admit(&this.state, place, kind, &config.currency)?;
+        }
+        Ok(this)
+    }
+
+    fn new(place: &Lake, kind: Kind) -> Self {
+        Self {
+            place: place.clone(),
+            kind,
+            log: Log::of(place, kind.name()),
+            state: TableState::default(),
+            files: BTreeMap::new(),
+            epoch: 0,
+            backoff: Backoff { first: Duration::from_millis(20), longest: Duration::from_secs(2) },
+        }
+    }
+
+    /// Whether there is a table.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.state.meta.is_some()
     }
 
     /// Loads state and files of the newest version anew.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub async fn load(&mut self) -> Result<(), LakeError> {
+    async fn load(&mut self) -> Result<(), LakeError> {
         let missing = || LakeError::Missing { lake: self.place.to_string() };
         self.state = self.log.load().await?.ok_or_else(missing)?;
         let mut table = DeltaTable::new(self.log.store.clone());
@@ -178,12 +207,12 @@ impl Rewriter {
                 Err(error) => Some(one_line(&error.to_string())),
             };
             // Whatever was said: the version itself says whose it is.
-            match (self.log.commit(version).await?, why) {
-                (Some(lines), _) if is_commit(&lines, id) => {
-                    self.follow().await?;
-                    return Ok(version);
+            match (self.log.bytes(version).await?, why) {
+                (Some(bytes), _) => {
+                    if self.take_in(version, &bytes, id)? {
+                        return Ok(version);
+                    }
                 }
-                (Some(_), _) => self.follow().await?,
                 (None, why) => {
                     failures += 1;
                     if failures >= ATTEMPTS {
@@ -201,23 +230,35 @@ impl Rewriter {
     /// # Errors
     /// When the log cannot be read.
     pub async fn follow(&mut self) -> Result<(), LakeError> {
+        if !self.is_there() {
+            return match self.load().await {
+                Err(LakeError::Missing { .. }) => Ok(()),
+                loaded => loaded,
+            };
+        }
         if !self.log.exists(self.state.version).await? {
             // Cleaned up under a sleeper: "no next version" would mean nothing.
             return self.load().await;
         }
         while let Some(bytes) = self.log.bytes(self.state.version + 1).await? {
-            let version = self.state.version + 1;
-            let broken = |error: serde_json::Error| self.log.broken(version, &error.to_string());
-            let (lines, files) = (actions::read(&bytes).map_err(broken)?, actions::read_files(&bytes).map_err(broken)?);
-            for line in lines {
-                self.state.apply(line);
-            }
-            for line in files {
-                self.apply(line);
-            }
-            self.state.version = version;
+            self.take_in(self.state.version + 1, &bytes, Uuid::nil())?;
         }
         Ok(())
+    }
+
+    /// Takes over a version; true when it is the commit of that id.
+    fn take_in(&mut self, version: u64, bytes: &[u8], id: Uuid) -> Result<bool, LakeError> {
+        let broken = |error: serde_json::Error| self.log.broken(version, &error.to_string());
+        let (lines, files) = (actions::read(bytes).map_err(broken)?, actions::read_files(bytes).map_err(broken)?);
+        let is_own = is_commit(&lines, id);
+        for line in lines {
+            self.state.apply(line);
+        }
+        for line in files {
+            self.apply(line);
+        }
+        self.state.version = version;
+        Ok(is_own)
     }
 
     fn apply(&mut self, line: FileLine) {

@@ -114,18 +114,30 @@ fn definition(kind: Kind, config: &LakeConfig, now_ms: i64) -> MetaData {
         id: Uuid::new_v4().to_string(),
         schema_string: schema(kind).to_string(),
         partition_columns: vec![DATE.to_owned()],
-        configuration: BTreeMap::from([
-            (text(CURRENCY), config.currency.clone()),
-            (text("delta.checkpointInterval"), config.checkpoint_every.max(1).to_string()),
-            (text("delta.logRetentionDuration"), text("interval 30 days")),
-            (text("delta.deletedFileRetentionDuration"), text("interval 7 days")),
-            // Values of persons stay out of the log, whoever writes.
-            (text("delta.dataSkippingStatsColumns"), kind.statistics().join(",")),
-            // Never delta.setTransactionRetentionDuration: it would forget the offset of an idle partition.
-        ]),
+        configuration: kept_for(config)
+            .into_iter()
+            .chain([
+                (text(CURRENCY), config.currency.clone()),
+                (text("delta.checkpointInterval"), config.checkpoint_every.max(1).to_string()),
+                // Values of persons stay out of the log, whoever writes.
+                (text("delta.dataSkippingStatsColumns"), kind.statistics().join(",")),
+                // Never delta.setTransactionRetentionDuration: it would forget the offset of an idle partition.
+            ])
+            .collect(),
         created_time: Some(now_ms),
         format: Format::default(),
     }
+}
+
+/// Properties by which everybody knows how long removed files and old versions are kept: a tombstone that goes earlier would let a file go
+/// that a reader still needs.
+#[must_use]
+pub fn kept_for(config: &LakeConfig) -> [(String, String); 2] {
+    let interval = |time: std::time::Duration| format!("interval {} seconds", time.as_secs());
+    [
+        ("delta.logRetentionDuration".to_owned(), interval(config.maintenance.log_retention)),
+        ("delta.deletedFileRetentionDuration".to_owned(), interval(config.maintenance.vacuum_after)),
+    ]
 }
 
 /// Whether a table is one that this program may write.

@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::prelude::{SessionConfig, SessionContext, col};
@@ -70,12 +70,7 @@ impl LakeView {
         for (place, files) in places.iter_mut().zip(visible(&facts)) {
             place.files = files.into_iter().cloned().collect();
         }
-        let spill = (memory_bytes as u64).saturating_mul(SPILL_FACTOR);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_max_temp_directory_size(spill))
-            .build_arc()
-            .map_err(|error| failed(&error))?;
+        let runtime = runtime(lake, memory_bytes)?;
         let mut context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
         latency::register(&mut context).map_err(|error| failed(&error))?;
         let parts = places.iter().map(|place| place.scan(&context)).collect::<Result<Vec<_>, _>>();
@@ -232,6 +227,19 @@ pub fn named_places(lake: &Lake, state: &TableState) -> Result<(), LakeError> {
     let urls: Vec<_> = lake.places().map(Lake::url).collect();
     let order = named::reading_order(property.map(String::as_str), &urls);
     order.map(drop).map_err(|why| LakeError::Part { lake: lake.to_string(), reason: why.to_string() })
+}
+
+/// Room for queries that together take at most `memory_bytes` and spill beyond.
+///
+/// # Errors
+/// When there is no temporary directory.
+pub fn runtime(lake: &Lake, memory_bytes: usize) -> Result<Arc<RuntimeEnv>, LakeError> {
+    let spill = (memory_bytes as u64).saturating_mul(SPILL_FACTOR);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_max_temp_directory_size(spill))
+        .build_arc()
+        .map_err(|error| failed(lake, &error))
 }
 
 /// A failed query, on one line.

@@ -1,14 +1,13 @@
 //! The Delta tables that hold a lake's events. In: the opened places of its tiers. Out: their tables, each at a version such that together they have
 //! every event once, and their sums. Never writes.
 //!
-//! Hot first, then each colder one. A day is tagged in the hotter table before the colder one takes it in; so, when the colder tables have taken in no more
-//! than before the hotter ones were read, those know of everything that has left them, and otherwise all are read on once more.
+//! Hot first, then each colder one; where they do not fit together (`spendstream_lake::visible`), all are read on once more.
 
 use std::sync::Arc;
 
 use deltalake_core::{DeltaTable, DeltaTableError};
 use spendstream_lake::files::TableFiles;
-use spendstream_lake::{named, tags};
+use spendstream_lake::{named, tags, visible};
 use spendstream_schemas::config::LakeConfig;
 use spendstream_schemas::lake_path;
 use spendstream_storage::{Lake, brief};
@@ -84,9 +83,8 @@ impl Tables {
     /// When there is no lake, a store fails, or a part of it has no place here.
     pub async fn refresh(&mut self) -> Result<(), QueryError> {
         for _ in 0..MOST_ROUNDS {
-            let before = self.moves().await?;
             self.refresh_tiers().await?;
-            if self.moves().await? == before {
+            if self.fits().await? {
                 self.refresh_rollup().await;
                 return Ok(());
             }
@@ -116,14 +114,17 @@ impl Tables {
         }
     }
 
-    /// What each colder table has taken in.
-    async fn moves(&mut self) -> Result<Vec<i64>, QueryError> {
-        let mut moves = Vec::with_capacity(self.tiers.len());
-        for tier in self.tiers.iter_mut().skip(1) {
-            let files = tier.known.files().await.map_err(|error| failed(&tier.uri, &error))?;
-            moves.push(files.map_or(0, |files| files.moves));
+    /// Whether what was read of one table and then of the next can be put together.
+    async fn fits(&mut self) -> Result<bool, QueryError> {
+        // One table alone needs no look at its files.
+        if self.tiers.iter().filter(|tier| tier.known.table().is_some()).count() < 2 {
+            return Ok(true);
         }
-        Ok(moves)
+        let mut tables = Vec::with_capacity(self.tiers.len());
+        for tier in &mut self.tiers {
+            tables.extend(tier.known.files().await.map_err(|error| failed(&tier.uri, &error))?);
+        }
+        Ok(visible::fits(&tables))
     }
 
     /// Opens the places of the tiers that the hot table names. A configuration that has a place for one must have one for each; one that has none,

@@ -40,7 +40,7 @@ async fn a_day_that_moves_is_seen_once_at_every_step() {
         let all = r#"[{"n":3,"cost":"7"}]"#;
         assert_eq!(total(&engine).await, all);
         let moving = day.clone().tagged(tags::MOVE, 1);
-        lake.hot.change(&[], std::slice::from_ref(&moving), &[]);
+        lake.hot.change(&[], std::slice::from_ref(&moving), &[(tags::BEGUN_APP, 1)]);
         assert_eq!(total(&engine).await, all, "tagged");
         lake.cold.change(&[], &[sealed(File::new("moved", DAY, rows))], &[(tags::MOVES_APP, 1)]);
         assert_eq!(total(&engine).await, all, "in both");
@@ -65,7 +65,7 @@ async fn a_move_between_two_looks_is_looked_at_again() {
     let day = File::new("day", DAY, rows.clone());
     lake.hot.change(&[], std::slice::from_ref(&day), &[]);
     let before = engine.snapshot().await.unwrap();
-    lake.hot.change(&[], &[day.clone().tagged(tags::MOVE, 1)], &[]);
+    lake.hot.change(&[], &[day.clone().tagged(tags::MOVE, 1)], &[(tags::BEGUN_APP, 1)]);
     lake.cold.change(&[], &[File::new("moved", DAY, rows)], &[(tags::MOVES_APP, 1)]);
     lake.hot.change(&[day], &[], &[]);
     let after = engine.snapshot().await.unwrap();
@@ -99,7 +99,7 @@ async fn what_each_tier_holds_is_told() {
     let lake = Tiered::new().await;
     let engine = lake.lake.engine();
     let moving = File::new("x", DAY, of_file(&[row("a", "1"), row("b", "2")])).tagged(tags::MOVE, 1);
-    lake.hot.change(&[], &[moving, File::new("z", DAY, of_file(&[row("c", "1")]))], &[]);
+    lake.hot.change(&[], &[moving, File::new("z", DAY, of_file(&[row("c", "1")]))], &[(tags::BEGUN_APP, 1)]);
     lake.cold.change(&[], &[File::new("y", DAY, of_file(&[row("a", "1"), row("b", "2")]))], &[(tags::MOVES_APP, 1)]);
     let status = engine.status().await.unwrap();
     assert_eq!((status.files, status.rows), (2, Some(3)));

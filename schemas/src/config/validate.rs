@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::mapping::meant;
 use super::notify_check;
-use super::{AuthMode, Config, DecodeConfig, KafkaConfig, LakeConfig, MOST_TAGS, PipelineConfig, QueryConfig};
+use super::{AuthMode, Config, DecodeConfig, KafkaConfig, MOST_TAGS, PipelineConfig, QueryConfig};
 
 /// A key whose value cannot work, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,7 +51,7 @@ impl Config {
     /// The first key, in the order of the sample file, whose value cannot work.
     pub fn validate(&self) -> Result<(), ConfigError> {
         kafka(&self.kafka)?;
-        lake(&self.lake)?;
+        super::lake::validate(&self.lake)?;
         rates(self)?;
         decode(&self.decode)?;
         at_least_one("prices.reload_interval", self.prices.reload_interval.as_millis())?;
@@ -109,30 +109,6 @@ fn kafka(config: &KafkaConfig) -> Result<(), ConfigError> {
         if config.client.contains_key(property) {
             return fault("kafka.client", format!("must not set '{property}': {why}"));
         }
-    }
-    Ok(())
-}
-
-fn lake(config: &LakeConfig) -> Result<(), ConfigError> {
-    let folder = config.uri.strip_prefix("file:").or_else(|| config.uri.strip_prefix("s3://"));
-    if folder.is_none_or(|rest| rest.trim_matches('/').is_empty()) {
-        let uri = &config.uri;
-        return fault("lake.uri", format!("is '{uri}'; write file:./folder, file:///folder or s3://bucket/prefix"));
-    }
-    if config.currency.len() != 3 || !config.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return fault("lake.currency", format!("is '{}'; write an ISO 4217 code such as USD", config.currency));
-    }
-    at_least_one("lake.commit_interval", config.commit_interval.as_millis())?;
-    at_least_one("lake.commit_rows", config.commit_rows)?;
-    at_least_one("lake.commit_bytes", config.commit_bytes)?;
-    at_least_one("lake.max_open_dates", config.max_open_dates)?;
-    at_least_one("lake.row_group_rows", config.row_group_rows)?;
-    at_least_one("lake.checkpoint_every", config.checkpoint_every)?;
-    if !(1..=22).contains(&config.zstd_level) {
-        return fault("lake.zstd_level", format!("is {}; write 1 to 22", config.zstd_level));
-    }
-    if let Some((key, problem)) = super::tiers::problem(config) {
-        return fault(&key, problem);
     }
     Ok(())
 }

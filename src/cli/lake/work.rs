@@ -8,7 +8,7 @@ use std::time::Instant;
 use spendstream_control::{Act, Store};
 use spendstream_pipeline::control::upkeep::Upkeep;
 use spendstream_pipeline::lake::maintenance::metrics::MaintenanceMetrics;
-use spendstream_pipeline::lake::maintenance::{Done, Maintainer, Step};
+use spendstream_pipeline::lake::maintenance::{Done, Maintainer, Step, deleted};
 use spendstream_schemas::config::Config;
 use spendstream_storage::Lake;
 use tokio::sync::watch;
@@ -60,17 +60,17 @@ pub async fn work(kind: Kind, args: &Args, config: &Config) -> anyhow::Result<Ex
     }
     let mut maintainer = Maintainer::take(&lake, &config.lake, times).await?;
     let mut out = io::stdout();
-    let (mut since, mut deleted) = (now(), Vec::new());
+    let (mut since, mut gone) = (now(), Vec::new());
     let told = |step: &Step, done: Option<&Done>| match done {
         None => since = now(),
         Some(done) => {
-            deleted.extend(audited(step, done));
+            gone.extend(deleted(step, done));
             // A closed pipe is no reason to stop in the middle.
             let _ = writeln!(out, "{step}: {}, {:.1?}", outcome(done), now().duration_since(since));
         }
     };
     let round = maintainer.round(now_ms, |step| kind.does(step), told).await;
-    audit(config, now_ms, deleted).await?;
+    audit(config, now_ms, gone).await?;
     let round = round?;
     if kind == Kind::Everything {
         let removed = maintainer.vacuum(now_ms).await?;
@@ -113,27 +113,14 @@ fn outcome(done: &Done) -> String {
     format!("{} files became {} of {} bytes{removed}", done.removed_files, done.added_files, done.added_bytes)
 }
 
-/// What was deleted, for the audit log.
-fn audited(step: &Step, done: &Done) -> Option<(String, u64)> {
-    match step {
-        Step::Expire { days, .. } => {
-            let dates: Vec<String> = days.iter().map(|day| day.date.to_string()).collect();
-            Some((dates.join(","), done.removed_rows))
-        }
-        Step::ExpireRows { day, whose } => Some((format!("{} {whose}", day.date), done.removed_rows)),
-        _ => None,
-    }
-}
-
-async fn audit(config: &Config, now_ms: i64, deleted: Vec<(String, u64)>) -> anyhow::Result<()> {
-    if deleted.is_empty() {
+async fn audit(config: &Config, now_ms: i64, gone: Vec<(String, serde_json::Value)>) -> anyhow::Result<()> {
+    if gone.is_empty() {
         return Ok(());
     }
     let store = Store::open(&config.store.url).await?;
     let who = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
     let now = chrono::DateTime::from_timestamp_millis(now_ms).unwrap_or_default();
-    for (id, rows) in deleted {
-        let details = serde_json::json!({"rows": rows});
+    for (id, details) in gone {
         store.audit().record(&Act { who: &who, now }, "expire", ("lake", &id), Some(&details)).await?;
     }
     store.close().await;

@@ -12,8 +12,10 @@ use arrow::record_batch::RecordBatch;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::pseudonym::{ERASED, Erasure};
 
-/// Maps of texts: their values, and of `tags` the names too.
-const MAPS: [&str; 2] = ["tags", "pricing_inputs"];
+use crate::columns::owners::{DEPARTMENT_SENT, TEAM_SENT};
+
+/// Of what a row was priced by, the labels that were sent; the rest (tier, region, …) prices it again, and names nobody.
+const LABELS: [&str; 2] = [TEAM_SENT, DEPARTMENT_SENT];
 
 /// See the module. Remembers what became of a text, so that each distinct one is looked at once.
 pub struct Anonymous<'a> {
@@ -47,9 +49,9 @@ impl<'a> Anonymous<'a> {
                 columns[at] = column;
             }
         }
-        for name in MAPS {
+        for (name, only) in [("tags", None), ("pricing_inputs", Some(&LABELS[..]))] {
             let Some((at, _)) = batch.schema_ref().column_with_name(name) else { continue };
-            if let Some(column) = self.map(&columns[at], &is_person, &mut changed)? {
+            if let Some(column) = self.map((&columns[at], only), &is_person, &mut changed)? {
                 columns[at] = column;
             }
         }
@@ -121,7 +123,13 @@ impl<'a> Anonymous<'a> {
         stays
     }
 
-    fn map(&self, column: &ArrayRef, is_person: &[bool], changed: &mut [bool]) -> Result<Option<ArrayRef>, ArrowError> {
+    /// A map with other texts, in all its entries or in those of some names; `None`: it is as it was.
+    fn map(
+        &self,
+        (column, only): (&ArrayRef, Option<&[&str]>),
+        is_person: &[bool],
+        changed: &mut [bool],
+    ) -> Result<Option<ArrayRef>, ArrowError> {
         let wrong = || ArrowError::SchemaError("a map column of the table is none".to_owned());
         let map: &MapArray = column.as_map_opt().ok_or_else(wrong)?;
         let (keys, values) = (strings(map.keys())?, strings(map.values())?);
@@ -130,6 +138,9 @@ impl<'a> Anonymous<'a> {
         let mut any = false;
         for row in 0..map.len() {
             for at in entries(map, row) {
+                if only.is_some_and(|only| names[at].as_deref().is_none_or(|name| !only.contains(&name))) {
+                    continue;
+                }
                 let own = is_person[row] && self.erasure.dimension().tag() == names[at].as_deref();
                 let text = texts[at].as_deref().map(|text| if own { ERASED.into() } else { self.erasure.text(text) });
                 let text = text.map(std::borrow::Cow::into_owned);

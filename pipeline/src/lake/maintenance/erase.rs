@@ -118,7 +118,7 @@ impl Maintainer {
     async fn concerned(&self, place: usize, path: &str, erasure: &Erasure) -> Result<u64, LakeError> {
         let lake = &self.tables[place].place;
         let (mut anonymous, mut found) = (Anonymous::new(erasure), 0);
-        let mut rows = std::pin::pin!(all_rows(lake, Kind::Usage, vec![path.to_owned()]));
+        let mut rows = std::pin::pin!(all_rows(lake, vec![path.to_owned()], None));
         while let Some(batch) = rows.try_next().await? {
             found += anonymous.rows(&batch).map_err(|error| failed(lake, "erasing a person", &error))?.1;
         }
@@ -140,7 +140,7 @@ impl Maintainer {
             [(SEAL, seal.clone()), (EXPIRED, expired)].into_iter().filter_map(|(tag, value)| Some((tag, value?)));
         let mut writer = DayWriter::new(&place, Kind::Usage, day.date, self.form(&tier, zstd_level, tags.collect()));
         let mut anonymous = Anonymous::new(erasure);
-        let mut rows = std::pin::pin!(all_rows(&place, Kind::Usage, paths.to_vec()));
+        let mut rows = std::pin::pin!(all_rows(&place, paths.to_vec(), None));
         while let Some(batch) = rows.try_next().await? {
             let (batch, _) = anonymous.rows(&batch).map_err(|error| failed(&place, "erasing a person", &error))?;
             writer.push(&batch).await?;

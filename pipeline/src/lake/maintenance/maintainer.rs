@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use deltalake_core::kernel::Add;
 use serde::Serialize;
+use serde_json::json;
 use spendstream_lake::files::{FileInfo, TableFiles};
 use spendstream_lake::named::{self, NamedTier};
 use spendstream_lake::tags::{BEGUN_APP, HISTORY_APP, MOVES_APP, TIERS_PROPERTY};
@@ -16,7 +17,7 @@ use spendstream_storage::Lake;
 use super::super::error::LakeError;
 use super::super::rewriter::{Change, RewriteError, Rewriter};
 use super::super::state::TableState;
-use super::super::table::Kind;
+use super::super::table::{self, Kind};
 use super::super::view::named_places;
 use super::plan::{Day, Policy, Step, oldest_unsealed, plan};
 use super::rollups;
@@ -69,6 +70,21 @@ impl Done {
     }
 }
 
+/// What the audit log keeps of a step that deleted events: which days, and how many rows.
+#[must_use]
+pub fn deleted(step: &Step, done: &Done) -> Option<(String, serde_json::Value)> {
+    match step {
+        Step::Expire { days, .. } => {
+            let dates: Vec<String> = days.iter().map(|day| day.date.to_string()).collect();
+            Some((dates.join(","), json!({"rows": done.removed_rows, "files": done.removed_files})))
+        }
+        Step::ExpireRows { day, whose } => {
+            Some((day.date.to_string(), json!({"rows": done.removed_rows, "organizations": whose.to_string()})))
+        }
+        _ => None,
+    }
+}
+
 /// A round's outcome.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
@@ -89,10 +105,10 @@ pub struct Maintainer {
 }
 
 impl Maintainer {
-    /// Opens the tables without taking them over: to plan and to look.
+    /// Looks at the tables without taking them over, or making any: to plan and to search.
     ///
     /// # Errors
-    /// When a store fails, a table is not ours, or the configuration lacks a tier that the lake has.
+    /// When there is no lake, a store fails, a table is not ours, or the configuration lacks a tier that the lake has.
     pub async fn open(
         lake: &Lake,
         config: &LakeConfig,
@@ -100,29 +116,35 @@ impl Maintainer {
     ) -> Result<Self, LakeError> {
         let mut tables = Vec::new();
         for place in lake.places() {
-            tables.push(Rewriter::open(place, Kind::Usage, config).await?);
+            tables.push(Rewriter::look(place, Kind::Usage, config).await?);
         }
-        if let Some(hot) = tables.first() {
-            named_places(lake, &hot.state)?;
+        match tables.first() {
+            Some(hot) if hot.is_there() => named_places(lake, &hot.state)?,
+            _ => return Err(LakeError::Missing { lake: lake.to_string() }),
         }
-        let rollup = Rewriter::open(lake, Kind::Rollup, config).await?;
+        let rollup = Rewriter::look(lake, Kind::Rollup, config).await?;
         let policy = Policy::new(config, lateness);
         Ok(Self { config: config.clone(), policy, tables, rollup, epoch: 0, idle })
     }
 
-    /// Opens and takes over.
+    /// Takes the lake over; tables of tiers that are not there yet are made.
     ///
     /// # Errors
     /// As [`Maintainer::open`], and [`RewriteError::Fenced`] when somebody else takes over at the same time.
     pub async fn take(lake: &Lake, config: &LakeConfig, times: (Duration, Duration)) -> Result<Self, RewriteError> {
         let mut this = Self::open(lake, config, times).await?;
+        for table in this.all_mut() {
+            if !table.is_there() {
+                *table = Rewriter::open(&table.place.clone(), table.kind, config).await?;
+            }
+        }
         let known = this.all().map(Rewriter::known_epoch).max().unwrap_or(0);
         let epoch = known + 1;
-        for table in this.tables.iter_mut().chain([&mut this.rollup]) {
+        for table in this.all_mut() {
             table.take(epoch).await?;
         }
         this.epoch = epoch;
-        this.name_tiers().await?;
+        this.set_properties().await?;
         Ok(this)
     }
 
@@ -136,19 +158,27 @@ impl Maintainer {
         self.tables.iter().chain([&self.rollup])
     }
 
-    /// Says in the hot table which tiers have tables of their own, before the first of their rows is there.
-    async fn name_tiers(&mut self) -> Result<(), RewriteError> {
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Rewriter> {
+        self.tables.iter_mut().chain([&mut self.rollup])
+    }
+
+    /// Says in every table how long it is kept, and in the hot one which tiers have tables of their own, before the first row is there.
+    async fn set_properties(&mut self) -> Result<(), RewriteError> {
         let named =
             |table: &Rewriter| NamedTier { name: table.place.tier().to_owned(), uri: table.place.url().to_string() };
         let tiers: Vec<NamedTier> = self.tables.iter().skip(1).map(named).collect();
-        let Some(mut meta) = self.tables[0].state.meta.clone() else { return Ok(()) };
-        let text = named::write(&tiers);
-        if tiers.is_empty() || meta.configuration.get(TIERS_PROPERTY) == Some(&text) {
-            return Ok(());
+        let kept = table::kept_for(&self.config);
+        for (at, table) in self.all_mut().enumerate() {
+            let Some(mut meta) = table.state.meta.clone() else { continue };
+            meta.configuration.extend(kept.clone());
+            if at == 0 && !tiers.is_empty() {
+                meta.configuration.insert(TIERS_PROPERTY.to_owned(), named::write(&tiers));
+            }
+            if table.state.meta.as_ref() != Some(&meta) {
+                let change = Change { operation: "SET TBLPROPERTIES", meta: Some(meta), ..Change::default() };
+                table.commit(change).await?;
+            }
         }
-        meta.configuration.insert(TIERS_PROPERTY.to_owned(), text);
-        let change = Change { operation: "SET TBLPROPERTIES", meta: Some(meta), ..Change::default() };
-        self.tables[0].commit(change).await?;
         Ok(())
     }
 
@@ -157,7 +187,7 @@ impl Maintainer {
     /// # Errors
     /// When one cannot be read.
     pub async fn look(&mut self) -> Result<(), LakeError> {
-        for table in self.tables.iter_mut().chain([&mut self.rollup]) {
+        for table in self.all_mut() {
             table.follow().await?;
         }
         Ok(())

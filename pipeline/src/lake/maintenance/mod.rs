@@ -21,5 +21,5 @@ pub mod search;
 mod vacuum;
 mod write;
 
-pub use maintainer::{Done, Maintainer, Moment, Round};
+pub use maintainer::{Done, Maintainer, Moment, Round, deleted};
 pub use plan::{Expiry, Step, plan};

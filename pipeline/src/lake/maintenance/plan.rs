@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use spendstream_lake::files::{FileInfo, TableFiles};
 use spendstream_schemas::config::LakeConfig;
 
@@ -314,8 +314,6 @@ pub fn oldest_unsealed(tables: &[TableFiles]) -> Option<NaiveDate> {
     unsealed.filter_map(|file| file.date.parse().ok()).min()
 }
 
-/// A time as people read it.
-#[must_use]
-pub fn shown(ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.format("%FT%TZ").to_string())
-}
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

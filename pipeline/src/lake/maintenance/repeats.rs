@@ -29,7 +29,8 @@ const EXAMPLES: usize = 20;
 /// Outer spans above a span that are counted to tell the innermost.
 const DEEPEST: u32 = 64;
 
-const LINEAGE: &str = "source_cluster, source_topic, source_partition, source_offset, source_index";
+/// Columns that say where a row comes from.
+pub const LINEAGE: [&str; 5] = ["source_cluster", "source_topic", "source_partition", "source_offset", "source_index"];
 const IDENTITY: &str = "organization, event_source, event_id";
 
 /// A row's place: number of its source partition, offset, index.
@@ -170,8 +171,9 @@ impl Question<'_> {
         let columns = Self::columns();
         let sql = format!(
             "SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY {IDENTITY}) AS times FROM {}) WHERE times > 1 \
-             ORDER BY {IDENTITY}, anew, ingest_time, {LINEAGE}",
-            self.all(&columns)
+             ORDER BY {IDENTITY}, anew, ingest_time, {}",
+            self.all(&columns),
+            LINEAGE.join(", ")
         );
         let mut batches = self.batches(&sql).await?;
         let mut first: Option<Fingerprint> = None;
@@ -203,8 +205,9 @@ impl Question<'_> {
             "SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY trace_id) AS spans, \
              count(*) OVER (PARTITION BY organization, response_id) AS answers FROM {}) \
              WHERE (trace_id IS NOT NULL AND spans > 1) OR (response_id IS NOT NULL AND answers > 1) \
-             ORDER BY event_time, anew, ingest_time, {LINEAGE}",
-            self.all(&columns)
+             ORDER BY event_time, anew, ingest_time, {}",
+            self.all(&columns),
+            LINEAGE.join(", ")
         );
         let mut batches = self.batches(&sql).await?;
         let mut portion = Vec::new();

@@ -33,7 +33,7 @@ pub async fn write(rollup: &mut Rewriter, sealed: &Sealed<'_>, form: Form) -> Re
     let broken = |error: datafusion::error::DataFusionError| failed(sealed.place, "summing up a sealed day", &error);
     spendstream_lake::latency::register(&mut context).map_err(broken)?;
     let paths: Vec<String> = sealed.files.iter().map(|add| add.path.clone()).collect();
-    register(&context, "sealed", (sealed.place, Kind::Usage), &paths, &Kind::Usage.file_schema())?;
+    register(&context, "sealed", sealed.place, &paths)?;
     let frame = context.sql(&spendstream_lake::rollup::query("sealed")).await.map_err(broken)?;
     let rows = frame.execute_stream().await.map_err(broken)?.map_err(broken);
     let form = Form { tags: vec![(SEAL, sealed.seal.to_owned())], ..form };

@@ -29,8 +29,7 @@ impl Maintainer {
     pub(super) async fn seal(&mut self, day: &Day, tier: &str, zstd_level: i32) -> Result<Done, RewriteError> {
         let place = self.tables[day.place].place.clone();
         let context = session(&place, self.memory_bytes())?;
-        let schema = Kind::Usage.file_schema();
-        register(&context, DAY, (&place, Kind::Usage), &day.files, &schema)?;
+        register(&context, DAY, &place, &day.files)?;
         let beside = self.beside(day, &context)?;
         let compared_rows = self.config.maintenance.compared_rows;
         let question = Question { lake: &place, context: &context, day: DAY, beside: &beside, compared_rows };
@@ -77,7 +76,7 @@ impl Maintainer {
                 files.filter(|file| file.seal.is_some() && file.moving.is_none()).map(|file| file.path).collect();
             if !paths.is_empty() {
                 let name = format!("beside_{at}");
-                register(context, &name, (&table.place, Kind::Usage), &paths, &Kind::Usage.file_schema())?;
+                register(context, &name, &table.place, &paths)?;
                 names.push(name);
             }
         }

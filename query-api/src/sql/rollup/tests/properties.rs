@@ -150,7 +150,7 @@ async fn lake(events: &[(usize, Event)], places: &[Place]) -> (Tiered, usize) {
         }
         lake.sum_up(&seal, date, &[rows]).await;
     }
-    lake.hot.change(&[], &hot, &[]);
+    lake.hot.change(&[], &hot, &[(tags::BEGUN_APP, 10)]);
     lake.cold.change(&[], &cold, &[(tags::MOVES_APP, 9)]);
     (lake, seals)
 }
