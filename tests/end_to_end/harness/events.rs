@@ -39,6 +39,11 @@ impl Price {
 
 /// Event `number` of the series `series`: three payload kinds, five teams, two dates, odd token counts.
 pub fn event(series: &str, number: u64) -> Event {
+    event_at(series, number, &time(number))
+}
+
+/// The same at another time, RFC 3339.
+pub fn event_at(series: &str, number: u64, time: &str) -> Event {
     let id = format!("{series}-{number}");
     let uncached = 100 + number % 977;
     let read = number * 7 % 1_024;
@@ -49,7 +54,7 @@ pub fn event(series: &str, number: u64) -> Event {
         1 => (anthropic(uncached, read, write, output), CLAUDE_SONNET_4_5.of(uncached, read, write, output)),
         _ => (plain(uncached, read, output), GPT_4O_MINI.of(uncached, read, 0, output)),
     };
-    let mut json = format!(r#"{{"id":"{id}","time":"{}","organization":"acme","#, time(number));
+    let mut json = format!(r#"{{"id":"{id}","time":"{time}","organization":"acme","#);
     write!(json, r#""team":"team-{}","user":"user-{}",{call}}}"#, number % 5, number % 211).unwrap();
     Event { id, json, cost }
 }

@@ -45,6 +45,12 @@ impl Gateway {
         self.folder.path().join("data").join(BUCKET)
     }
 
+    /// Makes another bucket; returns the URI of its root.
+    pub fn add_bucket(&self, name: &str) -> String {
+        std::fs::create_dir_all(self.folder.path().join("data").join(name)).unwrap();
+        format!("s3://{name}")
+    }
+
     /// What a client of it needs, by the names of object-store options.
     pub fn options(&self) -> Vec<(&'static str, String)> {
         vec![

@@ -63,11 +63,17 @@ impl Setup {
 
     /// Starts an instance; it may not be ready yet.
     pub fn start(&self) -> Instance {
+        self.start_as(&["pipeline"])
+    }
+
+    /// Starts another subcommand that goes on until it is stopped.
+    pub fn start_as(&self, args: &[&str]) -> Instance {
         self.started.set(self.started.get() + 1);
         let log = self.folder.path().join(format!("instance-{}.log", self.started.get()));
         let mut command = command(self.folder.path());
-        command.arg("pipeline").envs(self.variables.iter().cloned());
-        Instance { process: Process::start(&format!("instance {}", self.started.get()), &mut command, &log), log }
+        command.args(args).envs(self.variables.iter().cloned());
+        let name = format!("{} {}", args.join(" "), self.started.get());
+        Instance { process: Process::start(&name, &mut command, &log), log }
     }
 
     /// Starts an instance and waits until it is ready.
@@ -126,7 +132,8 @@ impl Instance {
     /// Where it listens, from its own words.
     pub fn address(&mut self) -> String {
         self.process.wait_for("where it listens", |output| {
-            let (_, rest) = output.split_once("listening on http://")?;
+            let (_, rest) =
+                output.split_once("listening on http://").or_else(|| output.split_once("query API on http://"))?;
             Some(rest.split_whitespace().next()?.to_owned())
         })
     }

@@ -19,6 +19,8 @@ pub type Row = Map<String, Value>;
 pub struct Lake {
     uri: String,
     options: Vec<(&'static str, String)>,
+    /// Variables that configure tiers with places of their own.
+    tiers: Vec<(String, String)>,
     /// Where its objects lie as files, also those of a bucket.
     objects: PathBuf,
     folder: TempDir,
@@ -29,21 +31,38 @@ impl Lake {
     pub fn file() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let objects = folder.path().join("lake");
-        Self { uri: format!("file://{}", objects.display()), options: Vec::new(), objects, folder }
+        Self { uri: format!("file://{}", objects.display()), options: Vec::new(), tiers: Vec::new(), objects, folder }
     }
 
     /// In a folder that is there: a small file system.
     pub fn below(folder: &Path) -> Self {
         let objects = folder.join("lake");
         let folder = tempfile::tempdir().unwrap();
-        Self { uri: format!("file://{}", objects.display()), options: Vec::new(), objects, folder }
+        Self { uri: format!("file://{}", objects.display()), options: Vec::new(), tiers: Vec::new(), objects, folder }
+    }
+
+    /// In a temporary folder, with colder tiers on an S3 server: name, age in days and URI of each.
+    pub fn tiered(gateway: &Gateway, tiers: &[(&str, &str, String)]) -> Self {
+        let mut lake = Self { options: gateway.options(), ..Self::file() };
+        for (name, after_days, uri) in tiers {
+            let mut set = |key: &str, value: &str| {
+                lake.tiers
+                    .push((format!("SPENDSTREAM__LAKE__TIERS__{}__{key}", name.to_uppercase()), value.to_owned()));
+            };
+            set("AFTER_DAYS", after_days);
+            set("URI", uri);
+            for (option, value) in gateway.options() {
+                set(&format!("OPTIONS__{}", option.to_uppercase()), &value);
+            }
+        }
+        lake
     }
 
     /// In the bucket of an S3 server.
     pub fn s3(gateway: &Gateway, prefix: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let objects = gateway.bucket().join(prefix);
-        Self { uri: format!("s3://{BUCKET}/{prefix}"), options: gateway.options(), objects, folder }
+        Self { uri: format!("s3://{BUCKET}/{prefix}"), options: gateway.options(), tiers: Vec::new(), objects, folder }
     }
 
     pub fn uri(&self) -> &str {
@@ -82,6 +101,7 @@ impl Lake {
         };
         let mut variables = vec![("SPENDSTREAM__LAKE__URI".to_owned(), self.uri.clone())];
         variables.extend(self.options.iter().map(option));
+        variables.extend(self.tiers.iter().cloned());
         variables
     }
 

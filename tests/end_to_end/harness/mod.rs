@@ -15,6 +15,7 @@ pub mod instance;
 pub mod lake;
 pub mod ledger;
 pub mod mail;
+pub mod offsets;
 pub mod process;
 pub mod producer;
 pub mod reaper;
