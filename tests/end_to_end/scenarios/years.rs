@@ -1,5 +1,5 @@
 //! Ninety days in a minute: hot on a folder, warm and cold in two buckets of a real S3 server, while days are written, sealed, joined by late rows and moved,
-//! and both processes that write are killed again and again. A reader beside it never sees a wrong total.
+//! and both processes that write are killed again and again, and now and then the S3 server. A reader beside it never sees a wrong total.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,13 +28,18 @@ const CALLS: u64 = 48;
 const DAY: Duration = Duration::from_millis(600);
 /// A day is cold at this age, by the days of this traffic.
 const COLD: i64 = 30;
+/// After so many kills the S3 server is killed, too, and away for up to `AWAY`.
+const OUTAGE: u64 = 7;
+const AWAY: Duration = Duration::from_secs(3);
+/// Between two looks: who looks all the time takes the machine from what is looked at.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Longer than a round takes to begin.
 const WITHIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn ninety_days_in_three_stores_with_kills() {
     need!(Kafka, Versitygw);
-    let (broker, gateway) = (broker::shared(), Gateway::start());
+    let (broker, mut gateway) = (broker::shared(), Gateway::start());
     let buckets = [("warm", "0", gateway.add_bucket("warm")), ("cold", "100000", gateway.add_bucket("cold"))];
     let lake = Lake::tiered(&gateway, &buckets);
     let mut setup = Setup::new(broker, "years", 4, &lake);
@@ -69,6 +74,11 @@ fn ninety_days_in_three_stores_with_kills() {
             continue;
         }
         kills += 1;
+        if kills % OUTAGE == 0 {
+            gateway.kill();
+            wait::let_pass(dice.time(AWAY));
+            gateway.restart();
+        }
         setup.set("LAKE__TIERS__COLD__AFTER_DAYS", traffic.cold_after().to_string());
         if kills % 2 == 0 {
             ingest.kill();
@@ -100,6 +110,7 @@ fn wait_for_tiers(setup: &Setup, ingest: &mut Instance) {
         let before = days;
         days = wait::until(&format!("more days in their tiers than {before:?}"), || {
             ingest.assert_alive();
+            wait::let_pass(PAUSE);
             Some(days_of_tiers(setup)).filter(|days| *days != before)
         });
     }
@@ -192,6 +203,7 @@ impl Watch {
         let thread = std::thread::spawn(move || {
             let (mut right, mut refused, mut last) = (0, Vec::new(), Reached::default());
             while !stop.load(Ordering::SeqCst) {
+                wait::let_pass(PAUSE / 4);
                 match ask(&address) {
                     Ok(rows) => {
                         let now = offsets.lock().unwrap().check(&rows).unwrap_or_else(|wrong| panic!("{wrong}"));
