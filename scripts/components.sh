@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the real components that the tests run against, in pinned versions, into a cache outside the checkout.
 #
-#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python emitters mail postgres
+#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python emitters schemathesis mail postgres
 #   scripts/components.sh NAME…      only these; also: minio
 #   scripts/components.sh --check    say what is missing, fetch nothing; exit code 1 if anything is
 #
@@ -29,9 +29,9 @@ place() {
     mail) echo "$parts/mail-$GREENMAIL_VERSION-$AIOSMTPD_VERSION" ;;
     postgres) echo "$parts/postgres-$POSTGRES_VERSION" ;;
     python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION-$PYARROW_VERSION" ;;
-    # Named by the hash of what it installs: scripts/emitters.txt has a line for each package.
-    emitters) echo "$parts/emitters-$(sha256sum <"$here/emitters.txt" | cut -c 1-12)" ;;
-    *) fail "no component '$1'; there are kafka versitygw collector python emitters mail postgres minio toxiproxy" ;;
+    # Named by the hash of what they install: scripts/emitters.txt has a line for each package.
+    emitters|schemathesis) echo "$parts/$1-$(sha256sum <"$here/$1.txt" | cut -c 1-12)" ;;
+    *) fail "no component '$1'; there are kafka versitygw collector python emitters schemathesis mail postgres minio toxiproxy" ;;
   esac
 }
 
@@ -55,8 +55,8 @@ prerequisites() {
         need unzip "unpacks PostgreSQL" unzip
         need xz "unpacks PostgreSQL" xz-utils
       } ;;
-    python|emitters)
-      need python3 "runs DuckDB, Polars, deltalake, LiteLLM and the OpenTelemetry SDK" "python3 python3-venv"
+    python|emitters|schemathesis)
+      need python3 "runs DuckDB, Polars, deltalake, LiteLLM, the OpenTelemetry SDK and Schemathesis" "python3 python3-venv"
       python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 has no venv module; on Debian: apt-get install python3-venv" ;;
     *) need go "builds $1; Go 1.25 or newer" golang ;;
   esac
@@ -157,11 +157,16 @@ fetch_python() {
     "duckdb-extension-delta==$DUCKDB_VERSION" "polars==$POLARS_VERSION" "deltalake==$DELTALAKE_VERSION" "pyarrow==$PYARROW_VERSION"
 }
 
-# A stock LiteLLM proxy and a stock OpenTelemetry SDK: who posts events over HTTP.
-fetch_emitters() {
+pinned() { # pinned DIR LIST
   python3 -m venv "$1"
-  quiet "$1/bin/pip" install --quiet --no-deps --only-binary :all: --requirement "$here/emitters.txt"
+  quiet "$1/bin/pip" install --quiet --no-deps --only-binary :all: --requirement "$here/$2.txt"
 }
+
+# A stock LiteLLM proxy and a stock OpenTelemetry SDK: who posts events over HTTP.
+fetch_emitters() { pinned "$1" emitters; }
+
+# Asks the servers whatever their OpenAPI documents allow.
+fetch_schemathesis() { pinned "$1" schemathesis; }
 
 fetch() {
   local name=$1 to started=$SECONDS
@@ -189,7 +194,7 @@ check() {
 
 mode=fetch
 if [ "${1:-}" = --check ]; then mode=check; shift; fi
-[ $# -gt 0 ] || set -- kafka versitygw collector python emitters mail postgres
+[ $# -gt 0 ] || set -- kafka versitygw collector python emitters schemathesis mail postgres
 mkdir -p "$parts"
 if [ $mode = check ]; then check "$@"; exit; fi
 # Two runs at a time would build into each other's folders.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 const VERSIONS: &str = include_str!("../../../scripts/versions.env");
 const EMITTERS: &str = include_str!("../../../scripts/emitters.txt");
+const SCHEMATHESIS: &str = include_str!("../../../scripts/schemathesis.txt");
 
 /// Something that `scripts/components.sh` fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Component {
     Python,
     /// `LiteLLM` and the OpenTelemetry SDK for Python.
     Emitters,
+    /// Asks whatever an `OpenAPI` document allows.
+    Schemathesis,
     /// `GreenMail`, and aiosmtpd for other tests.
     Mail,
 }
@@ -26,12 +29,8 @@ impl Component {
             Self::Kafka => format!("kafka-{}", version("KAFKA_VERSION")),
             Self::Versitygw => format!("versitygw-{}", version("VERSITYGW_VERSION")),
             Self::Collector => format!("collector-{}", version("COLLECTOR_VERSION")),
-            Self::Emitters => {
-                let parts: Vec<String> =
-                    Sha256::digest(EMITTERS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-                let hash = parts.concat();
-                format!("emitters-{hash}")
-            }
+            Self::Emitters => format!("emitters-{}", hash(EMITTERS)),
+            Self::Schemathesis => format!("schemathesis-{}", hash(SCHEMATHESIS)),
             Self::Mail => format!("mail-{}-{}", version("GREENMAIL_VERSION"), version("AIOSMTPD_VERSION")),
             Self::Python => {
                 let versions =
@@ -79,6 +78,12 @@ fn cache() -> PathBuf {
         Some(cache) => cache.into(),
         None => PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/spendstream"),
     }
+}
+
+/// As `sha256sum | cut -c 1-12` has it.
+fn hash(list: &str) -> String {
+    let parts: Vec<String> = Sha256::digest(list).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    parts.concat()
 }
 
 fn version(name: &str) -> &'static str {

@@ -15,6 +15,7 @@ mod instances;
 mod keys;
 mod kill;
 mod litellm;
+mod openapi;
 mod otel_sdk;
 mod outage;
 mod owners;
