@@ -110,3 +110,41 @@ fn benchmark(args: &Args) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Args, bytes, commits, queries};
+
+    fn args(more: &[&str]) -> Args {
+        let small =
+            ["lake", "--binary", "-", "--events", "3000", "--days", "3", "--day-commits", "20", "--rounds", "1"];
+        Args::parse_from(small.iter().chain(more))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ten_queries_answer_the_same_before_and_after() {
+        let table = queries::run(&args(&[])).await.unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        assert_eq!(rows.len(), 10, "{table}");
+        let by_sums = rows.iter().filter(|row| row.contains("| sums |")).count();
+        assert_eq!(by_sums, 7, "{table}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_lake_goes_through_every_tier() {
+        let table = bytes::run(&args(&[])).await.unwrap();
+        let files = |row: &str| row.split('|').nth(2).map(|files| files.trim().to_owned());
+        let found: Vec<String> =
+            table.lines().filter(|line| line.starts_with("| ")).skip(1).filter_map(files).collect();
+        assert_eq!(found, ["60", "3", "3", "3", "3"], "{table}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn commits_are_measured_from_each_version_on() {
+        let table = commits::run(&args(&["--versions", "20,60", "--window", "20"])).await.unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        assert!(rows.len() == 2 && rows[0].ends_with("| 1.00 |"), "{table}");
+    }
+}
