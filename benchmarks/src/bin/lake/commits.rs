@@ -71,16 +71,24 @@ pub async fn run(args: &Args) -> anyhow::Result<String> {
     committer.settle().await;
     let counters = committer.counters();
     let files = held(&config, Kind::Usage).await?.files;
-    let Maintained { rounds, compactions, files: gone, log_files } = maintained;
-    let said = format!(
-        "{number} commits of {} events to version {version}; meanwhile {rounds} rounds of maintenance with {compactions} compactions, {} \
-         checkpoints, {gone} files and {log_files} old versions removed by rounds, {} versions that maintenance took first; {files} files \
-         at the end",
+    Ok(format!(
+        "{number} commits of {} events to version {version}, {files} files at the end; meanwhile {maintained}, {} checkpoints, {} versions that \
+         maintenance took first\n\n{}",
         plan.rows() / u64::from(MADE),
         counters.checkpoints.load(Ordering::Relaxed),
         counters.conflicts.load(Ordering::Relaxed),
-    );
-    Ok(format!("{said}\n\n{}", windows(args, &took)?))
+        windows(args, &took)?
+    ))
+}
+
+impl std::fmt::Display for Maintained {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rounds, compactions, files, log_files } = self;
+        write!(
+            out,
+            "{rounds} rounds of maintenance with {compactions} compactions, {files} files and {log_files} old versions removed by rounds"
+        )
+    }
 }
 
 /// Rounds until it is over.
