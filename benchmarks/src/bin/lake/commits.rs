@@ -69,8 +69,7 @@ pub async fn run(args: &Args) -> anyhow::Result<String> {
     over.store(true, Ordering::Relaxed);
     let maintained = maintaining.await.context("the maintainer panicked")?.context("maintenance beside the commits")?;
     committer.settle().await;
-    let counters = committer.counters();
-    let files = held(&config, Kind::Usage).await?.files;
+    let (counters, files) = (committer.counters(), held(&config, Kind::Usage).await?.files);
     Ok(format!(
         "{number} commits of {} events to version {version}, {files} files at the end; meanwhile {maintained}, {} checkpoints, {} versions that \
          maintenance took first\n\n{}",
