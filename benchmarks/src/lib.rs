@@ -2,9 +2,12 @@
 //!
 //! In reading order: the events ([`loadgen`]), how they get to a broker ([`preload`] at once, [`stream`] at a pace), the yardstick
 //! ([`raw`]), a pipeline under test ([`instance`]), asked by HTTP ([`http`]), watching a process ([`watch`]), what a lake says about itself
-//! ([`lake_log`]), the table ([`report`]), and single stages of the pipeline for Criterion ([`stages`]). Nothing in the product
-//! depends on this crate.
+//! ([`lake_log`]), the table ([`report`]), and single stages of the pipeline for Criterion ([`stages`]). Lakes that are large at once: the
+//! rows of a day again and again ([`days`]), written and aged by the pipeline's own code ([`aging`]). Nothing in the product depends on this
+//! crate.
 
+pub mod aging;
+pub mod days;
 pub mod http;
 pub mod instance;
 pub mod lake_log;

@@ -21,6 +21,19 @@ pub fn percentile(sorted: &[Duration], thousandths: usize) -> Duration {
     sorted.get(at).copied().unwrap_or_default()
 }
 
+/// A Markdown table of these columns.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &mut dyn Iterator<Item = &str>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
+    let head = [line(&mut head.iter().copied()), format!("|{}\n", "---|".repeat(head.len()))];
+    head.into_iter().chain(rows.iter().map(|row| line(&mut row.iter().map(String::as_str)))).collect()
+}
+
+/// One duration in hundredths of another, as text: `1.25`.
+pub fn ratio(one: Duration, other: Duration) -> String {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    hundredths(micros(one).saturating_mul(100), micros(other))
+}
+
 /// The table. The first contestant is what the others are compared with.
 pub fn markdown(events: u64, contestants: &[Rounds]) -> String {
     let head = "| | events/s | of raw | CPU-seconds per million | peak memory | bytes per event | rounds, events/s |\n\
@@ -73,7 +86,7 @@ fn rate(events: u64, wall: Duration) -> u128 {
 }
 
 /// `number / of` hundredths as text: (1234, 1) is 12.34.
-fn hundredths(number: u64, of: u64) -> String {
+pub fn hundredths(number: u64, of: u64) -> String {
     let value = (number + of / 2) / of.max(1);
     format!("{}.{:02}", value / 100, value % 100)
 }
@@ -82,7 +95,7 @@ fn hundredths(number: u64, of: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Rounds, markdown, threads};
+    use super::{Rounds, markdown, ratio, table, threads};
     use crate::lake_log::Written;
     use crate::watch::Took;
 
@@ -113,5 +126,12 @@ mod tests {
             Some("| ours | decode 75 %, writer 25 % |")
         );
         assert_eq!(lines[1], "| ours | 500000 | 50 % | 3.00 | 64 MB | 22.00 | 400000, 500000, 500000 |");
+    }
+
+    #[test]
+    fn rows_become_lines() {
+        let rows = [vec!["a".to_owned(), "1".to_owned()]];
+        assert_eq!(table(&["", "n"], &rows), "|  | n |\n|---|---|\n| a | 1 |\n");
+        assert_eq!(ratio(Duration::from_millis(5), Duration::from_millis(4)), "1.25");
     }
 }

@@ -29,21 +29,30 @@ pub fn source() -> SourcePartition {
 /// # Errors
 /// When the payloads are too many bytes for one batch.
 pub fn batch(payload: impl Fn(u64) -> Vec<u8>) -> anyhow::Result<RawBatch> {
+    let range = OffsetRange::new(0, BATCH.into())?;
+    batch_at(&Arc::new(source()), range, START_MS + i64::from(BATCH), payload)
+}
+
+/// A message for each offset, counted from 0 for its payload, all of one moment (Kafka's timestamp, milliseconds since the epoch).
+///
+/// # Errors
+/// When the payloads are too many bytes for one batch.
+pub fn batch_at(
+    source: &Arc<SourcePartition>,
+    range: OffsetRange,
+    timestamp_ms: i64,
+    payload: impl Fn(u64) -> Vec<u8>,
+) -> anyhow::Result<RawBatch> {
     let (mut bytes, mut messages) = (Vec::new(), Vec::new());
-    for number in 0..BATCH {
+    for (number, offset) in (0..).zip(range.from()..range.to()) {
         let from = u32::try_from(bytes.len()).context("batch")?;
-        bytes.extend_from_slice(&payload(number.into()));
+        bytes.extend_from_slice(&payload(number));
         let to = u32::try_from(bytes.len()).context("batch")?;
-        messages.push(RawMeta {
-            offset: number.into(),
-            timestamp_ms: Some(START_MS + i64::from(BATCH)),
-            payload: Some((from, to)),
-            key: None,
-            headers: None,
-        });
+        let timestamp_ms = Some(timestamp_ms);
+        messages.push(RawMeta { offset, timestamp_ms, payload: Some((from, to)), key: None, headers: None });
     }
-    let range = OffsetRange::new(0, BATCH.into()).context("an empty range")?;
-    Ok(RawBatch { source: Arc::new(source()), generation: Generation(1), range, bytes, messages, is_end: false })
+    let source = Arc::clone(source);
+    Ok(RawBatch { source, generation: Generation(1), range, bytes, messages, is_end: false })
 }
 
 /// The event of the load generator of that number.

@@ -49,6 +49,11 @@ impl Watched {
         self.started.elapsed()
     }
 
+    /// What it took up to the last look; threads are left out.
+    pub fn so_far(&self) -> &Took {
+        &self.took
+    }
+
     /// Looks once; `false` when the process has ended.
     ///
     /// # Errors
