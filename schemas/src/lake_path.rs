@@ -24,6 +24,12 @@ pub fn price_book(version: &str) -> String {
     format!("{PRICE_BOOKS}/{version}.json.gz")
 }
 
+/// The file of a statement's lines, relative to `lake.uri`: `statements/month=2026-10/statement_id=<id>/lines.parquet`.
+#[must_use]
+pub fn statement_file(month: &str, id: &str) -> String {
+    format!("{STATEMENTS}/month={month}/statement_id={id}/lines.parquet")
+}
+
 /// A data file of a table that is partitioned by date, relative to the table: `date=2026-11-22/part-<unique>.parquet`.
 #[must_use]
 pub fn data_file(date: chrono::NaiveDate, unique: &str) -> String {

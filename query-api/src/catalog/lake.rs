@@ -25,6 +25,7 @@ use spendstream_storage::Lake;
 use super::checked::Checked;
 use super::control::Tables as Beside;
 use super::known::{Identity, Known};
+use super::statements;
 use super::tables::{Tables, failed};
 use super::usage::Usage;
 use super::views::views;
@@ -79,6 +80,7 @@ impl TierStatus {
 /// Keeps the newest known version of the lake.
 pub struct Catalog {
     uri: String,
+    lake: Lake,
     base: SessionState,
     newest: tokio::sync::Mutex<Newest>,
     built: AtomicU64,
@@ -110,6 +112,7 @@ impl Catalog {
         let usage = Tables::new(lake.clone(), config.clone());
         Self {
             uri: config.uri.clone(),
+            lake: lake.clone(),
             base,
             newest: tokio::sync::Mutex::new(Newest { usage, decisions, charges, snapshot: None }),
             built: AtomicU64::new(0),
@@ -198,11 +201,12 @@ impl Catalog {
         let version = usage.hot()?.version().unwrap_or(0);
         let (tiers, sums) = usage.read(false).await?;
         let rows = Usage::new(&tiers, sums.as_ref(), &self.base).map_err(engine)?;
-        let tables: [(&str, Arc<dyn TableProvider>); 4] = [
+        let tables: [(&str, Arc<dyn TableProvider>); 5] = [
             (lake_path::USAGE_TABLE, Arc::new(rows)),
             (lake_path::ROLLUP_TABLE, self.table(sums.map(|sums| sums.table), rollup::table_schema())?),
             (lake_path::DECISIONS_TABLE, self.table(decided, decisions::table_schema())?),
             (lake_path::CHARGES_TABLE, self.table(charged, charges::table_schema())?),
+            (statements::NAME, statements::table(&self.lake, &self.base).map_err(engine)?),
         ];
         let schema = Arc::new(MemorySchemaProvider::new());
         for (name, table) in tables {

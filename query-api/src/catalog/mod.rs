@@ -7,6 +7,7 @@ pub(crate) mod checked;
 pub mod control;
 mod known;
 mod lake;
+mod statements;
 mod tables;
 pub(crate) mod usage;
 mod views;
