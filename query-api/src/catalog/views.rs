@@ -12,15 +12,15 @@ const BY_DAY: &str = "SELECT date, organization, team, project, provider, coales
 
 /// Columns of `spend` that no call has, with what they are for a call.
 const OF_CHARGES: [(&str, &str); 9] = [
-    ("charge_id", "VARCHAR"),
-    ("charge_class", "VARCHAR"),
-    ("period_start", "TIMESTAMP WITH TIME ZONE"),
-    ("period_end", "TIMESTAMP WITH TIME ZONE"),
-    ("service_name", "VARCHAR"),
-    ("reason", "VARCHAR"),
-    ("charge_source", "VARCHAR"),
-    ("statement_id", "VARCHAR"),
-    ("corrects", "VARCHAR"),
+    ("charge_id", "CAST(NULL AS VARCHAR)"),
+    ("charge_class", "CAST(NULL AS VARCHAR)"),
+    ("period_start", "CASE WHEN false THEN event_time END"),
+    ("period_end", "CASE WHEN false THEN event_time END"),
+    ("service_name", "CAST(NULL AS VARCHAR)"),
+    ("reason", "CAST(NULL AS VARCHAR)"),
+    ("charge_source", "CAST(NULL AS VARCHAR)"),
+    ("statement_id", "CAST(NULL AS VARCHAR)"),
+    ("corrects", "CAST(NULL AS VARCHAR)"),
 ];
 
 /// Name and definition, in an order in which each only needs those before it.
@@ -44,7 +44,7 @@ fn spend(timezone: Tz, has_charges: bool) -> String {
         "SELECT *, 'Usage' AS charge_category, cost AS amount, CAST(1 AS BIGINT) AS calls, {} AS billing_period",
         month("event_time", timezone)
     );
-    let nothing = OF_CHARGES.map(|(name, kind)| format!(", CAST(NULL AS {kind}) AS {name}"));
+    let nothing = OF_CHARGES.map(|(name, nothing)| format!(", {nothing} AS {name}"));
     calls.extend(nothing);
     calls.push_str(" FROM usage");
     if !has_charges {
