@@ -18,7 +18,7 @@ pub struct Entry {
     pub who: String,
     /// `create`, `update`, `delete`, `reset`, `acknowledge`, ….
     pub action: String,
-    /// `budget`, `alert`, `block`, `directory`, `key`, `erasure`, `lake`, `pseudonym`.
+    /// `budget`, `alert`, `block`, `directory`, `key`, `erasure`, `lake`, `pseudonym`, `statement`, `bill`.
     pub what: String,
     pub id: String,
     pub before: Option<Value>,

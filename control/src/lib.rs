@@ -1,4 +1,4 @@
-//! The control store: budgets, alerts, notifications, blocks, directory, keys, leases, erasures and the audit log, in `SQLite` or PostgreSQL.
+//! The control store: budgets, alerts, notifications, blocks, directory, keys, leases, erasures, statements, bills and the audit log, in `SQLite` or PostgreSQL.
 //!
 //! In reading order: what can go wrong ([`error`]), the two databases behind one face (`db`, `migrations`), the store
 //! ([`store`]) and one module per thing it keeps. Every change of something that people set is audited in the same
@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod bills;
 pub mod blocks;
 pub mod budget_file;
 pub mod budgets;
@@ -19,6 +20,7 @@ pub mod leases;
 pub mod local;
 mod migrations;
 pub mod notifications;
+pub mod statements;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::alerts::Alerts;
 use crate::audit::Audit;
+use crate::bills::Bills;
 use crate::blocks::Blocks;
 use crate::budgets::Budgets;
 use crate::db::Pool;
@@ -14,6 +15,7 @@ use crate::keys::Keys;
 use crate::leases::Leases;
 use crate::migrations;
 use crate::notifications::Notifications;
+use crate::statements::Statements;
 
 /// A connection pool to the control store.
 #[derive(Clone, Debug)]
@@ -85,6 +87,14 @@ impl Store {
 
     pub fn erasures(&self) -> Erasures<'_> {
         Erasures(self)
+    }
+
+    pub fn statements(&self) -> Statements<'_> {
+        Statements(self)
+    }
+
+    pub fn bills(&self) -> Bills<'_> {
+        Bills(self)
     }
 
     pub fn audit(&self) -> Audit<'_> {

@@ -3,6 +3,12 @@
 /// The Delta table of priced events, relative to `lake.uri`.
 pub const USAGE_TABLE: &str = "usage";
 
+/// The Delta table of money that is not a call, relative to `lake.uri`.
+pub const CHARGES_TABLE: &str = "charges";
+
+/// Folder of the statements of closed months, relative to `lake.uri`.
+pub const STATEMENTS: &str = "statements";
+
 /// The Delta table of logged decisions, relative to `lake.uri`.
 pub const DECISIONS_TABLE: &str = "decisions";
 
@@ -16,6 +22,12 @@ pub const PRICE_BOOKS: &str = "price_books";
 #[must_use]
 pub fn price_book(version: &str) -> String {
     format!("{PRICE_BOOKS}/{version}.json.gz")
+}
+
+/// The file of a statement's lines, relative to `lake.uri`: `statements/month=2026-10/statement_id=<id>/lines.parquet`.
+#[must_use]
+pub fn statement_file(month: &str, id: &str) -> String {
+    format!("{STATEMENTS}/month={month}/statement_id={id}/lines.parquet")
 }
 
 /// A data file of a table that is partitioned by date, relative to the table: `date=2026-11-22/part-<unique>.parquet`.

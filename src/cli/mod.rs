@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod blocks;
 pub mod budgets;
+pub mod charges;
 pub mod config;
 mod control;
 pub mod demo;
@@ -14,6 +15,7 @@ pub mod pipeline;
 pub mod prices;
 pub mod privacy;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod serve;
 pub mod sql;
@@ -87,6 +89,12 @@ enum Command {
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
+    /// Close months, and compare bills with what the lake says.
+    #[command(subcommand)]
+    Report(report::Command),
+    /// Import costs that are no calls.
+    #[command(subcommand)]
+    Charges(charges::Command),
     /// Send dead letters, or a file of events, to the topic again.
     Replay(replay::Args),
     /// Show the configuration in force, or write the commented sample.
@@ -123,6 +131,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command, config),
         Command::Privacy(command) => privacy::run(command, config),
         Command::Lake(command) => lake::run(command, config),
+        Command::Report(command) => report::run(command, config),
+        Command::Charges(command) => charges::run(command, config),
         Command::Replay(args) => replay::run(args, config),
         Command::Config(args) => config::run(args, config),
     }

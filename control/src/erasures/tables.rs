@@ -36,7 +36,7 @@ pub(super) const GONE: [(&str, &str, &str); 3] = [
 ];
 
 /// Where rows stay and their texts are made anonymous.
-pub(super) const TABLES: [Table; 11] = [
+pub(super) const TABLES: [Table; 14] = [
     Table {
         name: "budgets",
         before_first: "",
@@ -124,6 +124,30 @@ pub(super) const TABLES: [Table; 11] = [
         columns: &[("requested_by", Prose), ("note", Prose)],
     },
     Table {
+        name: "statements",
+        before_first: "",
+        select: "SELECT id, document FROM statements WHERE id > $1 ORDER BY id LIMIT 500",
+        update: "UPDATE statements SET document = $2 WHERE id = $1",
+        taken: None,
+        columns: &[("document", Document)],
+    },
+    Table {
+        name: "bills",
+        before_first: "",
+        select: "SELECT id, document, accepted_by FROM bills WHERE id > $1 ORDER BY id LIMIT 500",
+        update: "UPDATE bills SET document = $2, accepted_by = $3 WHERE id = $1",
+        taken: None,
+        columns: &[("document", Document), ("accepted_by", Prose)],
+    },
+    Table {
+        name: "runs",
+        before_first: "",
+        select: "SELECT id, id, document FROM runs WHERE id > $1 ORDER BY id LIMIT 500",
+        update: "UPDATE runs SET id = $2, document = $3 WHERE id = $1",
+        taken: Some("SELECT id FROM runs WHERE id = $1"),
+        columns: &[("id", Id), ("document", Document)],
+    },
+    Table {
         name: "audit",
         before_first: "0",
         select: "SELECT CAST(number AS TEXT), who, id, before, after FROM audit WHERE number > CAST(CAST($1 AS TEXT) AS BIGINT) ORDER BY number LIMIT 500",
@@ -139,7 +163,7 @@ mod tests {
     use crate::db::Pool;
 
     /// Texts of the program itself: ids drawn by lot, hashes and words.
-    const NOBODY: [&str; 16] = [
+    const NOBODY: [&str; 20] = [
         "schema_migrations.checksum",
         "store_state.name",
         "alerts.id",
@@ -156,6 +180,10 @@ mod tests {
         "erasures.id",
         "erasures.dimension",
         "erasures.value_hash",
+        "statements.id",
+        "statements.month",
+        "bills.id",
+        "bills.provider",
     ];
     const NOBODY_EITHER: [&str; 3] = ["erasures.shown", "audit.action", "audit.what"];
 

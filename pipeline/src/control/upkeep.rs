@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::lake::maintenance::metrics::MaintenanceMetrics;
 use crate::lake::maintenance::{Maintainer, deleted};
 use crate::lake::rewriter::RewriteError;
+use crate::lake::statements::adjust::adjust;
 use crate::lake::table::now_ms;
 
 /// See the module.
@@ -150,7 +151,41 @@ impl Upkeep {
         let removed = maintainer.vacuum(now).await?;
         self.vacuumed_ms = Some(now);
         self.metrics.vacuumed(&removed);
+        self.carry(at(now)).await;
         Ok(())
+    }
+
+    /// What was found for closed months since counts in the open one. That it did not get there is no fault of the lake: `report adjust` and the
+    /// next round go on.
+    async fn carry(&self, now: DateTime<Utc>) {
+        let known = match self.store.statements().list().await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(%error, "which months are closed is not known: nothing is carried out of them");
+                return;
+            }
+        };
+        let memory = self.config.query.memory_bytes;
+        match Box::pin(adjust(&self.lake, memory, &known, now, self.config.reports.zone())).await {
+            Ok(done) => {
+                for one in done {
+                    let act = Act { who: "lake maintenance", now };
+                    let told = self
+                        .store
+                        .audit()
+                        .record(&act, "adjust", ("statement", &one.month), Some(&one.details()))
+                        .await;
+                    tracing::info!(
+                        month = one.month,
+                        into = one.into,
+                        lines = one.lines,
+                        audited = told.is_ok(),
+                        "a closed month"
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what was found for closed months is not carried into the open one"),
+        }
     }
 
     /// What was deleted is written down; that it was, the lake's log says too.

@@ -15,5 +15,6 @@ mod histories;
 mod model;
 mod races;
 mod readers;
+mod statements;
 mod support;
 mod world;

@@ -1,4 +1,4 @@
-//! The tables `budgets`, `alerts`, `blocks` and `directory`: rows of the control store, read when a query scans them.
+//! The tables `budgets`, `alerts`, `blocks`, `directory` and `statements`: rows of the control store, read when a query scans them.
 //!
 //! In come the things that the store keeps, out come columns. Nothing is kept between queries and nothing is written; keys and
 //! the audit log are no tables.
@@ -21,6 +21,7 @@ use spendstream_control::budgets::BudgetFilter;
 use spendstream_schemas::budget::Budget;
 use spendstream_schemas::directory::Entry;
 use spendstream_schemas::money;
+use spendstream_schemas::statement::Statement;
 
 use crate::control::ControlStore;
 
@@ -40,6 +41,7 @@ pub fn tables(control: &Arc<ControlStore>) -> Result<Tables> {
         ("alerts", Kind::Alerts),
         ("blocks", Kind::Blocks),
         ("directory", Kind::Directory),
+        ("statements", Kind::Statements),
     ];
     let table = |(name, kind)| Ok((name, Arc::new(ControlTable::new(kind, Arc::clone(control))?) as _));
     kinds.into_iter().map(table).collect()
@@ -51,6 +53,7 @@ enum Kind {
     Alerts,
     Blocks,
     Directory,
+    Statements,
 }
 
 /// One of the tables.
@@ -68,6 +71,7 @@ impl ControlTable {
             Kind::Alerts => alerts(&[]),
             Kind::Blocks => blocks(&[]),
             Kind::Directory => directory(&[]),
+            Kind::Statements => statements(&[]),
         };
         Ok(Self { kind, control, schema: batch(none)?.schema() })
     }
@@ -80,6 +84,7 @@ impl ControlTable {
             Kind::Alerts => alerts(&store.alerts().list(&AlertFilter::default(), MAX_ROWS).await.map_err(away)?.alerts),
             Kind::Blocks => blocks(&store.blocks().list(MAX_ROWS).await.map_err(away)?),
             Kind::Directory => directory(&store.directory().list().await.map_err(away)?),
+            Kind::Statements => statements(&store.statements().list().await.map_err(away)?),
         })
     }
 }
@@ -204,5 +209,24 @@ fn directory(rows: &[Entry]) -> Columns {
         ("attributes", text(rows, |one| serde_json::to_string(&one.attributes).ok())),
         ("valid_from", time(rows, |one| one.valid_from)),
         ("valid_until", time(rows, |one| one.valid_until)),
+    ]
+}
+
+fn statements(rows: &[Statement]) -> Columns {
+    let whole =
+        |value: fn(&Statement) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(value))) };
+    let cost = |one: &Statement| money::Amount::from_decimal(one.cost.parse().ok()?).ok();
+    vec![
+        ("statement_id", text(rows, |one| Some(one.id.clone()))),
+        ("month", text(rows, |one| Some(one.month.to_string()))),
+        ("timezone", text(rows, |one| Some(one.timezone.clone()))),
+        ("period_start", time(rows, |one| Some(one.period_start))),
+        ("period_end", time(rows, |one| Some(one.period_end))),
+        ("calls", whole(|one| one.calls)),
+        ("unpriced_calls", whole(|one| one.unpriced_calls)),
+        ("cost", amount(rows, cost)),
+        ("currency", text(rows, |one| Some(one.currency.clone()))),
+        ("closed_at", time(rows, |one| Some(one.closed_at))),
+        ("closed_by", text(rows, |one| Some(one.closed_by.clone()))),
     ]
 }

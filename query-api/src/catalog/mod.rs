@@ -7,11 +7,14 @@ pub(crate) mod checked;
 pub mod control;
 mod known;
 mod lake;
+mod statements;
 mod tables;
 pub(crate) mod usage;
 mod views;
 
 pub use lake::{Catalog, LakeStatus, Snapshot, TierStatus};
 
+#[cfg(test)]
+mod charge_tests;
 #[cfg(test)]
 mod tests;

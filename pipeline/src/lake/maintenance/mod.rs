@@ -23,3 +23,4 @@ mod write;
 
 pub use maintainer::{Done, Maintainer, Moment, Round, deleted};
 pub use plan::{Expiry, Step, plan};
+pub(super) use read::failed;
