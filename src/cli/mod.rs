@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod prices;
 pub mod privacy;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod serve;
 pub mod sql;
@@ -84,6 +85,9 @@ enum Command {
     /// Say which pseudonym stands for whom. Needs the key of `[privacy]`.
     #[command(subcommand)]
     Privacy(privacy::Command),
+    /// Write reports over a lake.
+    #[command(subcommand)]
+    Report(report::Command),
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
@@ -122,6 +126,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Blocks(command) => blocks::run(command, config),
         Command::Keys(command) => keys::run(command, config),
         Command::Privacy(command) => privacy::run(command, config),
+        Command::Report(command) => report::run(command, config),
         Command::Lake(command) => lake::run(command, config),
         Command::Replay(args) => replay::run(args, config),
         Command::Config(args) => config::run(args, config),
