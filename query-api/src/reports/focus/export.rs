@@ -65,9 +65,7 @@ impl<'e> Export<'e> {
     pub async fn start(engine: &'e Engine, period: Period, granularity: Granularity) -> Result<Self, QueryError> {
         let snapshot = engine.snapshot().await?;
         let quantities = names(engine, &snapshot, period).await?;
-        let kinds: &[Kind] =
-            if has_charges(engine, &snapshot).await? { &[Kind::Usage, Kind::Charges] } else { &[Kind::Usage] };
-        let days = period.days().flat_map(|day| kinds.iter().map(move |kind| Step { day, kind: *kind }));
+        let days = period.days().flat_map(|day| [Kind::Usage, Kind::Charges].map(|kind| Step { day, kind }));
         Ok(Self {
             engine,
             snapshot,
@@ -160,17 +158,6 @@ impl<'e> Export<'e> {
             }
         }
     }
-}
-
-/// Whether there is a table of charges to be asked.
-async fn has_charges(engine: &Engine, snapshot: &Snapshot) -> Result<bool, QueryError> {
-    let sql = "SELECT table_name FROM information_schema.tables WHERE table_name = 'charges'";
-    let mut answer = engine.query_at(snapshot, sql).await?;
-    let mut found = false;
-    while let Some(batch) = answer.next().await.transpose()? {
-        found |= batch.num_rows() > 0;
-    }
-    Ok(found)
 }
 
 /// Which quantities were counted at all.
