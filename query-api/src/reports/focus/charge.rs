@@ -8,7 +8,7 @@ use super::group::Columns;
 use super::names::{ascii, provider_names};
 use super::period::{Period, month_of};
 use super::price::{PricingQuantity, unit_price};
-use super::row::{DIMENSIONS, Own, Row, sub_account};
+use super::row::{DIMENSIONS, Own, Row, invoice_id, sub_account};
 
 /// Texts of a charge besides its dimensions.
 pub const TEXTS: [&str; 17] = [
@@ -88,7 +88,7 @@ impl Charge {
     }
 }
 
-/// A charge has one amount: list, contracted, billed and effective cost are the same.
+/// A charge has one amount: list, contracted, billed and effective cost are the same, but for a purchase.
 fn row(charge: &Charge) -> Row {
     let owned = |name: &str| charge.text(name).map(str::to_owned);
     let category = charge.text("charge_category").unwrap_or("Adjustment");
@@ -102,8 +102,10 @@ fn row(charge: &Charge) -> Row {
     let quantity = PricingQuantity::one(charge.amount < 0);
     let price = is_priced.then(|| unit_price(charge.amount, quantity));
     let [organization, team, ..] = &charge.dimensions;
+    let account = charge.text("billing_account").or(organization.as_deref()).unwrap_or(provider);
     Row {
-        billing_account_id: ascii(charge.text("billing_account").or(organization.as_deref()).unwrap_or(provider)),
+        billing_account_id: ascii(account),
+        invoice_id: invoice_id(provider, account, charge.billing_period()),
         billing_currency: owned("currency").unwrap_or_default(),
         billing_period: charge.billing_period(),
         charge_period: charge.period,
@@ -112,7 +114,8 @@ fn row(charge: &Charge) -> Row {
         charge_description: ascii(&charge.description()),
         charge_frequency: if is_usage { "Usage-Based" } else { "One-Time" },
         billed_cost: charge.amount,
-        effective_cost: charge.amount,
+        // What was bought is effective where it is used, as FOCUS has it.
+        effective_cost: if category == "Purchase" { 0 } else { charge.amount },
         list_cost: charge.amount,
         contracted_cost: charge.amount,
         list_unit_price: price,

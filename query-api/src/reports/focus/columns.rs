@@ -25,7 +25,7 @@ enum Value {
 use Value::{Decimal, Dimension, Flag, Text, Time, Whole};
 
 /// Those of FOCUS up to `Tags`, in the order of the alphabet.
-const FOCUS: [(&str, Value); 50] = [
+const FOCUS: [(&str, Value); 52] = [
     ("AvailabilityZone", Text(|_| None)),
     ("BilledCost", Decimal(|row| Some(row.billed_cost))),
     ("BillingAccountId", Text(|row| Some(&row.billing_account_id))),
@@ -34,6 +34,8 @@ const FOCUS: [(&str, Value); 50] = [
     ("BillingCurrency", Text(|row| Some(&row.billing_currency))),
     ("BillingPeriodEnd", Time(|row| row.billing_period.1)),
     ("BillingPeriodStart", Time(|row| row.billing_period.0)),
+    ("CapacityReservationId", Text(|_| None)),
+    ("CapacityReservationStatus", Text(|_| None)),
     ("ChargeCategory", Text(|row| Some(&row.charge_category))),
     ("ChargeClass", Text(|row| row.charge_class.as_deref())),
     ("ChargeDescription", Text(|row| Some(&row.charge_description))),
@@ -52,7 +54,7 @@ const FOCUS: [(&str, Value); 50] = [
     ("ContractedCost", Decimal(|row| Some(row.contracted_cost))),
     ("ContractedUnitPrice", Decimal(|row| row.contracted_unit_price)),
     ("EffectiveCost", Decimal(|row| Some(row.effective_cost))),
-    ("InvoiceId", Text(|_| None)),
+    ("InvoiceId", Text(|row| Some(&row.invoice_id))),
     ("InvoiceIssuerName", Text(|row| Some(&row.provider))),
     ("ListCost", Decimal(|row| Some(row.list_cost))),
     ("ListUnitPrice", Decimal(|row| row.list_unit_price)),

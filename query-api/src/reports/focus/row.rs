@@ -1,5 +1,7 @@
 //! One row of the export, in the words of FOCUS 1.2, and how a line of a group becomes one. Pure.
 
+use chrono::DateTime;
+
 use super::divide::Line;
 use super::group::Group;
 use super::names::{ascii, meter_title, provider_names, subcategory, unit};
@@ -13,6 +15,8 @@ pub type Micros = i64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     pub billing_account_id: String,
+    /// Of [`invoice_id`].
+    pub invoice_id: String,
     pub billing_currency: String,
     pub billing_period: (Micros, Micros),
     pub charge_period: (Micros, Micros),
@@ -91,6 +95,13 @@ pub const DIMENSIONS: [(&str, &str); 10] = [
     ("task_type", "x_TaskType"),
 ];
 
+/// The id of the provisional invoice that a charge is on: one per provider, billing account and month. No lake knows the provider's own ids.
+#[must_use]
+pub fn invoice_id(provider: &str, billing_account: &str, billing_period: (Micros, Micros)) -> String {
+    let month = DateTime::from_timestamp_micros(billing_period.0).unwrap_or_default().format("%Y-%m");
+    ascii(&format!("provisional/{provider}/{billing_account}/{month}"))
+}
+
 /// The team within its organization, or the organization alone.
 #[must_use]
 pub fn sub_account(organization: Option<&str>, team: Option<&str>) -> Option<SubAccount> {
@@ -106,26 +117,16 @@ pub fn sub_account(organization: Option<&str>, team: Option<&str>) -> Option<Sub
 /// The row of a line; `period` is the length of the charge's period, `is_first` of the group's lines.
 #[must_use]
 pub fn usage_row(group: &Group, line: &Line, period: i64, is_first: bool) -> Row {
-    let text = |name: &str| group.text(name);
-    let owned = |name: &str| text(name).map(str::to_owned);
-    let provider = text("provider").or(text("provider_sent")).unwrap_or("unknown");
-    let model = text("model_id").or(text("model")).unwrap_or("unknown");
-    let (provider_name, service_name) = provider_names(provider);
+    let (provider, model) = (provider(group), model(group));
     let meter = line.meter.name.as_str();
     let unit = unit(meter);
     let quantity = PricingQuantity::of(line.meter.quantity, unit.per);
-    let is_committed = text("pricing_category") == Some("committed");
+    let is_committed = group.text("pricing_category") == Some("committed");
     // What capacity that was paid for otherwise would have cost: the lake has no other figure for such calls.
     let contracted_cost = if is_committed { line.list_cost } else { line.cost };
     Row {
-        billing_account_id: ascii(text("billing_account").or(text("organization")).unwrap_or(provider)),
-        billing_currency: owned("currency").unwrap_or_default(),
-        billing_period: month_of(group.start),
         charge_period: (group.start, group.start + period),
-        charge_category: "Usage".to_owned(),
-        charge_class: None,
         charge_description: ascii(&description(group, meter, model)),
-        charge_frequency: "Usage-Based",
         billed_cost: line.cost,
         effective_cost: line.cost,
         list_cost: line.list_cost,
@@ -139,18 +140,44 @@ pub fn usage_row(group: &Group, line: &Line, period: i64, is_first: bool) -> Row
             (true, true) => "Committed",
             (true, false) => "Standard",
         }),
-        provider: ascii(&provider_name),
-        service_name: ascii(&service_name),
-        service_subcategory: subcategory(text("operation")),
-        region: text("region").map(ascii),
         sku_id: Some(ascii(&format!("{provider}/{model}/{meter}"))),
         sku_meter: Some(ascii(&meter_title(meter))),
         sku_price_id: Some(ascii(&price_id(group, provider, model, meter))),
         sku_price_details: details(group),
+        own: own(group, line, is_first),
+        ..whose(group, provider)
+    }
+}
+
+/// What all lines of a group have in common: who bills whom for what.
+fn whose(group: &Group, provider: &str) -> Row {
+    let text = |name: &str| group.text(name);
+    let account = text("billing_account").or(text("organization")).unwrap_or(provider);
+    let (provider_name, service_name) = provider_names(provider);
+    let billing_period = month_of(group.start);
+    Row {
+        billing_account_id: ascii(account),
+        invoice_id: invoice_id(provider, account, billing_period),
+        billing_currency: text("currency").unwrap_or_default().to_owned(),
+        billing_period,
+        charge_category: "Usage".to_owned(),
+        charge_frequency: "Usage-Based",
+        provider: ascii(&provider_name),
+        service_name: ascii(&service_name),
+        service_subcategory: subcategory(text("operation")),
+        region: text("region").map(ascii),
         sub_account: sub_account(text("organization"), text("team")),
         tags: group.tags.as_deref().map(ascii),
-        own: own(group, line, is_first),
+        ..Row::default()
     }
+}
+
+fn provider(group: &Group) -> &str {
+    group.text("provider").or(group.text("provider_sent")).unwrap_or("unknown")
+}
+
+fn model(group: &Group) -> &str {
+    group.text("model_id").or(group.text("model")).unwrap_or("unknown")
 }
 
 /// Loud about what has no price: its cost of zero is none.
