@@ -14,6 +14,8 @@ pub enum Component {
     Versitygw,
     Collector,
     Python,
+    /// The FOCUS validator with its rules.
+    Focus,
     /// `LiteLLM` and the OpenTelemetry SDK for Python.
     Emitters,
     /// `GreenMail`, and aiosmtpd for other tests.
@@ -32,6 +34,7 @@ impl Component {
                 let hash = parts.concat();
                 format!("emitters-{hash}")
             }
+            Self::Focus => format!("focus-{}-{}", version("FOCUS_VALIDATOR_VERSION"), version("FOCUS_PYARROW_VERSION")),
             Self::Mail => format!("mail-{}-{}", version("GREENMAIL_VERSION"), version("AIOSMTPD_VERSION")),
             Self::Python => {
                 let versions =
