@@ -135,6 +135,7 @@ fn book() -> PriceBook {
 /// Rows as the pipeline prices them.
 fn rows(book: &PriceBook, calls: &[Call], date: &'static str) -> RecordBatch {
     let blank = Row { date, ..Row::BLANK };
+    let noon = i64::from(days(date)) * 86_400_000_000 + 43_200_000_000;
     let mut found = batch(&vec![blank; calls.len()]);
     let mut texts: BTreeMap<&str, Vec<Option<String>>> = BTreeMap::new();
     let mut money: BTreeMap<&str, Vec<Option<i128>>> = BTreeMap::new();
@@ -153,7 +154,7 @@ fn rows(book: &PriceBook, calls: &[Call], date: &'static str) -> RecordBatch {
         let usage =
             Usage { counts: &counts, quantities: &quantities, committed: call.committed, cache_hit: call.cache_hit };
         let plan = book.resolve(&question);
-        let priced = plan.as_ref().map_err(Clone::clone).and_then(|plan| plan.price(0, &usage));
+        let priced = plan.as_ref().map_err(Clone::clone).and_then(|plan| plan.price(noon, &usage));
         let mut text = |name, value: Option<&str>| texts.entry(name).or_default().push(value.map(str::to_owned));
         text("provider", Some(call.provider));
         text("provider_sent", Some(call.provider));
