@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the real components that the tests run against, in pinned versions, into a cache outside the checkout.
 #
-#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python emitters schemathesis mail postgres
+#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python emitters schemathesis mail postgres focus
 #   scripts/components.sh NAME…      only these; also: minio
 #   scripts/components.sh --check    say what is missing, fetch nothing; exit code 1 if anything is
 #
@@ -29,9 +29,10 @@ place() {
     mail) echo "$parts/mail-$GREENMAIL_VERSION-$AIOSMTPD_VERSION" ;;
     postgres) echo "$parts/postgres-$POSTGRES_VERSION" ;;
     python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION-$PYARROW_VERSION" ;;
+    focus) echo "$parts/focus-$FOCUS_VALIDATOR_VERSION-$FOCUS_PYARROW_VERSION" ;;
     # Named by the hash of what they install: scripts/emitters.txt has a line for each package.
     emitters|schemathesis) echo "$parts/$1-$(sha256sum <"$here/$1.txt" | cut -c 1-12)" ;;
-    *) fail "no component '$1'; there are kafka versitygw collector python emitters schemathesis mail postgres minio toxiproxy" ;;
+    *) fail "no component '$1'; there are kafka versitygw collector python emitters schemathesis mail postgres focus minio toxiproxy" ;;
   esac
 }
 
@@ -55,8 +56,8 @@ prerequisites() {
         need unzip "unpacks PostgreSQL" unzip
         need xz "unpacks PostgreSQL" xz-utils
       } ;;
-    python|emitters|schemathesis)
-      need python3 "runs DuckDB, Polars, deltalake, LiteLLM, the OpenTelemetry SDK and Schemathesis" "python3 python3-venv"
+    python|emitters|schemathesis|focus)
+      need python3 "runs DuckDB, Polars, deltalake, LiteLLM, the OpenTelemetry SDK, Schemathesis and the FOCUS validator" "python3 python3-venv"
       python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 has no venv module; on Debian: apt-get install python3-venv" ;;
     *) need go "builds $1; Go 1.25 or newer" golang ;;
   esac
@@ -168,6 +169,43 @@ fetch_emitters() { pinned "$1" emitters; }
 # Asks the servers whatever their OpenAPI documents allow.
 fetch_schemathesis() { pinned "$1" schemathesis; }
 
+# A Python of 3.12 or newer, of the system or of pyenv; else nothing.
+new_python() {
+  local python
+  for python in python3 python3.14 python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-4].*/bin/python3; do
+    if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then echo "$python"; return; fi
+  done
+}
+
+# The FOCUS validator with its rules, which is published as source. It asks for Python 3.12. Where the system's is older, uv (a package of its own) fetches one; where that cannot be
+# reached, the validator runs on the older one: all it needs of 3.12 is a quote within an f-string, which is written otherwise.
+fetch_focus() {
+  local python packages=("focus-validator==$FOCUS_VALIDATOR_VERSION" "pyarrow==$FOCUS_PYARROW_VERSION")
+  python=$(new_python)
+  if [ -z "$python" ]; then
+    python3 -m venv "$1/uv"
+    quiet "$1/uv/bin/pip" install --quiet --only-binary :all: uv
+    if UV_PYTHON_INSTALL_DIR=$1/pythons UV_CACHE_DIR=$1/cache "$1/uv/bin/uv" python install --no-bin 3.12 >>"$log" 2>&1; then
+      python=$(compgen -G "$1/pythons/cpython-3.12*/bin/python3.12" | head -n 1)
+    fi
+    rm -rf "$1/uv" "$1/cache"
+  fi
+  if [ -n "$python" ]; then
+    "$python" -m venv "$1/venv"
+    quiet "$1/venv/bin/pip" install --quiet --prefer-binary "${packages[@]}"
+  else
+    say "no Python 3.12 to be had; the FOCUS validator runs on $(python3 --version)"
+    python3 -m venv "$1/venv"
+    quiet "$1/venv/bin/pip" install --quiet --prefer-binary --ignore-requires-python "${packages[@]}"
+    sed -i -f - "$1"/venv/lib/python3*/site-packages/focus_validator/config_objects/focus_to_duckdb_converter.py <<'SED'
+s/f"'{k\.replace(.*)}'" for k in ignore_keys/"'" + k.replace(chr(34), chr(34) * 2) + "'" for k in ignore_keys/
+SED
+  fi
+  # Its working directory: it looks for its rules beside where it is started.
+  (cd "$1"/venv/lib/python3*/site-packages && ln -sfn "$PWD" "$1/packages")
+  quiet env -C "$1/packages" "$1/venv/bin/focus-validator" --help
+}
+
 fetch() {
   local name=$1 to started=$SECONDS
   to=$(place "$name")
@@ -194,7 +232,7 @@ check() {
 
 mode=fetch
 if [ "${1:-}" = --check ]; then mode=check; shift; fi
-[ $# -gt 0 ] || set -- kafka versitygw collector python emitters schemathesis mail postgres
+[ $# -gt 0 ] || set -- kafka versitygw collector python emitters schemathesis mail postgres focus
 mkdir -p "$parts"
 if [ $mode = check ]; then check "$@"; exit; fi
 # Two runs at a time would build into each other's folders.

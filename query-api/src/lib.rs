@@ -20,6 +20,7 @@ pub mod format;
 pub mod http;
 pub mod metrics;
 pub mod prices;
+pub mod reports;
 pub mod server;
 pub mod sql;
 

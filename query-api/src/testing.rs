@@ -90,6 +90,11 @@ impl TestLake {
 
     /// One commit with these rows.
     pub async fn append(&self, rows: &[Row]) {
+        self.append_batch(batch(rows)).await;
+    }
+
+    /// One commit with rows of the table's schema.
+    pub async fn append_batch(&self, rows: RecordBatch) {
         let log_store = Lake::open(&self.config.lake).unwrap().log_store(lake_path::USAGE_TABLE);
         let mut table = DeltaTable::new(log_store);
         if table.verify_deltatable_existence().await.unwrap() {
@@ -98,7 +103,7 @@ impl TestLake {
             std::fs::create_dir_all(self.folder.path().join(lake_path::USAGE_TABLE)).unwrap();
         }
         table
-            .write([batch(rows)])
+            .write([rows])
             .with_save_mode(SaveMode::Append)
             .with_partition_columns([table::usage::DATE])
             .await

@@ -7,6 +7,7 @@ mod budget_status;
 mod budgets;
 mod coverage;
 mod door;
+mod focus;
 mod health;
 mod home;
 mod host;
@@ -113,6 +114,7 @@ fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/directory", get(lists::directory))
         .route("/v1/audit", get(lists::audit))
         .route("/v1/coverage", get(coverage::get))
+        .route("/v1/reports/focus", get(focus::get))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body))

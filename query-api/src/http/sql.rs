@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::sql::engine::Answer;
 
 /// The version of the table that was read.
-const VERSION_HEADER: &str = "spendstream-lake-version";
+pub(super) const VERSION_HEADER: &str = "spendstream-lake-version";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

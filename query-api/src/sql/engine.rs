@@ -35,6 +35,7 @@ const BATCHES_AHEAD: usize = 4;
 
 /// Answers queries over one lake.
 pub struct Engine {
+    lake: Lake,
     catalog: Arc<Catalog>,
     limits: QueryConfig,
     permits: Arc<Semaphore>,
@@ -71,6 +72,7 @@ impl Engine {
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         let catalog = Catalog::new(lake, &config.lake, base).with_tables(beside).with_timezone(config.reports.zone());
         Ok(Self {
+            lake: lake.clone(),
             catalog: Arc::new(catalog),
             limits: config.query.clone(),
             permits: Arc::new(Semaphore::new(config.query.concurrency.max(1))),
@@ -82,6 +84,12 @@ impl Engine {
     #[must_use]
     pub fn limits(&self) -> &QueryConfig {
         &self.limits
+    }
+
+    /// The lake, for what is in it beside its tables: the price books that priced it.
+    #[must_use]
+    pub fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// Where the lake is, as configured.

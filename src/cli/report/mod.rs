@@ -4,6 +4,7 @@
 mod adjust;
 mod close;
 mod diff;
+mod focus;
 mod reconcile;
 mod statements;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Show(statements::Show),
     /// Prove that a statement is what was stored, and compare it with the lake. Exit code 1 when its file was changed.
     Verify(statements::Show),
+    /// Export charges in the words of FOCUS 1.2, one row per charge and meter.
+    Focus(focus::Args),
     /// Compare a provider's bill with what the lake says, by day, model and meter.
     Reconcile(reconcile::Args),
 }
@@ -46,14 +49,15 @@ pub struct Place {
 
 pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
     let place = match &command {
-        Command::Close(args) => &args.place,
-        Command::Adjust(args) => &args.place,
-        Command::Diff(args) => &args.place,
-        Command::Show(args) | Command::Verify(args) => &args.place,
-        Command::List(args) => &args.place,
-        Command::Reconcile(args) => &args.place,
+        Command::Focus(_) => None,
+        Command::Close(args) => Some(&args.place),
+        Command::Adjust(args) => Some(&args.place),
+        Command::Diff(args) => Some(&args.place),
+        Command::Show(args) | Command::Verify(args) => Some(&args.place),
+        Command::List(args) => Some(&args.place),
+        Command::Reconcile(args) => Some(&args.place),
     };
-    if let Some(uri) = &place.lake {
+    if let Some(uri) = place.and_then(|place| place.lake.as_ref()) {
         config.lake.read_elsewhere(uri.clone());
     }
     let config = &config;

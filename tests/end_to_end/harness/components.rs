@@ -15,6 +15,8 @@ pub enum Component {
     Versitygw,
     Collector,
     Python,
+    /// The FOCUS validator with its rules.
+    Focus,
     /// `LiteLLM` and the OpenTelemetry SDK for Python.
     Emitters,
     /// Asks whatever an `OpenAPI` document allows.
@@ -31,6 +33,7 @@ impl Component {
             Self::Collector => format!("collector-{}", version("COLLECTOR_VERSION")),
             Self::Emitters => format!("emitters-{}", hash(EMITTERS)),
             Self::Schemathesis => format!("schemathesis-{}", hash(SCHEMATHESIS)),
+            Self::Focus => format!("focus-{}-{}", version("FOCUS_VALIDATOR_VERSION"), version("FOCUS_PYARROW_VERSION")),
             Self::Mail => format!("mail-{}-{}", version("GREENMAIL_VERSION"), version("AIOSMTPD_VERSION")),
             Self::Python => {
                 let versions =

@@ -10,6 +10,7 @@ mod dead_letters;
 mod demo;
 mod duplicates;
 mod flow;
+mod focus;
 mod http_intake;
 mod instances;
 mod keys;
