@@ -18,6 +18,8 @@ pub enum Component {
     Emitters,
     /// `GreenMail`, and aiosmtpd for other tests.
     Mail,
+    /// psql and psycopg.
+    Clients,
 }
 
 impl Component {
@@ -32,6 +34,7 @@ impl Component {
                 let hash = parts.concat();
                 format!("emitters-{hash}")
             }
+            Self::Clients => format!("clients-{}-{}", version("PSYCOPG_VERSION"), version("PGSERVER_VERSION")),
             Self::Mail => format!("mail-{}-{}", version("GREENMAIL_VERSION"), version("AIOSMTPD_VERSION")),
             Self::Python => {
                 let versions =

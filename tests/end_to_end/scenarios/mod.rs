@@ -23,3 +23,4 @@ mod recreated;
 mod secured;
 mod transactions;
 mod unpriced;
+mod wire;
