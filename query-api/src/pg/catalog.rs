@@ -57,12 +57,14 @@ impl PgCatalog {
         let list = MemoryCatalogProviderList::new();
         list.register_catalog(DATABASE.to_owned(), Arc::new(MemoryCatalogProvider::new()));
         let mut config = base.config().clone();
-        config.options_mut().catalog.default_catalog = DATABASE.to_owned();
-        config.options_mut().catalog.default_schema = SCHEMA.to_owned();
+        DATABASE.clone_into(&mut config.options_mut().catalog.default_catalog);
+        SCHEMA.clone_into(&mut config.options_mut().catalog.default_schema);
         let builder = SessionStateBuilder::new_from_existing(base.clone()).with_config(config);
         let context = SessionContext::new_with_state(builder.with_catalog_list(Arc::new(list)).build());
         setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|error| engine(*error))?;
-        functions::all().into_iter().for_each(|function| context.register_udf(function));
+        for function in functions::all() {
+            context.register_udf(function);
+        }
         let fixed = Arc::new(PgCatalogStaticTables::try_new().map_err(engine)?);
         let newest = Newest::default();
         let tables = PgCatalogSchemaProvider::try_new(newest.clone(), fixed, EmptyContextProvider).map_err(engine)?;

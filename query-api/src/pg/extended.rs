@@ -129,7 +129,7 @@ impl Session {
         let (mut parameters, mut schema) = (Vec::new(), own::schema(&kind).map(Arc::new));
         if kind == Statement::Query {
             let given = oids.iter().map(|oid| types::parameter(*oid)).collect::<Result<Vec<_>, _>>();
-            let given = given.map_err(|oid| unread(oid))?;
+            let given = given.map_err(unread)?;
             let described = self.describe(one, given).await?;
             let parameter = |(index, kind): (usize, DataType)| {
                 let known = oids.get(index).copied().filter(|oid| !matches!(oid, 0 | 705));
@@ -213,8 +213,8 @@ impl Session {
         let mut rows = match std::mem::replace(&mut portal.state, State::Ended) {
             State::Bound => {
                 let rows = self.ask(&prepared.sql, portal.values.clone(), &portal.formats).await?;
-                let described = portal.columns().unwrap_or_default();
-                Box::new(rows.as_described(described)?)
+                let columns = portal.columns().unwrap_or_default();
+                Box::new(rows.described(columns)?)
             }
             State::Running(rows) => rows,
             State::Ended => {

@@ -1,4 +1,4 @@
-//! The same SQL for clients that speak PostgreSQL: psql, psycopg, JDBC, Grafana, Metabase, DBeaver.
+//! The same SQL for clients that speak PostgreSQL: psql, psycopg, JDBC, Grafana, Metabase, `DBeaver`.
 //!
 //! ```text
 //!  TCP ─▶ server ─▶ startup (TLS? key?) ─▶ session ─┬▶ own statements (BEGIN, SET, SHOW)

@@ -34,7 +34,9 @@ pub fn write(text: &str, out: &mut BytesMut) {
     out.put_i16(weight);
     out.put_u16(if groups.is_empty() { 0 } else { sign });
     out.put_i16(small(fraction.len()));
-    groups.into_iter().for_each(|group| out.put_i16(group));
+    for group in groups {
+        out.put_i16(group);
+    }
 }
 
 /// A decimal as text; `None` for bytes that are none, for NaN and for more than 38 digits.

@@ -118,7 +118,9 @@ pub fn done(out: &mut BytesMut, tag: &str) {
 pub fn parameters(out: &mut BytesMut, types: &[u32]) {
     framed(out, b't', |out| {
         count(out, types.len());
-        types.iter().for_each(|oid| out.put_u32(*oid));
+        for oid in types {
+            out.put_u32(*oid);
+        }
     });
 }
 

@@ -47,7 +47,7 @@ impl Rows {
     ///
     /// # Errors
     /// When there are more or fewer columns: a table was made anew meanwhile.
-    pub fn as_described(mut self, described: Vec<Column>) -> Result<Self, Failure> {
+    pub fn described(mut self, described: Vec<Column>) -> Result<Self, Failure> {
         if described.len() != self.columns.len() {
             return Err(Failure::new("0A000", "the columns of a prepared statement have changed; prepare it again"));
         }

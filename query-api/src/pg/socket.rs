@@ -83,7 +83,7 @@ impl Incoming {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// What follows a length, which follows `before` bytes.
