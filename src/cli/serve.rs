@@ -13,7 +13,7 @@ pub struct Args {
     /// Address to listen on instead of `query.listen`; port 0 picks one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Address for clients that speak PostgreSQL instead of `query.pg_listen`; port 0 picks one, nothing is no such address.
+    /// Address for clients that speak PostgreSQL instead of `query.pg_listen`; port 0 picks one, empty is none.
     #[arg(long, value_name = "ADDR")]
     pg_listen: Option<String>,
     /// The lake to serve instead of `lake.uri`.

@@ -59,8 +59,8 @@ async fn every_digit_of_an_amount_arrives_in_text_and_binary() {
     let (_lake, running, client) = serving(&THREE).await;
     let told = simple(&client, "SELECT team, sum(cost) AS cost FROM usage GROUP BY team ORDER BY team; SELECT 1").await;
     assert_eq!(told, "billing|0.000000000000003 search|0.3 (2) 1 (1)");
-    let sql = "SELECT sum(cost) AS cost, count(*) AS calls, max(event_time) AS time, max(date) AS day, bool_and(cost > $1) AS all, \
-               'a' AS text, 1.5::double AS float FROM usage WHERE date >= $2 AND team <> $3";
+    let sql = "SELECT sum(cost) AS cost, count(*) AS calls, max(event_time) AS latest, max(date) AS last_day, bool_and(cost > $1) AS above, \
+               'a' AS word, 1.5::double AS half FROM usage WHERE date >= $2 AND team <> $3";
     let day = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap();
     let prepared = client.prepare_typed(sql, &[Type::NUMERIC, Type::DATE, Type::TEXT]).await.unwrap();
     let low: Decimal = "0.000000000000000000001".parse().unwrap();
@@ -153,16 +153,15 @@ async fn a_failed_statement_fails_its_transaction_until_it_ends() {
 async fn a_query_ends_when_it_is_cancelled_or_its_time_is_over() {
     let (_lake, running, client) = serving(&THREE).await;
     let cancel = client.cancel_token();
-    let (ended, ()) = tokio::join!(client.simple_query(ENDLESS), async {
-        // Asked again until the query is there to be cancelled.
-        let tried = async {
-            loop {
-                cancel.cancel_query(NoTls).await.unwrap();
-                tokio::task::yield_now().await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(2), tried).await;
-    });
+    let query = client.simple_query(ENDLESS);
+    tokio::pin!(query);
+    // Asked again until the query is there to be cancelled.
+    let ended = loop {
+        tokio::select! {
+            ended = &mut query => break ended,
+            asked = cancel.cancel_query(NoTls) => asked.unwrap(),
+        }
+    };
     assert_eq!(ended.unwrap_err().code().map(|code| code.code().to_owned()).as_deref(), Some("57014"));
     simple(&client, "SET statement_timeout = '50ms'").await;
     let (code, message) = refused(&client, ENDLESS).await;
@@ -210,27 +209,33 @@ async fn raw(running: &Running, bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn strangers_are_told_and_left() {
-    let mut lake = TestLake::with(&THREE).await;
-    lake.config.query.pg_connections = 1;
-    let running = start(&lake.config).await.unwrap();
-    let start_message = b"\0\0\0\x08\0\x03\0\0";
+    let (_lake, running, client) = serving(&THREE).await;
     let fatal = |all: Vec<u8>| String::from_utf8_lossy(&all).into_owned();
     assert!(fatal(raw(&running, b"GET / HTTP/1.1\r\n\r\n").await).contains("08P01"));
     assert!(fatal(raw(&running, b"\0\0\0\x08\0\x02\0\0").await).contains("version 2"));
-    let too_large = [start_message.as_slice(), b"\0Q\x7f\xff\xff\xff"].concat();
-    let start = [b"\0\0\0\x09\0\x03\0\0\0".as_slice(), b"Q\x7f\xff\xff\xff"].concat();
-    assert!(!raw(&running, &too_large).await.is_empty());
-    assert!(fatal(raw(&running, &start).await).contains("query.pg_max_message_bytes"));
-    let one = loop {
-        // The place of the last stranger may not be free yet.
-        if let Ok(client) = connect(&running, "").await {
-            break client;
-        }
-    };
+    let too_large = [b"\0\0\0\x09\0\x03\0\0\0".as_slice(), b"Q\x7f\xff\xff\xff"].concat();
+    assert!(fatal(raw(&running, &too_large).await).contains("query.pg_max_message_bytes"));
+    // Asks for TLS, is refused, and leaves.
+    let tls = [b"\0\0\0\x08\x04\xd2\x16\x2f".as_slice(), b"\0\0\0\x09\0\x03\0\0\0", b"X\0\0\0\x04"].concat();
+    assert_eq!(raw(&running, &tls).await.first(), Some(&b'N'));
+    drop(client);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_too_many_is_told_so() {
+    let mut lake = TestLake::with(&THREE).await;
+    lake.config.query.pg_connections = 1;
+    let running = start(&lake.config).await.unwrap();
+    let one = connect(&running, "").await.unwrap();
     let error = connect(&running, "").await.unwrap_err();
     assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("53300"));
+    assert_eq!(simple(&one, "SELECT 1").await, "1 (1)");
     drop(one);
     running.stop().await;
+    lake.config.query.pg_listen = "0.0.0.0:0".into();
+    let error = start(&lake.config).await.unwrap_err().to_string();
+    assert!(error.contains("query.pg_listen") && error.contains("auth.mode = none"), "{error}");
 }
 
 #[tokio::test]
