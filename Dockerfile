@@ -20,7 +20,7 @@ COPY --from=build /usr/local/bin/spendstream /usr/local/bin/spendstream
 USER spendstream
 WORKDIR /var/lib/spendstream
 # Without API keys both listen on loopback only: reach them from the same network namespace (docker compose does).
-EXPOSE 8080 8081
+EXPOSE 8080 8081 5433
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["spendstream"]
 CMD ["run"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the real components that the tests run against, in pinned versions, into a cache outside the checkout.
 #
-#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python emitters schemathesis mail postgres focus
+#   scripts/components.sh            what `scripts/test` needs: kafka versitygw collector python emitters schemathesis mail postgres focus clients
 #   scripts/components.sh NAME…      only these; also: minio
 #   scripts/components.sh --check    say what is missing, fetch nothing; exit code 1 if anything is
 #
@@ -29,10 +29,11 @@ place() {
     mail) echo "$parts/mail-$GREENMAIL_VERSION-$AIOSMTPD_VERSION" ;;
     postgres) echo "$parts/postgres-$POSTGRES_VERSION" ;;
     python) echo "$parts/python-$DUCKDB_VERSION-$POLARS_VERSION-$DELTALAKE_VERSION-$PYARROW_VERSION" ;;
+    clients) echo "$parts/clients-$PSYCOPG_VERSION-$PGSERVER_VERSION" ;;
     focus) echo "$parts/focus-$FOCUS_VALIDATOR_VERSION-$FOCUS_PYARROW_VERSION" ;;
     # Named by the hash of what they install: scripts/emitters.txt has a line for each package.
     emitters|schemathesis) echo "$parts/$1-$(sha256sum <"$here/$1.txt" | cut -c 1-12)" ;;
-    *) fail "no component '$1'; there are kafka versitygw collector python emitters schemathesis mail postgres focus minio toxiproxy" ;;
+    *) fail "no component '$1'; there are kafka versitygw collector python emitters schemathesis mail postgres focus clients minio toxiproxy" ;;
   esac
 }
 
@@ -56,8 +57,8 @@ prerequisites() {
         need unzip "unpacks PostgreSQL" unzip
         need xz "unpacks PostgreSQL" xz-utils
       } ;;
-    python|emitters|schemathesis|focus)
-      need python3 "runs DuckDB, Polars, deltalake, LiteLLM, the OpenTelemetry SDK, Schemathesis and the FOCUS validator" "python3 python3-venv"
+    python|emitters|schemathesis|focus|clients)
+      need python3 "runs DuckDB, Polars, deltalake, LiteLLM, the OpenTelemetry SDK, Schemathesis, psycopg and the FOCUS validator" "python3 python3-venv"
       python3 -c 'import venv, ensurepip' 2>/dev/null || fail "python3 has no venv module; on Debian: apt-get install python3-venv" ;;
     *) need go "builds $1; Go 1.25 or newer" golang ;;
   esac
@@ -158,6 +159,15 @@ fetch_python() {
     "duckdb-extension-delta==$DUCKDB_VERSION" "polars==$POLARS_VERSION" "deltalake==$DELTALAKE_VERSION" "pyarrow==$PYARROW_VERSION"
 }
 
+# Clients that speak PostgreSQL: psycopg, and psql as Debian installs it, or else as the package pgserver has it.
+fetch_clients() {
+  python3 -m venv "$1"
+  quiet "$1/bin/pip" install --quiet --only-binary :all: "psycopg[binary]==$PSYCOPG_VERSION"
+  if command -v psql >/dev/null; then ln -s "$(command -v psql)" "$1/bin/psql"; return; fi
+  quiet "$1/bin/pip" install --quiet --no-deps --only-binary :all: "pgserver==$PGSERVER_VERSION"
+  ln -s "$(compgen -G "$1/lib/python3*/site-packages/pgserver/pginstall/bin/psql")" "$1/bin/psql"
+}
+
 pinned() { # pinned DIR LIST
   python3 -m venv "$1"
   quiet "$1/bin/pip" install --quiet --no-deps --only-binary :all: --requirement "$here/$2.txt"
@@ -232,7 +242,7 @@ check() {
 
 mode=fetch
 if [ "${1:-}" = --check ]; then mode=check; shift; fi
-[ $# -gt 0 ] || set -- kafka versitygw collector python emitters schemathesis mail postgres focus
+[ $# -gt 0 ] || set -- kafka versitygw collector python emitters schemathesis mail postgres focus clients
 mkdir -p "$parts"
 if [ $mode = check ]; then check "$@"; exit; fi
 # Two runs at a time would build into each other's folders.

@@ -6,7 +6,7 @@
 //!                └─▶ estimate (tokens and text → money)
 //! ```
 //!
-//! In reading order: how it starts and stops ([`server`]), the addresses it answers ([`http`]), what a query can name
+//! In reading order: how it starts and stops ([`server`]), the addresses it answers ([`http`]), the same for clients that speak PostgreSQL ([`pg`]), what a query can name
 //! ([`catalog`]), which statements may run and how ([`sql`]), on which threads ([`executor`]), how answers look ([`format`]),
 //! how budgets stand ([`budgets`]), where they are kept ([`control`]), how much spend has an owner ([`coverage`]), what a call would cost ([`estimate`], [`prices`]), what is counted ([`metrics`]) and what can go wrong ([`error`]). This crate never writes the lake.
 
@@ -19,6 +19,7 @@ pub mod executor;
 pub mod format;
 pub mod http;
 pub mod metrics;
+pub mod pg;
 pub mod prices;
 pub mod reports;
 pub mod server;

@@ -1,6 +1,6 @@
 //! What the query API counts, for Prometheus. In come outcomes, out comes the text of `/metrics`; labels are closed sets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
@@ -65,5 +65,26 @@ impl Metrics {
         let mut out = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
         String::from_utf8(out).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+/// Counts a query once, when it is over; one that is dropped before was left by its client.
+#[derive(Debug)]
+pub struct Ending {
+    metrics: Metrics,
+    started: Instant,
+    /// As [`Metrics::query_ended`] has it.
+    pub outcome: &'static str,
+}
+
+impl Ending {
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, started: Instant::now(), outcome: "client_gone" }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.metrics.query_ended(self.outcome, self.started.elapsed());
     }
 }

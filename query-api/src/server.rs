@@ -20,6 +20,7 @@ use crate::control::ControlStore;
 use crate::error::QueryError;
 use crate::http::{self, App, Clock, spool};
 use crate::metrics::Metrics;
+use crate::pg::server::PgServer;
 use crate::prices::Prices;
 use crate::sql::engine::Engine;
 
@@ -29,15 +30,15 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Why the query API did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    #[error("query.listen = '{0}' is no address; write host:port, such as 127.0.0.1:8080")]
-    Address(String),
+    #[error("{key} = '{address}' is no address; write host:port, such as 127.0.0.1:8080")]
+    Address { key: &'static str, address: String },
     #[error(
-        "query.listen = {0} can be reached from other machines and auth.mode = none asks nobody who they are; \
-         listen on a loopback address such as 127.0.0.1:{port}", port = .0.port()
+        "{key} = {address} can be reached from other machines and auth.mode = none asks nobody who they are; \
+         listen on a loopback address such as 127.0.0.1:{port}", port = .address.port()
     )]
-    Open(SocketAddr),
-    #[error("cannot listen on query.listen = {address}: {source}")]
-    Bind { address: SocketAddr, source: std::io::Error },
+    Open { key: &'static str, address: SocketAddr },
+    #[error("cannot listen on {key} = {address}: {source}")]
+    Bind { key: &'static str, address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Engine(#[from] QueryError),
     #[error(transparent)]
@@ -53,6 +54,7 @@ pub struct Running {
     addr: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
+    postgres: Option<PgServer>,
     app: Arc<App>,
 }
 
@@ -69,11 +71,23 @@ impl Running {
         self.addr
     }
 
+    /// Where it listens for clients that speak PostgreSQL, if it does.
+    #[must_use]
+    pub fn pg_addr(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().map(PgServer::addr)
+    }
+
     /// Accepts nothing new, lets running requests end within five seconds, then stops them.
     pub async fn stop(mut self) {
         // A server that is gone already needs no telling.
         let _ = self.stop.send(());
-        match tokio::time::timeout(STOP_WITHIN, &mut self.server).await {
+        let postgres = async {
+            if let Some(postgres) = self.postgres {
+                postgres.stop(STOP_WITHIN).await;
+            }
+        };
+        let (ended, ()) = tokio::join!(tokio::time::timeout(STOP_WITHIN, &mut self.server), postgres);
+        match ended {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the query API ended with an error"),
             Ok(Err(error)) => tracing::error!(%error, "the query API's task failed"),
@@ -88,16 +102,14 @@ impl Running {
 /// # Errors
 /// When the address is wrong, open to others without keys, or taken; when the lake's address or options are wrong.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
-    let address = resolve(&config.query.listen).await?;
-    match config.auth.mode {
-        AuthMode::None if !address.ip().is_loopback() => return Err(StartError::Open(address)),
-        AuthMode::None | AuthMode::Keys => {}
-    }
+    let (listener, addr) = listen("query.listen", &config.query.listen, config.auth.mode).await?;
+    let postgres = match config.query.pg_listen.as_str() {
+        "" => None,
+        address => Some(listen("query.pg_listen", address, config.auth.mode).await?),
+    };
     let mode = config.auth.mode;
     let app = Arc::new(app(config, Arc::new(now))?);
     let serving = Arc::clone(&app);
-    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })?;
-    let addr = listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         axum::serve(listener, http::router(serving, mode))
@@ -108,7 +120,23 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
             .await
     });
     tracing::info!(%addr, lake = %config.lake.uri, "the query API listens");
-    Ok(Running { addr, stop, server, app })
+    let postgres = postgres.map(|(listener, addr)| PgServer::start(listener, addr, &app, config)).transpose()?;
+    if let Some(addr) = postgres.as_ref().map(PgServer::addr) {
+        tracing::info!(%addr, "the query API listens for clients that speak PostgreSQL");
+    }
+    Ok(Running { addr, stop, server, postgres, app })
+}
+
+/// Binds the address of `key`, which others may only reach where they are asked for a key.
+async fn listen(key: &'static str, address: &str, mode: AuthMode) -> Result<(TcpListener, SocketAddr), StartError> {
+    let address = resolve(key, address).await?;
+    if mode == AuthMode::None && !address.ip().is_loopback() {
+        return Err(StartError::Open { key, address });
+    }
+    let failed = |source| StartError::Bind { key, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }
 
 /// Everything that answers, before it listens.
@@ -134,8 +162,8 @@ fn now() -> DateTime<Utc> {
 }
 
 /// A literal address, or a name such as `localhost`.
-async fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
-    let unknown = || StartError::Address(listen.to_owned());
+async fn resolve(key: &'static str, listen: &str) -> Result<SocketAddr, StartError> {
+    let unknown = || StartError::Address { key, address: listen.to_owned() };
     let mut addresses = tokio::net::lookup_host(listen).await.map_err(|_| unknown())?;
     addresses.next().ok_or_else(unknown)
 }

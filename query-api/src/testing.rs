@@ -78,6 +78,7 @@ impl TestLake {
         let mut config = Config::default();
         config.lake.uri = format!("file://{}", folder.path().display());
         config.query.listen = "127.0.0.1:0".into();
+        config.query.pg_listen = "127.0.0.1:0".into();
         config.store.url = format!("sqlite:{}/control.db", folder.path().display());
         Self { folder, config }
     }

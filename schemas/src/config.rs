@@ -289,6 +289,15 @@ pub struct QueryConfig {
     pub concurrency: usize,
     /// Bytes of one statement.
     pub max_statement_bytes: usize,
+    /// Where clients that speak PostgreSQL connect; empty: nowhere.
+    pub pg_listen: String,
+    /// Of them at a time; further ones are refused.
+    pub pg_connections: usize,
+    /// Bytes of one message of theirs: a statement, or the values of its parameters.
+    pub pg_max_message_bytes: usize,
+    /// A session that sends nothing for so long is ended.
+    #[serde(with = "millis")]
+    pub pg_idle_timeout: std::time::Duration,
 }
 
 impl Default for QueryConfig {
@@ -301,6 +310,10 @@ impl Default for QueryConfig {
             max_answer_bytes: 1 << 30,
             concurrency: 8,
             max_statement_bytes: 1 << 20,
+            pg_listen: "127.0.0.1:5433".into(),
+            pg_connections: 100,
+            pg_max_message_bytes: 4 << 20,
+            pg_idle_timeout: std::time::Duration::from_hours(1),
         }
     }
 }

@@ -4,7 +4,7 @@
 mod screen;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -90,6 +90,9 @@ async fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     say(&format!("  broker     {} (embedded)", broker.address()))?;
     say(&format!("  lake       {} (Delta Lake; this run is {run})", folder.display()))?;
     say(&format!("  query API  http://{} (POST /v1/sql)", query.addr()))?;
+    if let Some(postgres) = query.pg_addr() {
+        say(&format!("  PostgreSQL psql \"{}\" (or any client that speaks it)", postgres_url(postgres)))?;
+    }
     say(&format!(
         "  alerts     http://{}/alerts (two daily budgets: a team's, and one for each organisation)",
         query.addr()
@@ -168,12 +171,17 @@ fn configure(args: &Args, folder: &Path, broker: &str, run: &str) -> Config {
         ..Config::default()
     };
     config.query.listen = args.listen.clone().unwrap_or_else(|| free_or_any("127.0.0.1:8080"));
+    config.query.pg_listen = free_or_any("127.0.0.1:5433");
     config.pipeline.listen = free_or_any("127.0.0.1:8081");
     // One instance, on a broker that ends with it.
     for topic in [&mut config.kafka.alerts_topic, &mut config.kafka.totals_topic, &mut config.kafka.holds_topic] {
         topic.clear();
     }
     config
+}
+
+fn postgres_url(address: SocketAddr) -> String {
+    format!("postgresql://me@{address}/spendstream")
 }
 
 /// The address if nobody listens there, else one with a port that the system picks.
@@ -306,6 +314,7 @@ fn next_steps(folder: &Path, lake: &str) -> anyhow::Result<()> {
     say(&format!(
         "\nThe lake is {folder}. Try next:\n\n  \
          cargo run -- sql --lake file:{lake} \"SELECT organization, user_id, SUM(cost) AS cost FROM usage GROUP BY 1, 2 ORDER BY 3 DESC NULLS LAST LIMIT 10\"\n  \
+         cargo run -- serve --lake file:{lake}    # then: psql \"postgresql://me@127.0.0.1:5433/spendstream\" -c \"SELECT team, SUM(cost) FROM usage GROUP BY 1\"\n  \
          SPENDSTREAM__STORE__URL=sqlite:{folder}/control.db cargo run -- alerts list\n  \
          duckdb -c \"INSTALL delta; LOAD delta; SELECT organization, SUM(cost) FROM delta_scan('{folder}/usage') GROUP BY 1\""
     ))

@@ -20,6 +20,9 @@ pub fn run(_args: Args, config: Config) -> anyhow::Result<ExitCode> {
             }
         };
         tracing::info!("query API listening on http://{}", api.addr());
+        if let Some(postgres) = api.pg_addr() {
+            tracing::info!("query API listening on postgresql://{postgres}/spendstream");
+        }
         let failed = super::pipeline::wait(&pipeline).await?;
         api.stop().await;
         pipeline.stop().await?;

@@ -13,6 +13,9 @@ pub struct Args {
     /// Address to listen on instead of `query.listen`; port 0 picks one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Address for clients that speak PostgreSQL instead of `query.pg_listen`; port 0 picks one, empty is none.
+    #[arg(long, value_name = "ADDR")]
+    pg_listen: Option<String>,
     /// The lake to serve instead of `lake.uri`.
     #[arg(long, value_name = "URI")]
     lake: Option<String>,
@@ -25,6 +28,9 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
     if let Some(listen) = args.listen {
         config.query.listen = listen;
     }
+    if let Some(listen) = args.pg_listen {
+        config.query.pg_listen = listen;
+    }
     if let Some(uri) = args.lake {
         config.lake.read_elsewhere(uri);
     }
@@ -36,6 +42,9 @@ pub fn run(args: Args, mut config: Config) -> anyhow::Result<ExitCode> {
         let stop = stop_signal()?;
         let running = spendstream_query_api::start(&config).await?;
         println!("query API on http://{} over {}", running.addr(), config.lake.uri);
+        if let Some(postgres) = running.pg_addr() {
+            println!("PostgreSQL on {postgres} (psql \"postgresql://me@{postgres}/spendstream\")");
+        }
         stop.await;
         running.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -133,6 +133,12 @@ impl Catalog {
         Self { timezone, ..self }
     }
 
+    /// The functions, options and memory pool that snapshots are built with.
+    #[must_use]
+    pub fn base(&self) -> &SessionState {
+        &self.base
+    }
+
     /// Where the lake is, as configured.
     #[must_use]
     pub fn uri(&self) -> &str {

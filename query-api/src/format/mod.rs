@@ -12,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
+pub use cell::{texts as cell_texts, trim_decimal};
 pub use table::TableEncoder;
 
 /// A form of answers.

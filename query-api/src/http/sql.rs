@@ -3,7 +3,6 @@
 //! An answer is sent once it is whole ([`Spool`]), so that every failure is a clean problem document and none is an answer cut short.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -17,7 +16,7 @@ use super::problem::{ApiError, Problem};
 use super::spool::Spool;
 use crate::error::QueryError;
 use crate::format::{Encode, Format, encoder};
-use crate::metrics::Metrics;
+use crate::metrics::{Ending, Metrics};
 use crate::sql::engine::Answer;
 
 /// The version of the table that was read.
@@ -113,25 +112,6 @@ impl Writing {
         };
         self.metrics.answered(rows.unwrap_or(0), out.len() - before);
         Ok(rows.is_some())
-    }
-}
-
-/// Counts the query once, when it is over; one that is dropped before was left by its client.
-struct Ending {
-    metrics: Metrics,
-    started: Instant,
-    outcome: &'static str,
-}
-
-impl Ending {
-    fn new(metrics: Metrics) -> Self {
-        Self { metrics, started: Instant::now(), outcome: "client_gone" }
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.metrics.query_ended(self.outcome, self.started.elapsed());
     }
 }
 

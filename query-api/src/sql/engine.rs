@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
@@ -24,11 +25,16 @@ use crate::catalog::{Catalog, LakeStatus, Snapshot};
 use crate::control::ControlStore;
 use crate::error::{QueryError, one_line};
 use crate::executor::{Executor, QueryGuard};
+use crate::pg::catalog::PgCatalog;
 use crate::sql::handed::{narrow, narrowed};
 use crate::sql::portions::{portioned, scanned};
 use crate::sql::session::PART_OF_MEMORY;
 use crate::sql::stop::{Stop, stoppable};
 use crate::sql::{guard, session};
+
+mod prepared;
+
+pub use prepared::{Bound, Described};
 
 /// Batches that wait for a slow reader; then the query waits.
 const BATCHES_AHEAD: usize = 4;
@@ -80,6 +86,14 @@ impl Engine {
         })
     }
 
+    /// What clients that speak PostgreSQL look up, over the same functions and limits.
+    ///
+    /// # Errors
+    /// When its tables cannot be made, which only a wrong build can do.
+    pub fn postgres(&self) -> Result<PgCatalog, QueryError> {
+        PgCatalog::new(self.catalog.base())
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &QueryConfig {
@@ -109,7 +123,7 @@ impl Engine {
     /// # Errors
     /// When it may not run, cannot be planned, or a limit was reached before its first row.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
-        self.start(sql, None).await
+        self.start(sql, None, None).await
     }
 
     /// As [`Engine::query`], on a version that was fetched before, so that several statements see the same rows.
@@ -117,7 +131,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::query`].
     pub async fn query_at(&self, snapshot: &Snapshot, sql: &str) -> Result<Answer, QueryError> {
-        self.start(sql, Some(snapshot.clone())).await
+        self.start(sql, Some(snapshot.clone()), None).await
     }
 
     /// The newest version of the lake.
@@ -133,7 +147,7 @@ impl Engine {
         self.short(deadline, async move { catalog.newest().await }).await
     }
 
-    async fn start(&self, sql: &str, at: Option<Snapshot>) -> Result<Answer, QueryError> {
+    async fn start(&self, sql: &str, at: Option<Snapshot>, wire: Option<Bound>) -> Result<Answer, QueryError> {
         let deadline = Instant::now() + self.limits.timeout;
         let (text, max_bytes) = (sql.to_owned(), self.limits.max_statement_bytes);
         // What may not run is refused at once, however busy the queries are.
@@ -147,8 +161,13 @@ impl Engine {
         let (head, planned) = oneshot::channel();
         let (rows, batches) = mpsc::channel(BATCHES_AHEAD);
         let stop = Stop::default();
+        let (state, wire) = match wire {
+            Some(bound) => (bound.catalog.state(&snapshot)?, Some(bound)),
+            None => (snapshot.state, None),
+        };
         let run = Run {
-            snapshot,
+            state,
+            wire,
             sql: sql.to_owned(),
             limits: self.limits.clone(),
             stop: stop.clone(),
@@ -230,6 +249,12 @@ impl Answer {
         self.version
     }
 
+    /// When the query is ended, whoever still waits for rows.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// The next rows; `None` after the last, nothing after an error.
     pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
         if self.ended {
@@ -251,7 +276,8 @@ type Next = Result<Option<RecordBatch>, QueryError>;
 
 /// What the query's own task owns.
 struct Run {
-    snapshot: Snapshot,
+    state: SessionState,
+    wire: Option<Bound>,
     sql: String,
     limits: QueryConfig,
     stop: Stop,
@@ -280,8 +306,11 @@ impl Run {
         // Parsed once more: a deep statement is best dropped on the thread, with the stack, that made it.
         let statement = guard::parse(&self.sql, self.limits.max_statement_bytes)?;
         // A context of its own gives the query its own start time.
-        let state = SessionContext::new_with_state(self.snapshot.state.clone()).state();
-        let plan = state.statement_to_plan(statement).await.map_err(engine)?;
+        let state = SessionContext::new_with_state(self.state.clone()).state();
+        let plan = match &self.wire {
+            Some(bound) => bound.plan(&state, statement, &self.sql).await.map_err(engine)?,
+            None => state.statement_to_plan(statement).await.map_err(engine)?,
+        };
         guard::check_plan(&plan)?;
         let plan = state.create_physical_plan(&plan).await.map_err(engine)?;
         let at_once = self.limits.memory_bytes / PART_OF_MEMORY;

@@ -4,7 +4,7 @@
 mod arithmetic;
 mod bounded;
 mod casts;
-mod dialect;
+pub(crate) mod dialect;
 pub mod engine;
 pub mod guard;
 mod handed;

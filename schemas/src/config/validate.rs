@@ -195,12 +195,24 @@ fn query(config: &QueryConfig) -> Result<(), ConfigError> {
     at_least_one("query.max_rows", config.max_rows)?;
     at_least_one("query.max_answer_bytes", config.max_answer_bytes)?;
     at_least_one("query.concurrency", config.concurrency)?;
-    at_least_one("query.max_statement_bytes", config.max_statement_bytes)
+    at_least_one("query.max_statement_bytes", config.max_statement_bytes)?;
+    at_least_one("query.pg_connections", config.pg_connections)?;
+    at_least_one("query.pg_idle_timeout", config.pg_idle_timeout.as_millis())?;
+    let (message, statement) = (config.pg_max_message_bytes, config.max_statement_bytes);
+    // A message has a few names beside its statement, and its length in 31 bits.
+    if message <= statement || message > 1 << 30 {
+        let problem =
+            format!("is {message}; write more than query.max_statement_bytes ({statement}), at most 1073741824");
+        return fault("query.pg_max_message_bytes", problem);
+    }
+    Ok(())
 }
 
 /// Listen addresses must parse, and without authentication nobody but this machine may reach them.
 fn listens(config: &Config) -> Result<(), ConfigError> {
-    for (key, listen) in [("pipeline.listen", &config.pipeline.listen), ("query.listen", &config.query.listen)] {
+    let postgres = Some(("query.pg_listen", &config.query.pg_listen)).filter(|(_, listen)| !listen.is_empty());
+    let http = [("pipeline.listen", &config.pipeline.listen), ("query.listen", &config.query.listen)];
+    for (key, listen) in http.into_iter().chain(postgres) {
         let Some(loopback) = is_loopback(listen) else {
             return fault(key, format!("is '{listen}'; write ADDRESS:PORT such as 127.0.0.1:8080, port 0 picks one"));
         };

@@ -23,6 +23,8 @@ pub enum Component {
     Schemathesis,
     /// `GreenMail`, and aiosmtpd for other tests.
     Mail,
+    /// psql and psycopg.
+    Clients,
 }
 
 impl Component {
@@ -34,6 +36,7 @@ impl Component {
             Self::Emitters => format!("emitters-{}", hash(EMITTERS)),
             Self::Schemathesis => format!("schemathesis-{}", hash(SCHEMATHESIS)),
             Self::Focus => format!("focus-{}-{}", version("FOCUS_VALIDATOR_VERSION"), version("FOCUS_PYARROW_VERSION")),
+            Self::Clients => format!("clients-{}-{}", version("PSYCOPG_VERSION"), version("PGSERVER_VERSION")),
             Self::Mail => format!("mail-{}-{}", version("GREENMAIL_VERSION"), version("AIOSMTPD_VERSION")),
             Self::Python => {
                 let versions =

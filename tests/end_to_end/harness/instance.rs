@@ -76,6 +76,13 @@ impl Setup {
         Instance { process: Process::start(&name, &mut command, &log), log }
     }
 
+    /// Starts another subcommand with the same configuration, which runs on; its output is in `NAME.log`.
+    pub fn command(&self, name: &str, args: &[&str]) -> Process {
+        let mut command = command(self.folder.path());
+        command.args(args).envs(self.variables.iter().cloned());
+        Process::start(name, &mut command, &self.folder.path().join(format!("{name}.log")))
+    }
+
     /// Starts an instance and waits until it is ready.
     pub fn start_ready(&self) -> Instance {
         let mut instance = self.start();

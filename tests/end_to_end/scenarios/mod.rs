@@ -25,4 +25,5 @@ mod recreated;
 mod secured;
 mod transactions;
 mod unpriced;
+mod wire;
 mod years;
