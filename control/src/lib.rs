@@ -19,6 +19,7 @@ pub mod leases;
 pub mod local;
 mod migrations;
 pub mod notifications;
+pub mod rewrites;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -14,6 +14,7 @@ use crate::keys::Keys;
 use crate::leases::Leases;
 use crate::migrations;
 use crate::notifications::Notifications;
+use crate::rewrites::Rewrites;
 
 /// A connection pool to the control store.
 #[derive(Clone, Debug)]
@@ -85,6 +86,10 @@ impl Store {
 
     pub fn erasures(&self) -> Erasures<'_> {
         Erasures(self)
+    }
+
+    pub fn rewrites(&self) -> Rewrites<'_> {
+        Rewrites(self)
     }
 
     pub fn audit(&self) -> Audit<'_> {
