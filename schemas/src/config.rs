@@ -12,6 +12,7 @@ mod mapping;
 pub mod notify;
 mod notify_check;
 mod privacy;
+mod reports;
 mod secret;
 mod store;
 mod tiers;
@@ -28,6 +29,7 @@ pub use directory::{BudgetsConfig, DirectoryConfig};
 pub use lake::LakeConfig;
 pub use live::LiveConfig;
 pub use privacy::PrivacyConfig;
+pub use reports::ReportsConfig;
 pub use store::StoreConfig;
 pub use tiers::{HOT, MaintenanceConfig, RetentionConfig, Tier, TierConfig};
 pub use validate::ConfigError;
@@ -50,6 +52,7 @@ pub struct Config {
     pub budgets: BudgetsConfig,
     pub alerts: AlertsConfig,
     pub privacy: PrivacyConfig,
+    pub reports: ReportsConfig,
     pub auth: AuthConfig,
     pub server: notify::ServerConfig,
     pub notify: notify::NotifyConfig,

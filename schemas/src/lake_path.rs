@@ -3,6 +3,12 @@
 /// The Delta table of priced events, relative to `lake.uri`.
 pub const USAGE_TABLE: &str = "usage";
 
+/// The Delta table of money that is not a call, relative to `lake.uri`.
+pub const CHARGES_TABLE: &str = "charges";
+
+/// Folder of the statements of closed months, relative to `lake.uri`.
+pub const STATEMENTS: &str = "statements";
+
 /// The Delta table of logged decisions, relative to `lake.uri`.
 pub const DECISIONS_TABLE: &str = "decisions";
 

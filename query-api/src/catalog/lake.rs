@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
+use chrono_tz::Tz;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::datasource::{MemTable, TableProvider, ViewTable};
 use datafusion::execution::SessionStateBuilder;
@@ -18,7 +19,7 @@ use spendstream_lake::tiered::scan;
 use spendstream_lake::visible::visible;
 use spendstream_schemas::config::LakeConfig;
 use spendstream_schemas::lake_path;
-use spendstream_schemas::table::{decisions, rollup};
+use spendstream_schemas::table::{charges, decisions, rollup};
 use spendstream_storage::Lake;
 
 use super::checked::Checked;
@@ -26,7 +27,7 @@ use super::control::Tables as Beside;
 use super::known::{Identity, Known};
 use super::tables::{Tables, failed};
 use super::usage::Usage;
-use super::views::VIEWS;
+use super::views::views;
 use crate::error::QueryError;
 
 /// The lake at one version, ready to plan on.
@@ -82,12 +83,16 @@ pub struct Catalog {
     newest: tokio::sync::Mutex<Newest>,
     built: AtomicU64,
     beside: Beside,
+    /// Months are counted in it.
+    timezone: Tz,
 }
 
 struct Newest {
     usage: Tables,
     /// Empty until there is one.
     decisions: Known,
+    /// Empty until there is one.
+    charges: Known,
     snapshot: Option<Built>,
 }
 
@@ -101,13 +106,15 @@ impl Catalog {
     /// `base` has the functions, options and memory pool.
     pub fn new(lake: &Lake, config: &LakeConfig, base: SessionState) -> Self {
         let decisions = Known::new(lake.log_store(lake_path::DECISIONS_TABLE));
+        let charges = Known::new(lake.log_store(lake_path::CHARGES_TABLE));
         let usage = Tables::new(lake.clone(), config.clone());
         Self {
             uri: config.uri.clone(),
             base,
-            newest: tokio::sync::Mutex::new(Newest { usage, decisions, snapshot: None }),
+            newest: tokio::sync::Mutex::new(Newest { usage, decisions, charges, snapshot: None }),
             built: AtomicU64::new(0),
             beside: Vec::new(),
+            timezone: Tz::UTC,
         }
     }
 
@@ -115,6 +122,12 @@ impl Catalog {
     #[must_use]
     pub fn with_tables(self, beside: Beside) -> Self {
         Self { beside, ..self }
+    }
+
+    /// Months are counted in a time zone instead of UTC.
+    #[must_use]
+    pub fn with_timezone(self, timezone: Tz) -> Self {
+        Self { timezone, ..self }
     }
 
     /// Where the lake is, as configured.
@@ -130,15 +143,17 @@ impl Catalog {
     /// place here.
     pub async fn newest(&self) -> Result<Snapshot, QueryError> {
         let mut newest = self.newest.lock().await;
-        let Newest { usage, decisions, snapshot } = &mut *newest;
+        let Newest { usage, decisions, charges, snapshot } = &mut *newest;
+        // Before the calls: what a charge takes out of a closed month is then among them. They are money: without them there is no answer.
+        Box::pin(charges.refresh()).await.map_err(|error| failed(&self.uri, &error))?;
         let (refreshed, ()) = tokio::join!(Box::pin(usage.refresh()), Box::pin(refresh_decisions(decisions)));
         refreshed?;
         let mut on = usage.identity();
-        on.push(decisions.identity());
+        on.extend([decisions.identity(), charges.identity()]);
         match snapshot {
             Some(built) if built.on == on => Ok(built.snapshot.clone()),
             _ => {
-                let built = Box::pin(self.build(usage, decisions.table())).await?;
+                let built = Box::pin(self.build(usage, decisions.table(), charges.table())).await?;
                 *snapshot = Some(Built { snapshot: built.clone(), on });
                 Ok(built)
             }
@@ -173,15 +188,21 @@ impl Catalog {
         })
     }
 
-    async fn build(&self, usage: &mut Tables, decided: Option<&DeltaTable>) -> Result<Snapshot, QueryError> {
+    async fn build(
+        &self,
+        usage: &mut Tables,
+        decided: Option<&DeltaTable>,
+        charged: Option<&DeltaTable>,
+    ) -> Result<Snapshot, QueryError> {
         let engine = |error| QueryError::from_engine(&error, 0);
         let version = usage.hot()?.version().unwrap_or(0);
         let (tiers, sums) = usage.read(false).await?;
         let rows = Usage::new(&tiers, sums.as_ref(), &self.base).map_err(engine)?;
-        let tables: [(&str, Arc<dyn TableProvider>); 3] = [
+        let tables: [(&str, Arc<dyn TableProvider>); 4] = [
             (lake_path::USAGE_TABLE, Arc::new(rows)),
             (lake_path::ROLLUP_TABLE, self.table(sums.map(|sums| sums.table), rollup::table_schema())?),
             (lake_path::DECISIONS_TABLE, self.table(decided, decisions::table_schema())?),
+            (lake_path::CHARGES_TABLE, self.table(charged, charges::table_schema())?),
         ];
         let schema = Arc::new(MemorySchemaProvider::new());
         for (name, table) in tables {
@@ -200,10 +221,13 @@ impl Catalog {
             Arc::new(catalog),
         );
         let state = SessionStateBuilder::new_from_existing(self.base.clone()).with_catalog_list(Arc::new(list)).build();
-        for (name, sql) in VIEWS {
-            let plan =
-                SessionContext::new_with_state(state.clone()).state().create_logical_plan(sql).await.map_err(engine)?;
-            schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql.into())))).map_err(engine)?;
+        for (name, sql) in views(self.timezone, charged.is_some()) {
+            let plan = SessionContext::new_with_state(state.clone())
+                .state()
+                .create_logical_plan(&sql)
+                .await
+                .map_err(engine)?;
+            schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql)))).map_err(engine)?;
         }
         let number = self.built.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Snapshot { version, number, state })

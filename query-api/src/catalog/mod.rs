@@ -14,4 +14,6 @@ mod views;
 pub use lake::{Catalog, LakeStatus, Snapshot, TierStatus};
 
 #[cfg(test)]
+mod charge_tests;
+#[cfg(test)]
 mod tests;

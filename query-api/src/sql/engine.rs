@@ -69,7 +69,7 @@ impl Engine {
         let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
         let executor = Executor::start(config.query.concurrency)
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
-        let catalog = Catalog::new(lake, &config.lake, base).with_tables(beside);
+        let catalog = Catalog::new(lake, &config.lake, base).with_tables(beside).with_timezone(config.reports.zone());
         Ok(Self {
             catalog: Arc::new(catalog),
             limits: config.query.clone(),

@@ -58,6 +58,7 @@ impl Config {
         pipeline(&self.pipeline)?;
         super::decide::check(&self.decide).or_else(|(key, problem)| fault(&key, problem))?;
         super::live::validate(&self.live)?;
+        super::reports::validate(&self.reports)?;
         super::detect::validate(&self.detect)?;
         super::alerts::validate(&self.alerts)?;
         super::privacy::validate(&self.privacy)?;
