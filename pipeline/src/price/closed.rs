@@ -46,6 +46,21 @@ impl ClosedMonths {
     }
 }
 
+impl ClosedMonths {
+    /// From when to when a month is, by its name.
+    #[must_use]
+    pub fn span(&self, name: &str) -> Option<(i64, i64)> {
+        self.0.iter().find(|(_, _, known)| known == name).map(|(from, to, _)| (*from, *to))
+    }
+
+    /// The months that a span of time touches and does not mean whole.
+    pub fn cut_by(&self, (from, to): (i64, i64)) -> impl Iterator<Item = &str> {
+        let touches = move |(begin, end, _): &&(i64, i64, String)| *begin < to && from < *end;
+        let is_whole = move |(begin, end, _): &&(i64, i64, String)| from <= *begin && *end <= to;
+        self.0.iter().filter(touches).filter(move |month| !is_whole(month)).map(|(_, _, name)| name.as_str())
+    }
+}
+
 /// Whose money of a closed month.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
@@ -112,5 +127,8 @@ mod tests {
         {
             assert_eq!(months.of(micros), expected, "{micros}");
         }
+        assert_eq!(months.cut_by((0, 25)).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(months.cut_by((10, 30)).count(), 0);
+        assert_eq!(months.span("b"), Some((20, 30)));
     }
 }

@@ -182,7 +182,15 @@ impl Repricer {
     /// The new price of a row; `None` where it stays as it is.
     fn row(&mut self, view: &View, row: usize, tally: &mut Tally) -> Option<NewPrice> {
         let (kept, is_priced) = (&view.kept, view.kept.is_priced(row));
+        let closed = self.closed.of(kept.time(row));
         let (words, priced) = self.pricer.price(kept, row);
+        if let Some(month) = closed {
+            // Whether it moves or not: what was charged for it before may have to be taken back.
+            let (old, new) = (kept.money(row)[0], priced.ok().map(|priced| priced.cost.units()));
+            let amount = new.map_or(0, |new| new - old.unwrap_or(0));
+            closed::add(&mut tally.closed, view.owners.of(month, row), Moved { amount, ..Moved::default() });
+            return None;
+        }
         let model = words.model_id.as_deref().or_else(|| view.texts.get("model_id", row));
         let model = model.or_else(|| kept.text("model", row)).unwrap_or_default().to_owned();
         let key = (model, view.texts.get("team", row).unwrap_or_default().to_owned());
@@ -207,13 +215,6 @@ impl Repricer {
             return None;
         }
         let old = before[0].unwrap_or(0);
-        if let Some(month) = self.closed.of(kept.time(row)) {
-            let mut owner = view.owners.of(month, row);
-            owner.provider.clone_from(&words.provider);
-            owner.model_id.clone_from(&words.model_id);
-            closed::add(&mut tally.closed, owner, Moved { amount: amounts[0] - old, ..Moved::default() });
-            return None;
-        }
         let line = tally.lines.entry(key).or_default();
         line.add(&Line { rows: 1, old, new: amounts[0], newly_priced: u64::from(!is_priced), ..Line::default() });
         *tally.versions.entry(kept.version(row).to_owned()).or_default() += 1;

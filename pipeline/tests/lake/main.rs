@@ -15,5 +15,6 @@ mod histories;
 mod model;
 mod races;
 mod readers;
+mod repriced;
 mod support;
 mod world;
