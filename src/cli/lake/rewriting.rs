@@ -70,14 +70,13 @@ async fn work<R: Rewriting>(
     let times = (config.live.allowed_lateness, config.live.idle_timeout);
     let mut maintainer = Maintainer::take(lake, &config.lake, times).await?;
     let now_ms = now_micros().div_euclid(1_000);
-    let tally = maintainer.rewrite(what, now_ms, &mut |table| {
+    let mut told = |table: TableDone| {
         // A closed terminal is no reason to stop.
         let (tier, days, rows, files) = (&table.tier, table.days, table.rows, table.files);
-        let _ =
-            writeln!(io::stderr(), "{tier}: {rows} rows of {days} days in {files} files, version {}", table.version);
+        let _ = writeln!(io::stderr(), "{tier}: {rows} rows of {days} days in {files} files, version {}", table.version);
         tables.push(table);
-    });
-    let tally = tally.await?;
+    };
+    let tally = maintainer.rewrite(what, now_ms, &mut told).await?;
     let left = maintainer.preview(what).await?;
     Ok((tally, left))
 }
