@@ -11,7 +11,6 @@ use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use spendstream_schemas::budget::ScopeKey;
-use spendstream_schemas::count::Count;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::reattribution::{Rule, Rules, SETTABLE};
 use spendstream_schemas::table::usage::timestamp_type;
@@ -19,7 +18,6 @@ use spendstream_schemas::table::usage::timestamp_type;
 use super::owners::LABELS;
 use super::replace::Replaced;
 use super::texts::{TextList, TextMap, Texts};
-use crate::price::closed::{self, ClosedMonths, Corrections, Moved, OWNED, Owners};
 
 /// What moved by one rule: of a model, from one team to another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,12 +38,9 @@ pub struct Line {
 /// What a re-attribution comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Rows of closed months are not among them.
     pub lines: BTreeMap<Move, Line>,
     /// Rows that a rule means, and that have its labels already.
     pub unchanged: u64,
-    /// Pairs that would move in closed months: taken from one owner, given to another.
-    pub closed: Corrections,
 }
 
 impl Tally {
@@ -64,9 +59,6 @@ impl Tally {
             sum.cost += line.cost;
         }
         self.unchanged += other.unchanged;
-        for (owner, moved) in other.closed {
-            closed::add(&mut self.closed, owner, moved);
-        }
     }
 }
 
@@ -81,13 +73,12 @@ struct NewLabels {
 /// See the module.
 pub struct Reattributor {
     rules: Rules,
-    closed: ClosedMonths,
 }
 
 impl Reattributor {
     #[must_use]
-    pub fn new(rules: Rules, closed: ClosedMonths) -> Self {
-        Self { rules, closed }
+    pub fn new(rules: Rules) -> Self {
+        Self { rules }
     }
 
     /// The rules that it goes by.
@@ -129,20 +120,6 @@ impl Reattributor {
         }
         self.settles(view, row, rule)?;
         let cost = view.cost(row);
-        if let Some(month) = self.closed.of(time) {
-            let (from, mut to) = (view.owners.of(month, row), view.owners.of(month, row));
-            for (text, value) in &rule.set {
-                if let Some(at) = OWNED.iter().position(|owned| owned == text) {
-                    to.texts[at] = Some(value.clone());
-                }
-            }
-            let counts = view.counts.each_ref().map(|column| column.value(row));
-            let given = Moved { amount: cost, calls: 1, counts };
-            let taken = Moved { amount: -cost, calls: -1, counts: counts.map(|count| -count) };
-            closed::add(&mut tally.closed, from, taken);
-            closed::add(&mut tally.closed, to, given);
-            return Ok(None);
-        }
         let new = view.new_labels(row, rule);
         let team = |team: Option<&str>| team.unwrap_or_default().to_owned();
         let from_team = team(view.texts.get(Text::Team.column(), row));
@@ -187,10 +164,8 @@ struct View {
     tags: TextMap,
     inputs: TextMap,
     filled: TextList,
-    owners: Owners,
     times: Int64Array,
     costs: arrow::array::Decimal128Array,
-    counts: [Int64Array; Count::ALL.len()],
 }
 
 impl View {
@@ -203,22 +178,14 @@ impl View {
         };
         let times = cast(column("event_time")?, &timestamp_type())?;
         let costs = column("cost")?.as_primitive_opt::<Decimal128Type>().cloned();
-        let mut counts = Vec::with_capacity(Count::ALL.len());
-        for count in Count::ALL {
-            counts.push(
-                cast(column(count.column())?, &arrow::datatypes::DataType::Int64)?.as_primitive::<Int64Type>().clone(),
-            );
-        }
-        let wrong = |what: &str| ArrowError::SchemaError(format!("{what} of another type than the table's"));
+        let wrong = || ArrowError::SchemaError("cost is of another type than the table's".to_owned());
         Ok(Self {
             texts: Texts::new(batch, names)?,
             tags: TextMap::new(batch, "tags")?,
             inputs: TextMap::new(batch, "pricing_inputs")?,
             filled: TextList::new(batch, "dimensions_filled")?,
-            owners: Owners::new(batch)?,
             times: times.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>(),
-            costs: costs.ok_or_else(|| wrong("cost is"))?,
-            counts: counts.try_into().map_err(|_| wrong("counts are"))?,
+            costs: costs.ok_or_else(wrong)?,
         })
     }
 

@@ -3,7 +3,7 @@
 //! In reading order: what the log says ([`actions`]), what follows from it ([`books`], [`state`]; all pure), the table itself
 //! ([`table`]), rows to files ([`encode`]), files and offsets to a version ([`commit`]), and what is read back
 //! ([`recent`], [`status`], [`check`]). What is written anew as days age is [`maintenance`]. Logged answers of decide
-//! and charges are tables of their own ([`decisions`], [`charges`], and of closed months [`corrections`]). Never loads a list of files on the way of a commit.
+//! and charges are tables of their own ([`decisions`], [`charges`]). Never loads a list of files on the way of a commit.
 
 pub mod actions;
 pub mod books;
@@ -11,7 +11,6 @@ pub mod charges;
 pub mod check;
 pub mod checkpoint;
 pub mod commit;
-pub mod corrections;
 pub mod decisions;
 pub mod encode;
 pub mod error;

@@ -1,7 +1,6 @@
 //! Prices for the pipeline: where the book comes from, how it stays current, and where its versions are kept.
 
 pub mod archive;
-pub mod closed;
 pub mod engine;
 pub mod kept;
 pub mod reload;

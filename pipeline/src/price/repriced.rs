@@ -14,7 +14,6 @@ use spendstream_schemas::note::{CostQuality, Note, Notes};
 use spendstream_schemas::price_book::{PriceBook, Priced, glob};
 use spendstream_schemas::table::usage::MONEY;
 
-use super::closed::{self, ClosedMonths, Corrections, Moved, Owners};
 use super::engine::rate_units;
 use super::kept::{KeptRows, PRICED, Pricer};
 use super::words::{MODEL_ANSWERED, Words};
@@ -85,15 +84,13 @@ impl Line {
 /// What a reprice comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// By model (as the book knows it, else as it was sent) and team; rows of closed months are not among them.
+    /// By model (as the book knows it, else as it was sent) and team.
     pub lines: BTreeMap<(String, String), Line>,
     /// Why rows have no price in the book: those that stay without one, and those that keep the one they have.
     pub still_unpriced: BTreeMap<String, u64>,
     pub kept: BTreeMap<String, u64>,
     /// Rows that change, by the version that had priced them.
     pub versions: BTreeMap<String, u64>,
-    /// What would have changed in closed months.
-    pub closed: Corrections,
 }
 
 impl Tally {
@@ -119,9 +116,6 @@ impl Tally {
                 *sums.entry(name).or_default() += rows;
             }
         }
-        for (owner, moved) in other.closed {
-            closed::add(&mut self.closed, owner, moved);
-        }
     }
 }
 
@@ -141,13 +135,12 @@ struct NewPrice {
 pub struct Repricer {
     pricer: Pricer,
     selection: Selection,
-    closed: ClosedMonths,
 }
 
 impl Repricer {
     #[must_use]
-    pub fn new(book: Arc<PriceBook>, selection: Selection, closed: ClosedMonths) -> Self {
-        Self { pricer: Pricer::new(book), selection, closed }
+    pub fn new(book: Arc<PriceBook>, selection: Selection) -> Self {
+        Self { pricer: Pricer::new(book), selection }
     }
 
     #[must_use]
@@ -182,15 +175,7 @@ impl Repricer {
     /// The new price of a row; `None` where it stays as it is.
     fn row(&mut self, view: &View, row: usize, tally: &mut Tally) -> Option<NewPrice> {
         let (kept, is_priced) = (&view.kept, view.kept.is_priced(row));
-        let closed = self.closed.of(kept.time(row));
         let (words, priced) = self.pricer.price(kept, row);
-        if let Some(month) = closed {
-            // Whether it moves or not: what was charged for it before may have to be taken back.
-            let (old, new) = (kept.money(row)[0], priced.ok().map(|priced| priced.cost.units()));
-            let amount = new.map_or(0, |new| new - old.unwrap_or(0));
-            closed::add(&mut tally.closed, view.owners.of(month, row), Moved { amount, ..Moved::default() });
-            return None;
-        }
         let model = words.model_id.as_deref().or_else(|| view.texts.get("model_id", row));
         let model = model.or_else(|| kept.text("model", row)).unwrap_or_default().to_owned();
         let key = (model, view.texts.get("team", row).unwrap_or_default().to_owned());
@@ -243,7 +228,6 @@ struct View {
     kept: KeptRows,
     texts: Texts,
     notes: TextList,
-    owners: Owners,
     has_reported: Vec<bool>,
 }
 
@@ -255,7 +239,6 @@ impl View {
             kept: KeptRows::new(batch)?,
             texts: Texts::new(batch, ["team", "provider", "model_id", "cost_quality"])?,
             notes: TextList::new(batch, "price_notes")?,
-            owners: Owners::new(batch)?,
             has_reported: (0..batch.num_rows()).map(has_reported).collect(),
         })
     }

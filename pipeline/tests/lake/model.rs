@@ -13,7 +13,6 @@ use spendstream_pipeline::lake::Committer;
 use spendstream_pipeline::lake::check::{Limits, Verdict, check};
 use spendstream_pipeline::lake::maintenance::{Maintainer, Moment, Step};
 use spendstream_pipeline::lake::table::now_ms;
-use spendstream_pipeline::price::closed::ClosedMonths;
 use spendstream_schemas::reattribution::Rules;
 
 use crate::support::recent;
@@ -215,7 +214,7 @@ impl Sequence {
             self.dice.next(3)
         );
         self.told.push(rule.clone());
-        let mut moves = Reattributor::new(Rules::parse(&rule).unwrap(), ClosedMonths::default());
+        let mut moves = Reattributor::new(Rules::parse(&rule).unwrap());
         let (after_operations, is_done) = (1 + self.dice.next(80), self.dice.next(2) == 0);
         let (lake, fuse) = self.places.mortal(i64::MAX, is_done);
         let mut mover = Maintainer::take(&lake, &config(), TIMES).await.unwrap();

@@ -15,7 +15,6 @@ use spendstream_pipeline::lake::maintenance::rewrite::{Rewriting, TableDone};
 use spendstream_pipeline::lake::table::now_ms;
 use spendstream_pipeline::lake::view::{LakeView, texts};
 use spendstream_pipeline::price::archive;
-use spendstream_pipeline::price::closed::ClosedMonths;
 use spendstream_pipeline::price::repriced::{Repricer, Selection, Tally};
 use spendstream_schemas::config::{LakeConfig, RetentionConfig};
 use spendstream_schemas::ids::OffsetRange;
@@ -125,7 +124,7 @@ async fn cost(lake: &Lake) -> i128 {
 }
 
 fn repricer(book: &Arc<PriceBook>) -> Repricer {
-    Repricer::new(Arc::clone(book), Selection::default(), ClosedMonths::default())
+    Repricer::new(Arc::clone(book), Selection::default())
 }
 
 async fn reprice(places: &Places, book: &Arc<PriceBook>) -> (Tally, Vec<TableDone>) {
@@ -218,7 +217,7 @@ async fn a_reprice_that_dies_anywhere_is_finished_by_the_next() {
 }
 
 fn rules(text: &str) -> Reattributor {
-    Reattributor::new(Rules::parse(text).unwrap(), ClosedMonths::default())
+    Reattributor::new(Rules::parse(text).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,26 +253,6 @@ async fn spend_moves_to_its_owner_and_no_total_moves() {
     let refused = maintainer.rewrite(&mut rules(round), now_ms(), &mut |_| {}).await.unwrap_err().to_string();
     assert!(refused.contains("rule 2 would move the same rows on"), "{refused}");
     assert_eq!(ask(&places.whole(), teams).await, before.1);
-}
-
-#[test]
-fn closed_months_stay_as_they_are_and_say_what_has_to_move() {
-    let day = i64::from(DAY) * 86_400_000_000;
-    let closed = || ClosedMonths::new(vec![(day, day + 86_400_000_000, "2026-11".into())]);
-    let batch = unpriced(&[1, 5, 0], DAY);
-    let mut repricer = Repricer::new(book([2, 8], None), Selection::default(), closed());
-    let mut tally = Tally::default();
-    assert_eq!(repricer.rows(&batch, &mut tally).unwrap().1, 0);
-    // 11 and 51 input tokens at 2, 7 and 35 output tokens at 8, per million; the other model has no price.
-    let moved: Vec<i128> = tally.closed.values().map(|moved| moved.amount).collect();
-    assert_eq!((tally.total().rows, moved), (0, vec![0, 62 * 2_000_000_000 + 42 * 8_000_000_000]));
-
-    let text = "[[rule]]\nwhen = { team = \"core\" }\nset = { team = \"search\" }\n";
-    let mut reattributor = Reattributor::new(Rules::parse(text).unwrap(), closed());
-    let mut tally = spendstream_pipeline::columns::reattributed::Tally::default();
-    assert_eq!(reattributor.rows(&batch, &mut tally).unwrap().1, 0);
-    assert_eq!(tally.closed.values().map(|moved| moved.calls).sum::<i64>(), 0, "what is taken is given");
-    assert_eq!(tally.closed.values().map(|moved| moved.amount).sum::<i128>(), 0);
 }
 
 fn sum(batch: &RecordBatch) -> i128 {

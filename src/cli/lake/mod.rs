@@ -1,7 +1,6 @@
 //! `spendstream lake …`: proves a lake, shows what it holds, writes anew what ages. In comes a lake, out go findings, figures and steps on standard
 //! output.
 
-mod closed;
 mod erase;
 mod reattribute;
 mod reprice;

@@ -16,7 +16,6 @@ use spendstream_schemas::reattribution::Rules;
 use spendstream_storage::Lake;
 
 use super::super::prices::{Format, table};
-use super::closed::{self, Why};
 use super::rewriting::{amount, apply, preview};
 
 const COLUMNS: [&str; 6] = ["rule", "model", "from_team", "to_team", "rows", "cost"];
@@ -48,28 +47,21 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         Err(faults) => bail!("--rule {file}: {}", faults.join("\n  ")),
     };
     let lake = Lake::open(&config.lake)?;
-    let months = closed::months();
     let hash = hex(&Sha256::digest(text.as_bytes())[..16]);
-    // What one file has moved in a closed month is reckoned by itself: doing it again charges nothing.
-    let why = Why { source: &format!("reattribute:{hash}"), reason: &format!("moved by {file}") };
-    let mut reattributor = Reattributor::new(rules, months.clone());
+    let mut reattributor = Reattributor::new(rules);
     let mut out = io::stdout();
     if !args.apply {
         let tally = preview(&mut reattributor, &lake, config).await?;
         show(&tally, args.format, &mut out)?;
         if args.format == Format::Table {
-            closed::show(&closed::due(&tally.closed, (&lake, config), &months, &why).await?, &mut out)?;
             writeln!(out, "nothing is written; do it with --apply")?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     let scope = json!({ "file": hash, "rules": text });
     let done = apply(&mut reattributor, &lake, config, (Kind::Reattribute, scope), outcome).await?;
-    let due = closed::due(&done.tally.closed, (&lake, config), &months, &why).await?;
-    closed::write(&lake, &due).await?;
     show(&done.tally, args.format, &mut out)?;
     if args.format == Format::Table {
-        closed::show(&due, &mut out)?;
         writeln!(out, "run {} is done; the total is what it was", done.id)?;
     }
     let left = done.left.total();

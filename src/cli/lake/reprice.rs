@@ -9,14 +9,12 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use spendstream_control::rewrites::Kind;
 use spendstream_pipeline::price::archive;
-use spendstream_pipeline::price::closed::Corrections;
 use spendstream_pipeline::price::repriced::{Line, Repricer, Selection, Tally};
 use spendstream_schemas::config::Config;
 use spendstream_schemas::price_book::show_instant;
 use spendstream_storage::Lake;
 
 use super::super::prices::{BookArgs, Format, table};
-use super::closed::{self, Why};
 use super::rewriting::{amount, apply, instant, preview};
 
 const COLUMNS: [&str; 9] =
@@ -73,21 +71,12 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     let book = Arc::new(args.book.source(config).load()?);
     let lake = Lake::open(&config.lake)?;
     let scope = scope(args, book.version());
-    let months = closed::months();
-    // Charges are reckoned by owner and model: a part of those would be taken for what is to be taken back.
-    let is_part = args.only_unpriced || !args.provider.is_empty();
-    if !is_part {
-        closed::whole(&months, span)?;
-    }
-    let why = Why { source: "reprice", reason: &format!("priced by book {}", book.version()) };
-    let mut repricer = Repricer::new(Arc::clone(&book), selection, months.clone());
+    let mut repricer = Repricer::new(Arc::clone(&book), selection);
     let mut out = io::stdout();
     if !args.apply {
         let tally = preview(&mut repricer, &lake, config).await?;
         show(&tally, book.version(), args.format, &mut out)?;
         if args.format == Format::Table {
-            let wanted = if is_part { Corrections::new() } else { tally.closed };
-            closed::show(&closed::due(&wanted, (&lake, config), &months, &why).await?, &mut out)?;
             writeln!(out, "nothing is written; do it with --apply")?;
         }
         return Ok(ExitCode::SUCCESS);
@@ -96,12 +85,8 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     archive::keep(&lake, &book).await?;
     let done =
         apply(&mut repricer, &lake, config, (Kind::Reprice, scope), |tally| outcome(tally, book.version())).await?;
-    let wanted = if is_part { Corrections::new() } else { done.tally.closed.clone() };
-    let due = closed::due(&wanted, (&lake, config), &months, &why).await?;
-    closed::write(&lake, &due).await?;
     show(&done.tally, book.version(), args.format, &mut out)?;
     if args.format == Format::Table {
-        closed::show(&due, &mut out)?;
         writeln!(out, "run {} is done", done.id)?;
     }
     let left = done.left.total();

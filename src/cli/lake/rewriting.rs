@@ -73,7 +73,8 @@ async fn work<R: Rewriting>(
     let mut told = |table: TableDone| {
         // A closed terminal is no reason to stop.
         let (tier, days, rows, files) = (&table.tier, table.days, table.rows, table.files);
-        let _ = writeln!(io::stderr(), "{tier}: {rows} rows of {days} days in {files} files, version {}", table.version);
+        let _ =
+            writeln!(io::stderr(), "{tier}: {rows} rows of {days} days in {files} files, version {}", table.version);
         tables.push(table);
     };
     let tally = maintainer.rewrite(what, now_ms, &mut told).await?;
