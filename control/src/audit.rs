@@ -16,9 +16,9 @@ pub struct Entry {
     pub number: i64,
     pub at: DateTime<Utc>,
     pub who: String,
-    /// `create`, `update`, `delete`, `reset`, `acknowledge`, ….
+    /// `create`, `update`, `delete`, `reset`, `acknowledge`, `begin`, `finish`, ….
     pub action: String,
-    /// `budget`, `alert`, `block`, `directory`, `key`, `erasure`, `lake`, `pseudonym`, `statement`, `bill`.
+    /// `budget`, `alert`, `block`, `directory`, `key`, `erasure`, `lake`, `pseudonym`, `statement`, `bill`, `reprice`, `reattribute`.
     pub what: String,
     pub id: String,
     pub before: Option<Value>,

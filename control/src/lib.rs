@@ -20,6 +20,7 @@ pub mod leases;
 pub mod local;
 mod migrations;
 pub mod notifications;
+pub mod rewrites;
 pub mod statements;
 pub mod store;
 

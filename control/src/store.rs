@@ -15,6 +15,7 @@ use crate::keys::Keys;
 use crate::leases::Leases;
 use crate::migrations;
 use crate::notifications::Notifications;
+use crate::rewrites::Rewrites;
 use crate::statements::Statements;
 
 /// A connection pool to the control store.
@@ -95,6 +96,10 @@ impl Store {
 
     pub fn bills(&self) -> Bills<'_> {
         Bills(self)
+    }
+
+    pub fn rewrites(&self) -> Rewrites<'_> {
+        Rewrites(self)
     }
 
     pub fn audit(&self) -> Audit<'_> {

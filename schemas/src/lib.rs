@@ -3,7 +3,7 @@
 //! In reading order: what identifies things ([`ids`]), exact amounts ([`money`]), what an event can say
 //! ([`dimension`], [`count`], [`usage_event`]), what it costs ([`price_book`], and before it runs [`estimate`]), how it lies in
 //! the lake ([`table`], [`lake_path`]), what watches it ([`budget`], [`alert`]), whether it may run ([`decision`]), whose it is
-//! ([`directory`]), what must not be kept of it ([`secret`]), what stays of a closed month ([`statement`]), what providers bill ([`bill`]), what else costs money ([`charge_import`]), who is not to be named ([`pseudonym`]) and what an operator can configure
+//! ([`directory`], and afterwards [`reattribution`]), what must not be kept of it ([`secret`]), what stays of a closed month ([`statement`]), what providers bill ([`bill`]), what else costs money ([`charge_import`]), who is not to be named ([`pseudonym`]) and what an operator can configure
 //! ([`config`]).
 
 pub mod alert;
@@ -24,6 +24,7 @@ pub mod money;
 pub mod note;
 pub mod price_book;
 pub mod pseudonym;
+pub mod reattribution;
 pub mod secret;
 pub mod statement;
 pub mod table;

@@ -93,6 +93,12 @@ impl Note {
             Note::CachedPartsAssumed => "cached_parts_assumed",
         }
     }
+
+    /// The note of a word in `price_notes`; `None` for one of a newer version.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|note| note.name() == name)
+    }
 }
 
 /// A set of [`Note`]s.
@@ -115,6 +121,18 @@ impl Notes {
     #[must_use]
     pub fn union(self, other: Notes) -> Self {
         Notes(self.0 | other.0)
+    }
+
+    /// The set without some notes.
+    #[must_use]
+    pub fn without(self, notes: &[Note]) -> Self {
+        Notes(notes.iter().fold(self.0, |set, note| set & !(1 << *note as u8)))
+    }
+
+    /// Whether any of some notes is in the set.
+    #[must_use]
+    pub fn has_any(self, notes: &[Note]) -> bool {
+        notes.iter().any(|note| self.contains(*note))
     }
 
     #[must_use]
@@ -160,5 +178,14 @@ impl CostQuality {
             CostQuality::UpperBound => "upper_bound",
             CostQuality::Estimated => "estimated",
         }
+    }
+
+    /// The quality of a word in `cost_quality`; a word of a newer version is not to be trusted more than an estimate.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        [CostQuality::Exact, CostQuality::UpperBound]
+            .into_iter()
+            .find(|quality| quality.name() == name)
+            .unwrap_or(CostQuality::Estimated)
     }
 }

@@ -97,7 +97,7 @@ pub struct BookArgs {
 }
 
 impl BookArgs {
-    fn source(&self, config: &Config) -> BookSource {
+    pub(super) fn source(&self, config: &Config) -> BookSource {
         let mut source = BookSource::new(&config.prices, &config.lake.currency);
         if self.book.is_some() {
             source.book.clone_from(&self.book);

@@ -16,3 +16,4 @@ mod alerts;
 mod budgets;
 mod others;
 mod privacy;
+mod rewrites;

@@ -127,7 +127,11 @@ pub fn quantity_map(
     map(data_type, ends, Arc::new(keys), Arc::new(values))
 }
 
-fn map(data_type: &DataType, ends: &[i32], keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef, ArrowError> {
+/// A map of these keys and values, which must be of its types; `ends` says where each row's end.
+///
+/// # Errors
+/// When the type is no map, or not of these.
+pub fn map(data_type: &DataType, ends: &[i32], keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef, ArrowError> {
     let DataType::Map(entry, ordered) = data_type else {
         return Err(ArrowError::SchemaError(format!("{data_type} is no map")));
     };

@@ -4,3 +4,6 @@ pub mod arrays;
 pub mod events;
 pub mod interner;
 pub mod owners;
+pub mod reattributed;
+pub mod replace;
+pub mod texts;

@@ -20,6 +20,16 @@ use super::interner::{Interner, Symbol};
 pub const TEAM_SENT: &str = "team_sent";
 /// Key of `pricing_inputs`: the department as it was sent, where the lake's column says something else; empty for none.
 pub const DEPARTMENT_SENT: &str = "department_sent";
+/// Labels that somebody else than the event may set, each with the key of `pricing_inputs` under which a row keeps what its event sent, where the
+/// column says something else; an empty text for none.
+pub const LABELS: [(Text, &str); 6] = [
+    (Text::Team, TEAM_SENT),
+    (Text::Department, DEPARTMENT_SENT),
+    (Text::Project, "project_sent"),
+    (Text::App, "app_sent"),
+    (Text::Feature, "feature_sent"),
+    (Text::Environment, "environment_sent"),
+];
 
 /// What the directory fills in, in the order of the bits of [`Filling::changed`].
 const FILLED: [Text; 3] = [Text::Team, Text::Department, Text::CostCenter];

@@ -67,7 +67,8 @@ impl Upkeep {
                     tracing::info!(place, own, found, "another process maintains the lake now");
                     self.maintainer = None;
                     self.metrics.leads.set(0);
-                    // Whoever took over by hand is given that time.
+                    // Whoever took over by hand is given that time, and the turn, if it wants to keep it for longer.
+                    self.release().await;
                     pause = self.config.lake.maintenance.lease;
                 }
                 Err(error) => {
@@ -76,6 +77,10 @@ impl Upkeep {
                 }
             }
         }
+        self.release().await;
+    }
+
+    async fn release(&self) {
         if let Err(error) = self.store.leases().release(&self.lease, &self.holder).await {
             tracing::debug!(%error, "the lease of the lake's maintenance ends by itself");
         }

@@ -7,7 +7,7 @@ use spendstream_schemas::config::DecodeConfig;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::money::Amount;
 use spendstream_schemas::note::{CostQuality, Note};
-use spendstream_schemas::usage_event::{ReportedCost, Texts, UsageRow};
+use spendstream_schemas::usage_event::{ReportedCost, UsageRow};
 
 use super::body::{self, Extra, Reading};
 use super::parts::Parts;
@@ -225,7 +225,8 @@ impl<'n> Call<'n> {
         if texts.get(Text::Status).is_none() {
             texts.set(Text::Status, "ok");
         }
-        self.row.committed |= texts.get(Text::ServiceTier).is_some_and(is_commitment) || is_paid_otherwise(texts);
+        self.row.committed |=
+            is_committed(texts.get(Text::ProviderSent), texts.get(Text::Model), texts.get(Text::ServiceTier));
         Ok(())
     }
 }
@@ -244,12 +245,13 @@ fn is_commitment(tier: &str) -> bool {
     })
 }
 
-/// What a provider sells as capacity under a name of its own: Bedrock's provisioned models; Anthropic's priority tier, which answers
-/// only who committed to it, and says `standard` for what goes beyond.
-fn is_paid_otherwise(texts: &Texts<'_>) -> bool {
-    let says = |text: Text, word: &str| texts.get(text).is_some_and(|sent| sent.eq_ignore_ascii_case(word));
-    texts.get(Text::Model).is_some_and(|model| model.contains(":provisioned-model/"))
-        || (says(Text::ServiceTier, "priority") && says(Text::ProviderSent, "anthropic"))
+/// Whether a call ran on capacity that is paid for otherwise, by what was sent. Besides the tiers of that name a provider sells it under names of its
+/// own: Bedrock's provisioned models; Anthropic's priority tier, which answers only who committed to it, and says `standard` for what goes beyond.
+pub fn is_committed(provider: Option<&str>, model: Option<&str>, tier: Option<&str>) -> bool {
+    let is = |sent: Option<&str>, word: &str| sent.is_some_and(|sent| sent.eq_ignore_ascii_case(word));
+    tier.is_some_and(is_commitment)
+        || model.is_some_and(|model| model.contains(":provisioned-model/"))
+        || (is(tier, "priority") && is(provider, "anthropic"))
 }
 
 /// Puts checked counts into a row.

@@ -32,6 +32,7 @@ use spendstream_schemas::hex::hex;
 use spendstream_schemas::usage_event::UsageRow;
 
 use crate::batch::RawMessage;
+pub(crate) use call::is_committed;
 use reject::{Reason, Reject};
 
 /// What is kept of a message over the size limit.

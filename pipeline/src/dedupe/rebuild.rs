@@ -13,7 +13,7 @@ use super::call_facts::model_hash;
 use super::fingerprint::{ContentParts, Fingerprint, tier_hash};
 use crate::columns::events::{pair_hash, quantity_hash};
 use crate::columns::interner::text_hash;
-use crate::columns::owners::{DEPARTMENT_SENT, TEAM_SENT};
+use crate::columns::owners::LABELS;
 use crate::price::engine::{REGION_SENT, TIER_SENT};
 
 /// The columns of `usage` that a fingerprint needs, `source_offset` among them.
@@ -116,7 +116,7 @@ impl Rows {
         if let Some(region) = sent(&self.inputs, row, REGION_SENT) {
             texts[Text::Region as usize] = if region.is_empty() { 0 } else { text_hash(&region) };
         }
-        for (text, name) in [(Text::Team, TEAM_SENT), (Text::Department, DEPARTMENT_SENT)] {
+        for (text, name) in LABELS {
             if let Some(sent) = sent(&self.inputs, row, name) {
                 texts[text as usize] = if sent.is_empty() { 0 } else { text_hash(&sent) };
             }

@@ -17,7 +17,8 @@ use spendstream_schemas::price_book::{Plan, PriceBook, Priced, Question, Unprice
 use spendstream_schemas::usage_event::Quantity;
 
 use super::summary::{Summary, SummaryBuilder};
-use super::{rows, spend};
+pub use super::words::{MODEL_ANSWERED, REGION_SENT, STANDARD_TIER, TIER_SENT};
+use super::{rows, spend, words};
 use crate::aggregate::awaited::{Arrival, Awaited, Origin};
 use crate::aggregate::group::{Grouper, PricedView, SetGroups};
 use crate::aggregate::plan::WatchPlan;
@@ -25,15 +26,6 @@ use crate::columns::arrays::LocalIds;
 use crate::columns::events::{EventColumns, quantity_decimal};
 use crate::columns::interner::{Interner, Symbol};
 use crate::columns::owners::{Filling, Owners};
-
-/// Key of `pricing_inputs`: the service tier as it was sent, where the lake's column says something else.
-pub const TIER_SENT: &str = "service_tier_sent";
-/// Key of `pricing_inputs`: the region as it was sent, where the lake's column says something else; empty for none.
-pub const REGION_SENT: &str = "region_sent";
-/// Key of `pricing_inputs`: the model that the answer names, where the price was looked for by it.
-pub const MODEL_ANSWERED: &str = "model_answered";
-/// The service tier of who says nothing.
-pub const STANDARD_TIER: &str = "standard";
 
 /// The texts that decide which prices apply, in the order of [`Question`].
 const QUESTION: [Text; 7] = [
@@ -314,17 +306,7 @@ impl PricedColumns {
         (words, interner): (&mut Words, &mut Interner),
         summary: &mut SummaryBuilder,
     ) {
-        let amounts = [
-            priced.cost,
-            priced.list_cost,
-            priced.input_cost,
-            priced.output_cost,
-            priced.cache_read_cost,
-            priced.cache_write_cost,
-            priced.other_cost,
-            priced.cache_savings,
-        ];
-        for (column, amount) in self.money.iter_mut().zip(amounts) {
+        for (column, amount) in self.money.iter_mut().zip(priced.amounts()) {
             column.push(Some(amount.units()));
         }
         summary.cost = summary.cost + priced.cost;
@@ -375,7 +357,7 @@ impl PricedColumns {
 fn answer(book: &PriceBook, key: &QuestionKey, interner: &mut Interner) -> Answer {
     let words = key.map(|symbol| interner.text(symbol).map(ToOwned::to_owned));
     let [provider, model, service_tier, region, organization, billing_account, operation, model_answered] = &words;
-    let plan = book.resolve(&Question {
+    let question = Question {
         provider: provider.as_deref(),
         model: model.as_deref(),
         service_tier: service_tier.as_deref(),
@@ -384,40 +366,18 @@ fn answer(book: &PriceBook, key: &QuestionKey, interner: &mut Interner) -> Answe
         billing_account: billing_account.as_deref(),
         operation: operation.as_deref(),
         model_answered: model_answered.as_deref(),
-    });
-    let mut intern = |text: &str| if text.is_empty() { Symbol::NONE } else { interner.intern(text).0 };
-    let Ok(plan) = plan else {
-        let known = provider.as_deref().and_then(|name| book.provider_id(name)).map_or(Symbol::NONE, &mut intern);
-        let (tier, region) = (key[2], key[3]);
-        // Kept, so that a later book finds it.
-        let answered = model_answered.as_deref().map(|model| (intern(MODEL_ANSWERED), intern(model)));
-        let inputs = answered.into_iter().collect();
-        return Answer { plan, provider: known, model_id: Symbol::NONE, tier, region, inputs };
     };
-    let mut inputs: SmallVec<[(Symbol, Symbol); 2]> =
-        plan.pricing_inputs.iter().map(|(name, value)| (intern(name), intern(value))).collect();
-    if plan.notes.contains(Note::ModelOfAnswer) {
-        inputs.push((intern(MODEL_ANSWERED), intern(model_answered.as_deref().unwrap_or_default())));
-    }
-    let known = |name: &str| plan.pricing_inputs.iter().any(|(other, _)| other == name);
-    if !known(TIER_SENT) && plan.service_tier != service_tier.as_deref().unwrap_or(STANDARD_TIER) {
-        inputs.push((intern(TIER_SENT), intern(service_tier.as_deref().unwrap_or_default())));
-    }
-    if !known(REGION_SENT) && plan.region.as_deref() != region.as_deref() {
-        inputs.push((intern(REGION_SENT), intern(region.as_deref().unwrap_or_default())));
-    }
-    Answer {
-        provider: intern(&plan.provider_id),
-        model_id: intern(&plan.model_id),
-        tier: intern(&plan.service_tier),
-        region: intern(plan.region.as_deref().unwrap_or_default()),
-        inputs,
-        plan: Ok(plan),
-    }
+    let plan = book.resolve(&question);
+    let words = words::of(book, &question, &plan);
+    let mut intern = |text: &str| if text.is_empty() { Symbol::NONE } else { interner.intern(text).0 };
+    let inputs = words.inputs.iter().map(|(name, value)| (intern(name), intern(value))).collect();
+    let [provider, model_id, tier, region] = [words.provider, words.model_id, words.service_tier, words.region]
+        .map(|text| text.as_deref().map_or(Symbol::NONE, &mut intern));
+    Answer { plan, provider, model_id, tier, region, inputs }
 }
 
 /// A rate in units of 10⁻¹²; `None` when it has more digits, which `price_book` does not allow.
-fn rate_units(rate: Decimal) -> Option<i128> {
+pub(super) fn rate_units(rate: Decimal) -> Option<i128> {
     use spendstream_schemas::table::usage::RATE_SCALE;
     let scale = u32::from(RATE_SCALE.unsigned_abs());
     match scale.checked_sub(rate.scale()) {

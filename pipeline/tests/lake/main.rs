@@ -15,6 +15,7 @@ mod histories;
 mod model;
 mod races;
 mod readers;
+mod repriced;
 mod statements;
 mod support;
 mod world;

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use chrono::{DateTime, NaiveDate};
+use spendstream_pipeline::columns::reattributed::Reattributor;
 use spendstream_pipeline::lake::Committer;
 use spendstream_pipeline::lake::check::{Limits, Verdict, check};
 use spendstream_pipeline::lake::maintenance::{Maintainer, Moment, Step};
 use spendstream_pipeline::lake::table::now_ms;
+use spendstream_schemas::reattribution::Rules;
 
 use crate::support::recent;
 use crate::world::{
@@ -199,8 +201,38 @@ impl Sequence {
                 self.plan().await;
                 self.maintainer.as_mut().unwrap().vacuum(self.now_ms).await.unwrap();
             }
+            7 if self.dice.next(3) == 0 => self.reattribute().await,
             _ => self.step().await,
         }
+    }
+
+    /// Spend moves to another team, in a process that may die in the middle of it: the model knows no teams, and no sum may move.
+    async fn reattribute(&mut self) {
+        let organization = ORGANIZATIONS[usize::try_from(self.dice.next(4)).unwrap()];
+        let rule = format!(
+            "[[rule]]\nwhen = {{ organization = \"{organization}\" }}\nset = {{ team = \"{}\" }}",
+            self.dice.next(3)
+        );
+        self.told.push(rule.clone());
+        let mut moves = Reattributor::new(Rules::parse(&rule).unwrap());
+        let (after_operations, is_done) = (1 + self.dice.next(80), self.dice.next(2) == 0);
+        let (lake, fuse) = self.places.mortal(i64::MAX, is_done);
+        let mut mover = Maintainer::take(&lake, &config(), TIMES).await.unwrap();
+        self.maintainer = None;
+        // A move that was begun is finished first; a model of its own step knows when.
+        mover.look().await.unwrap();
+        let at = mover.moment(self.now_ms);
+        if mover.plan(at).iter().any(|step| matches!(step, Step::FinishMove { .. })) {
+            return;
+        }
+        if self.dice.next(2) == 0 {
+            fuse.store(i64::try_from(after_operations).unwrap(), std::sync::atomic::Ordering::SeqCst);
+            let _ = mover.rewrite(&mut moves, self.now_ms, &mut |_| {}).await;
+            return;
+        }
+        mover.rewrite(&mut moves, self.now_ms, &mut |_| {}).await.unwrap();
+        let left = mover.preview(&mut moves).await.unwrap();
+        assert_eq!(left.total().rows, 0, "twice is once");
     }
 
     async fn agree(&self) {

@@ -80,6 +80,23 @@ pub struct Priced<'a> {
     pub category: &'static str,
 }
 
+impl Priced<'_> {
+    /// The amounts in the order of `table::usage::MONEY`, without the last (`reported_cost`), which no price decides.
+    #[must_use]
+    pub fn amounts(&self) -> [Amount; 8] {
+        [
+            self.cost,
+            self.list_cost,
+            self.input_cost,
+            self.output_cost,
+            self.cache_read_cost,
+            self.cache_write_cost,
+            self.other_cost,
+            self.cache_savings,
+        ]
+    }
+}
+
 /// Why a row has no price. Its event is kept, counted and priced later by a reprice.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unpriced {

@@ -42,7 +42,9 @@ pub const MONEY: [&str; 9] = [
     "reported_cost",
 ];
 
-fn money_type() -> DataType {
+/// `decimal(28,15)`.
+#[must_use]
+pub fn money_type() -> DataType {
     DataType::Decimal128(money::PRECISION, money::SCALE)
 }
 

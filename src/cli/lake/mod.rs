@@ -2,6 +2,9 @@
 //! output.
 
 mod erase;
+mod reattribute;
+mod reprice;
+mod rewriting;
 mod show;
 mod work;
 
@@ -30,7 +33,11 @@ pub enum Command {
     Expire(work::Args),
     /// Make a person anonymous in every tier and in the control store; with `--prove`, show that nothing is left.
     Erase(erase::Args),
-    /// Do all of that, again and again, as `pipeline` does where `lake.maintenance.enabled`; with `--once`, one round.
+    /// Price events of a period by the price book in force; shows what it comes to, and does it with `--apply`.
+    Reprice(reprice::Args),
+    /// Move spend to the right team by a file of rules; shows what moves, and does it with `--apply`.
+    Reattribute(reattribute::Args),
+    /// Compact, tier and expire, again and again, as `pipeline` does where `lake.maintenance.enabled`; with `--once`, one round.
     Maintain(Maintain),
 }
 
@@ -70,6 +77,8 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
         Command::Check(args) | Command::Status(args) => &args.lake,
         Command::Compact(args) | Command::Tier(args) | Command::Expire(args) => &args.lake,
         Command::Erase(args) => &args.lake,
+        Command::Reprice(args) => &args.lake,
+        Command::Reattribute(args) => &args.lake,
         Command::Maintain(args) => &args.work.lake,
     };
     if let Some(uri) = uri {
@@ -82,6 +91,8 @@ pub fn run(command: Command, mut config: Config) -> anyhow::Result<ExitCode> {
         Command::Tier(args) => runtime.block_on(work::work(Kind::Tier, args, &config)),
         Command::Expire(args) => runtime.block_on(work::work(Kind::Expire, args, &config)),
         Command::Erase(args) => runtime.block_on(erase::run(args, &config)),
+        Command::Reprice(args) => runtime.block_on(reprice::run(args, &config)),
+        Command::Reattribute(args) => runtime.block_on(reattribute::run(args, &config)),
         Command::Maintain(args) if args.once || args.work.dry_run => {
             runtime.block_on(work::work(Kind::Everything, &args.work, &config))
         }

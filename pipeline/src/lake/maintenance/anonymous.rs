@@ -12,10 +12,20 @@ use arrow::record_batch::RecordBatch;
 use spendstream_schemas::dimension::Text;
 use spendstream_schemas::pseudonym::{ERASED, Erasure};
 
-use crate::columns::owners::{DEPARTMENT_SENT, TEAM_SENT};
+use crate::columns::owners;
 
 /// Of what a row was priced by, the labels that were sent; the rest (tier, region, …) prices it again, and names nobody.
-const LABELS: [&str; 2] = [TEAM_SENT, DEPARTMENT_SENT];
+const LABELS: [&str; owners::LABELS.len()] = sent();
+
+const fn sent() -> [&'static str; owners::LABELS.len()] {
+    let mut names = [""; owners::LABELS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = owners::LABELS[at].1;
+        at += 1;
+    }
+    names
+}
 
 /// See the module. Remembers what became of a text, so that each distinct one is looked at once.
 pub struct Anonymous<'a> {

@@ -2,7 +2,8 @@
 //! configuration, the time. Out: the same events, written anew; each step is one commit per table, and may end anywhere.
 //!
 //! In reading order: what is to be done ([`plan`], pure), who may do it and how a round goes ([`maintainer`]), the steps ([`compact`],
-//! [`seal`] with [`repeats`] and [`rollups`], [`moves`], [`expire`], [`vacuum`]), what they share ([`read`], [`write`]) and what is told of them
+//! [`seal`] with [`repeats`] and [`rollups`], [`moves`], [`expire`], [`vacuum`]), what people ask for
+//! ([`erase`], [`rewrite`] with [`rewritings`]), what they share ([`read`], [`write`], [`sorted`]) and what is told of them
 //! ([`metrics`]).
 
 mod anonymous;
@@ -15,9 +16,12 @@ mod moves;
 pub mod plan;
 mod read;
 mod repeats;
+pub mod rewrite;
+pub mod rewritings;
 mod rollups;
 mod seal;
 pub mod search;
+mod sorted;
 mod vacuum;
 mod write;
 

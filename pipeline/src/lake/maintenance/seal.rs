@@ -22,7 +22,7 @@ use super::rollups::{self, Sealed};
 use super::write::DayWriter;
 
 /// By what rows of a day are in order: what reports filter by comes first.
-const ORDER: &str = "organization, team, model_id, model, event_time, source_cluster, source_topic, source_partition, source_offset, source_index";
+pub const ORDER: &str = "organization, team, model_id, model, event_time, source_cluster, source_topic, source_partition, source_offset, source_index";
 const DAY: &str = "day";
 
 impl Maintainer {

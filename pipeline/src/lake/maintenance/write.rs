@@ -65,7 +65,7 @@ impl<'a> DayWriter<'a> {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        let rows = self.shaped(rows)?;
+        let rows = shaped(self.place, &self.schema, rows)?;
         let broken = |error: parquet::errors::ParquetError| failed(self.place, DOING, &error);
         let (_, writer) = match &mut self.open {
             Some(open) => open,
@@ -96,22 +96,6 @@ impl<'a> DayWriter<'a> {
         Ok(self.done)
     }
 
-    /// The file's columns in their order and types.
-    fn shaped(&self, rows: &RecordBatch) -> Result<RecordBatch, LakeError> {
-        let wrong = |error: &dyn std::fmt::Display| failed(self.place, DOING, error);
-        let column = |field: &arrow::datatypes::FieldRef| {
-            let column = rows
-                .column_by_name(field.name())
-                .ok_or_else(|| wrong(&format!("there is no column {}", field.name())))?;
-            if column.data_type() == field.data_type() {
-                return Ok(Arc::clone(column));
-            }
-            cast(column, field.data_type()).map_err(|error| wrong(&error))
-        };
-        let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>, LakeError>>()?;
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| wrong(&error))
-    }
-
     async fn end(&mut self) -> Result<(), LakeError> {
         let Some((path, mut writer)) = self.open.take() else { return Ok(()) };
         let meta = writer.finish().await.map_err(|error| failed(self.place, DOING, &error))?;
@@ -128,6 +112,24 @@ impl<'a> DayWriter<'a> {
         });
         Ok(())
     }
+}
+
+/// A batch with the columns of a schema, in their order and types.
+///
+/// # Errors
+/// When one is missing or of a type that is none of the column's.
+pub fn shaped(place: &Lake, schema: &SchemaRef, rows: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    let wrong = |error: &dyn std::fmt::Display| failed(place, DOING, error);
+    let column = |field: &arrow::datatypes::FieldRef| {
+        let column =
+            rows.column_by_name(field.name()).ok_or_else(|| wrong(&format!("there is no column {}", field.name())))?;
+        if column.data_type() == field.data_type() {
+            return Ok(Arc::clone(column));
+        }
+        cast(column, field.data_type()).map_err(|error| wrong(&error))
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, LakeError>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| wrong(&error))
 }
 
 fn open(

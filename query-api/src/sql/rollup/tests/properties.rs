@@ -121,13 +121,16 @@ fn query() -> impl Strategy<Value = String> {
 }
 
 /// Writes each day's parts where they lie.
-async fn lake(events: &[(usize, Event)], places: &[Place]) -> (Tiered, usize) {
+///
+/// Days that were repriced had other rows under other numbers before, whose sums may still be there.
+async fn lake(events: &[(usize, Event)], places: &[Place], repriced: &[bool]) -> (Tiered, usize) {
     let lake = Tiered::new().await;
     let mut parts: BTreeMap<(usize, usize), Vec<Event>> = BTreeMap::new();
     for (part, event) in events {
         parts.entry((event.day, *part)).or_default().push(event.clone());
     }
     let (mut hot, mut cold, mut seals) = (Vec::new(), Vec::new(), 0);
+    let (mut hot_before, mut cold_before) = (Vec::new(), Vec::new());
     for ((day, part), events) in parts {
         let (date, rows) = (DAYS[day], file(&events));
         let whole = File::new(&format!("part-{part}"), date, rows.clone());
@@ -138,6 +141,17 @@ async fn lake(events: &[(usize, Event)], places: &[Place]) -> (Tiered, usize) {
         seals += 1;
         let seal = format!("{day}-{part}");
         let sealed = whole.tagged(tags::SEAL, &seal);
+        if repriced[day] {
+            let other =
+                |event: &Event| Event { cost: event.cost.map(|cost| cost + 7), team: Some("core"), ..event.clone() };
+            let (before, number) = (file(&events.iter().map(other).collect::<Vec<_>>()), format!("before-{seal}"));
+            lake.sum_up(&number, date, std::slice::from_ref(&before)).await;
+            let before = File::new(&format!("before-{part}"), date, before).tagged(tags::SEAL, &number);
+            match places[day] {
+                Place::Hot | Place::Leaving => hot_before.push(before),
+                Place::Arrived | Place::Cold => cold_before.push(before),
+            }
+        }
         // Numbers of moves that the colder table has taken in are the smaller ones.
         match places[day] {
             Place::Hot => hot.push(sealed),
@@ -150,13 +164,19 @@ async fn lake(events: &[(usize, Event)], places: &[Place]) -> (Tiered, usize) {
         }
         lake.sum_up(&seal, date, &[rows]).await;
     }
-    lake.hot.change(&[], &hot, &[(tags::BEGUN_APP, 10)]);
-    lake.cold.change(&[], &cold, &[(tags::MOVES_APP, 9)]);
+    lake.hot.change(&[], &hot_before, &[]);
+    lake.cold.change(&[], &cold_before, &[]);
+    lake.hot.change(&hot_before, &hot, &[(tags::BEGUN_APP, 10), (tags::HISTORY_APP, 1)]);
+    lake.cold.change(&cold_before, &cold, &[(tags::MOVES_APP, 9), (tags::HISTORY_APP, 1)]);
     (lake, seals)
 }
 
-async fn holds(events: Vec<(usize, Event)>, places: Vec<Place>, queries: Vec<String>) -> Result<(), TestCaseError> {
-    let (lake, seals) = lake(&events, &places).await;
+async fn holds(
+    events: Vec<(usize, Event)>,
+    (places, repriced): (Vec<Place>, Vec<bool>),
+    queries: Vec<String>,
+) -> Result<(), TestCaseError> {
+    let (lake, seals) = lake(&events, &places, &repriced).await;
     let engine = lake.lake.engine();
     let snapshot = engine.snapshot().await.unwrap();
     let rows = super::answer(&engine, &snapshot, "SELECT count(event_id), sum(cost) FROM usage WHERE source_index = 0")
@@ -177,9 +197,10 @@ proptest! {
     fn sums_from_the_rollup_are_those_of_the_rows(
         events in prop::collection::vec(event(), 1..60),
         places in prop::collection::vec(place(), DAYS.len()),
+        repriced in prop::collection::vec(any::<bool>(), DAYS.len()),
         queries in prop::collection::vec(query(), 1..8),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(holds(events, places, queries))?;
+        runtime.block_on(holds(events, (places, repriced), queries))?;
     }
 }
