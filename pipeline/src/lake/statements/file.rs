@@ -6,7 +6,7 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 use sha2::{Digest, Sha256};
 use spendstream_schemas::hex::hex;
@@ -77,12 +77,9 @@ pub async fn read(lake: &Lake, statement: &Statement) -> Result<Vec<Line>, State
     if found != statement.id {
         return Err(broken(format!("its file {} was changed: its SHA-256 is {found}", statement.path)));
     }
-    let unreadable = |error: parquet::errors::ParquetError| broken(error.to_string());
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ArrowReaderBuilder::build).map_err(unreadable)?;
     let mut lines = Vec::new();
-    for batch in reader {
-        lines.extend(line::read(&batch?)?);
+    for batch in batches(bytes, broken)? {
+        lines.extend(line::read(&batch)?);
     }
     Ok(lines)
 }
@@ -92,9 +89,11 @@ pub async fn read(lake: &Lake, statement: &Statement) -> Result<Vec<Line>, State
 /// # Errors
 /// When it is no Parquet file.
 pub fn parquet_batches(bytes: Vec<u8>) -> Result<Vec<RecordBatch>, StatementError> {
-    let broken = |reason: String| StatementError::Broken { id: "of that file".to_owned(), reason };
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| broken(error.to_string()))?;
+    batches(Bytes::from(bytes), |reason| StatementError::Broken { id: "of that file".to_owned(), reason })
+}
+
+fn batches(bytes: Bytes, broken: impl Fn(String) -> StatementError) -> Result<Vec<RecordBatch>, StatementError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| broken(error.to_string()))?;
     let reader = builder.build().map_err(|error| broken(error.to_string()))?;
     Ok(reader.collect::<Result<_, _>>()?)
 }
