@@ -86,13 +86,10 @@ enum Command {
     /// Say which pseudonym stands for whom. Needs the key of `[privacy]`.
     #[command(subcommand)]
     Privacy(privacy::Command),
-    /// Write reports over a lake.
-    #[command(subcommand)]
-    Report(report::Command),
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
-    /// Close months, and compare bills with what the lake says.
+    /// Write reports, close months, compare bills with what the lake says.
     #[command(subcommand)]
     Report(report::Command),
     /// Import costs that are no calls.
@@ -133,7 +130,6 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Blocks(command) => blocks::run(command, config),
         Command::Keys(command) => keys::run(command, config),
         Command::Privacy(command) => privacy::run(command, config),
-        Command::Report(command) => report::run(command, config),
         Command::Lake(command) => lake::run(command, config),
         Command::Report(command) => report::run(command, config),
         Command::Charges(command) => charges::run(command, config),

@@ -153,13 +153,14 @@ async fn a_failed_statement_fails_its_transaction_until_it_ends() {
 async fn a_query_ends_when_it_is_cancelled_or_its_time_is_over() {
     let (_lake, running, client) = serving(&THREE).await;
     let cancel = client.cancel_token();
-    let query = client.simple_query(ENDLESS);
-    tokio::pin!(query);
     // Asked again until the query is there to be cancelled.
-    let ended = loop {
-        tokio::select! {
-            ended = &mut query => break ended,
-            asked = cancel.cancel_query(NoTls) => asked.unwrap(),
+    let ended = {
+        let mut query = std::pin::pin!(client.simple_query(ENDLESS));
+        loop {
+            tokio::select! {
+                ended = &mut query => break ended,
+                asked = cancel.cancel_query(NoTls) => asked.unwrap(),
+            }
         }
     };
     assert_eq!(ended.unwrap_err().code().map(|code| code.code().to_owned()).as_deref(), Some("57014"));

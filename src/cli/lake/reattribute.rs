@@ -59,7 +59,7 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let scope = json!({ "file": hash, "rules": text });
-    let done = apply(&mut reattributor, &lake, config, (Kind::Reattribute, scope), outcome).await?;
+    let done = Box::pin(apply(&mut reattributor, &lake, config, (Kind::Reattribute, scope), outcome)).await?;
     show(&done.tally, args.format, &mut out)?;
     if args.format == Format::Table {
         writeln!(out, "run {} is done; the total is what it was", done.id)?;

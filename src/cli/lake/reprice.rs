@@ -84,7 +84,8 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     // Before any row that it priced: each row can be priced again by its version.
     archive::keep(&lake, &book).await?;
     let done =
-        apply(&mut repricer, &lake, config, (Kind::Reprice, scope), |tally| outcome(tally, book.version())).await?;
+        Box::pin(apply(&mut repricer, &lake, config, (Kind::Reprice, scope), |tally| outcome(tally, book.version())))
+            .await?;
     show(&done.tally, book.version(), args.format, &mut out)?;
     if args.format == Format::Table {
         writeln!(out, "run {} is done", done.id)?;

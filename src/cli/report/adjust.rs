@@ -7,7 +7,7 @@ use spendstream_schemas::config::Config;
 use spendstream_storage::Lake;
 
 use super::super::control::{Output, Session, one_error, print_rows};
-use super::{Place, zone};
+use super::months::{Place, zone};
 
 /// Which lake, and how the answer is written.
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,8 @@ use spendstream_schemas::statement::Month;
 use spendstream_storage::Lake;
 
 use super::super::control::{Output, Session, one_error};
-use super::{Place, adjust as carried, statements, zone};
+use super::months::{Place, zone};
+use super::{adjust as carried, statements};
 
 /// Which month, and what is known to be missing.
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use spendstream_schemas::statement::line::KEYS;
 use spendstream_storage::Lake;
 
 use super::super::control::{Output, Session, print_rows};
-use super::{Place, of};
+use super::months::{Place, of};
 
 /// Which month.
 #[derive(Debug, clap::Args)]

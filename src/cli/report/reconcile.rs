@@ -17,7 +17,7 @@ use spendstream_storage::price_book::BookSource;
 
 use super::super::charges::read::{File, read_bill};
 use super::super::control::{Output, Session, one_error, print_rows};
-use super::{Place, zone};
+use super::months::{Place, zone};
 
 /// Which bill.
 #[derive(Debug, clap::Args)]

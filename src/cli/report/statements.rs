@@ -11,7 +11,7 @@ use spendstream_storage::Lake;
 
 use super::super::control::{Output, Session, one_error, print_json, print_rows, show_time};
 use super::super::prices::Format;
-use super::{Place, of};
+use super::months::{Place, of};
 
 /// How the answer is written.
 #[derive(Debug, clap::Args)]

@@ -136,7 +136,9 @@ mod tests {
 
     fn found(counts: &[(Count, i64)], quantities: &[(&str, i128)]) -> Vec<(String, i128)> {
         let mut group = Group::default();
-        counts.iter().for_each(|(count, value)| group.counts.set(*count, *value));
+        for (count, value) in counts {
+            group.counts.set(*count, *value);
+        }
         group.quantities = quantities.iter().map(|(name, value)| ((*name).to_owned(), *value * ONE)).collect();
         meters(&group).into_iter().map(|meter| (meter.name, meter.quantity / ONE)).collect()
     }

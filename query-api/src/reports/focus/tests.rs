@@ -18,7 +18,7 @@ use rust_decimal::Decimal;
 use spendstream_schemas::count::{Count, Counts};
 use spendstream_schemas::lake_path;
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::price_book::{PriceBook, Question, Usage};
+use spendstream_schemas::price_book::{PriceBook, Question, Unpriced, Usage};
 use spendstream_schemas::table::charges::{self, Charge, ChargeCategory};
 use spendstream_schemas::usage_event::Quantity;
 use spendstream_storage::Lake;
@@ -167,7 +167,7 @@ fn rows(book: &PriceBook, calls: &[Call], date: &'static str) -> RecordBatch {
         text("price_id", priced.as_ref().ok().map(|priced| priced.price_id));
         text("pricing_category", priced.as_ref().ok().map(|priced| priced.category));
         text("price_status", Some(if priced.is_ok() { "priced" } else { "unpriced" }));
-        text("unpriced_reason", priced.as_ref().err().map(|error| error.word()));
+        text("unpriced_reason", priced.as_ref().err().map(Unpriced::word));
         let mut amount = |name, value: Option<Amount>| money.entry(name).or_default().push(value.map(Amount::units));
         let priced = priced.ok();
         amount("cost", priced.map(|priced| priced.cost));
