@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         number: 1,
         // They differ in how a number is counted up, and in nothing else.
@@ -41,6 +41,11 @@ const MIGRATIONS: [Migration; 4] = [
         number: 4,
         sqlite: include_str!("../migrations/0004_privacy.sql"),
         postgres: include_str!("../migrations/0004_privacy.sql"),
+    },
+    Migration {
+        number: 5,
+        sqlite: include_str!("../migrations/0005_repeats.sql"),
+        postgres: include_str!("../migrations/0005_repeats.sql"),
     },
 ];
 
