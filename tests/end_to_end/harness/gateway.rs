@@ -45,6 +45,13 @@ impl Gateway {
         self.folder.path().join("data").join(BUCKET)
     }
 
+    /// Makes another bucket; returns it as a folder.
+    pub fn add_bucket(&self, name: &str) -> PathBuf {
+        let bucket = self.folder.path().join("data").join(name);
+        std::fs::create_dir_all(&bucket).unwrap();
+        bucket
+    }
+
     /// What a client of it needs, by the names of object-store options.
     pub fn options(&self) -> Vec<(&'static str, String)> {
         vec![

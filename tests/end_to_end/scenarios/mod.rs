@@ -21,5 +21,6 @@ mod owners;
 mod rebalance;
 mod recreated;
 mod secured;
+mod tiers;
 mod transactions;
 mod unpriced;
