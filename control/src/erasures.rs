@@ -18,7 +18,7 @@ pub use anonymise::Anonymised;
 /// What the audit log calls an erasure.
 const WHAT: &str = "erasure";
 const COLUMNS: &str = "SELECT id, dimension, value_hash, shown, requested_by, requested_at, rewritten_rows, rewritten_at, \
-                       proven_at, note FROM erasures ORDER BY requested_at, id";
+                       proven_at, note, repeated_at FROM erasures ORDER BY requested_at, id";
 
 /// An erasure, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +39,8 @@ pub struct Erasure {
     /// When no object had the value any more.
     pub proven_at: Option<DateTime<Utc>>,
     pub note: Option<String>,
+    /// When the lake's maintenance had erased again what was written before pipelines knew.
+    pub repeated_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +103,30 @@ impl Erasures<'_> {
         tx.commit().await
     }
 
+    /// Erasures that were asked for at this time or before and are still to be repeated, the oldest first.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn to_repeat(&self, asked_by: DateTime<Utc>) -> Result<Vec<Erasure>> {
+        let all = self.list().await?.into_iter();
+        Ok(all.filter(|one| one.repeated_at.is_none() && one.requested_at <= asked_by).collect())
+    }
+
+    /// What was written before pipelines knew is anonymous, too: so many further rows.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn repeated(&self, id: &str, rows: i64, act: &Act<'_>) -> Result<()> {
+        let sql =
+            "UPDATE erasures SET rewritten_rows = COALESCE(rewritten_rows, 0) + $2, repeated_at = $3 WHERE id = $1";
+        let mut tx = self.0.pool.begin().await?;
+        if tx.execute(sql, args![id, rows, act.now]).await? == 0 {
+            return Err(Error::not_found(WHAT, id));
+        }
+        audit::write(&mut tx, act, Change { action: "repeat", what: WHAT, id }, None::<&()>, Some(&rows)).await?;
+        tx.commit().await
+    }
+
     /// Every remaining object was searched, and none has the value.
     ///
     /// # Errors
@@ -128,5 +154,6 @@ fn erasure(row: &Row) -> Result<Erasure> {
         rewritten_at: row.optional_time(7)?,
         proven_at: row.optional_time(8)?,
         note: row.optional_text(9)?,
+        repeated_at: row.optional_time(10)?,
     })
 }

@@ -14,7 +14,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         // They differ in how a number is counted up, and in nothing else.
@@ -44,8 +44,13 @@ const MIGRATIONS: [Migration; 5] = [
     },
     Migration {
         number: 5,
-        sqlite: include_str!("../migrations/0005_statements.sql"),
-        postgres: include_str!("../migrations/0005_statements.sql"),
+        sqlite: include_str!("../migrations/0005_repeats.sql"),
+        postgres: include_str!("../migrations/0005_repeats.sql"),
+    },
+    Migration {
+        number: 6,
+        sqlite: include_str!("../migrations/0006_statements.sql"),
+        postgres: include_str!("../migrations/0006_statements.sql"),
     },
 ];
 

@@ -1,6 +1,7 @@
 """What readers that know nothing of spendstream find in a Delta table: count, distinct ids, exact sum, offsets.
 
-Usage: readers.py URI, where URI is file:///folder or s3://bucket/prefix (then AWS_* variables say how). Writes JSON.
+Usage: readers.py URI [FOLDER...], where URI is file:///folder or s3://bucket/prefix (then AWS_* variables say how). With folders of
+further tables DuckDB alone reads them all, as one table by the statement of docs/lake.md. Writes JSON.
 """
 
 import glob
@@ -13,7 +14,7 @@ import duckdb_extension_delta
 import polars
 from deltalake import DeltaTable
 
-uri = sys.argv[1]
+uri, *further = sys.argv[1:]
 options = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
@@ -22,8 +23,9 @@ def by_duckdb():
     # The extension comes as a Python package; nothing is fetched at run time.
     folder = os.path.dirname(duckdb_extension_delta.__file__)
     connection.execute(f"LOAD '{glob.glob(folder + '/extensions/*/delta.duckdb_extension')[0]}'")
-    path = uri.removeprefix("file://")
-    query = f"SELECT count(*), count(DISTINCT event_id), sum(cost)::VARCHAR FROM delta_scan('{path}')"
+    paths = [uri.removeprefix("file://"), *further]
+    tables = " UNION ALL BY NAME ".join(f"SELECT * FROM delta_scan('{path}')" for path in paths)
+    query = f"SELECT count(*), count(DISTINCT event_id), sum(cost)::VARCHAR FROM ({tables})"
     return connection.execute(query).fetchone()
 
 
@@ -44,7 +46,7 @@ def by_deltalake():
     return table.num_rows, ids, str(compute.sum(table["cost"]).as_py())
 
 
-answers = {"polars": by_polars(), "deltalake": by_deltalake()}
+answers = {} if further else {"polars": by_polars(), "deltalake": by_deltalake()}
 # DuckDB's Delta reader takes S3 settings in another way; a local table is enough to show that it reads ours.
 if uri.startswith("file://"):
     answers["duckdb"] = by_duckdb()

@@ -85,9 +85,16 @@ async fn a_person_is_on_the_list_once_and_never_in_clear(place: Place) {
 
     erasures.rewritten(&first.id, 7, &ann(10)).await.unwrap();
     erasures.rewritten(&first.id, 2, &ann(20)).await.unwrap();
+    let due =
+        |by| async move { erasures.to_repeat(at(by)).await.unwrap().into_iter().map(|one| one.id).collect::<Vec<_>>() };
+    assert_eq!(due(0).await, [first.id.clone()]);
+    assert_eq!(due(1).await.len(), 2);
+    erasures.repeated(&first.id, 1, &ann(25)).await.unwrap();
+    assert_eq!(due(0).await, Vec::<String>::new());
     erasures.proven(&first.id, "12 objects", &ann(30)).await.unwrap();
     let done = erasures.list().await.unwrap().remove(0);
-    assert_eq!((done.rows, done.rewritten_at, done.proven_at), (Some(9), Some(at(20)), Some(at(30))));
+    assert_eq!((done.rows, done.rewritten_at, done.proven_at), (Some(10), Some(at(20)), Some(at(30))));
+    assert_eq!(done.repeated_at, Some(at(25)));
     assert_eq!(done.note.as_deref(), Some("12 objects"));
     assert_eq!(
         erasures.proven("none", "", &ann(0)).await,
@@ -95,7 +102,7 @@ async fn a_person_is_on_the_list_once_and_never_in_clear(place: Place) {
     );
     let log = store.audit().list(Some("erasure"), Some(&first.id), None, 10).await.unwrap();
     let actions: Vec<_> = log.iter().map(|entry| entry.action.as_str()).collect();
-    assert_eq!(actions, ["prove", "rewrite", "rewrite", "create"]);
+    assert_eq!(actions, ["prove", "repeat", "rewrite", "rewrite", "create"]);
     store.close().await;
     assert!(!place.dump().await.to_lowercase().contains("eve.moe"));
 }

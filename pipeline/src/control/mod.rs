@@ -5,6 +5,7 @@
 //! some by SQL; [`decisions`] writes down what decide answered; [`erased`] follows who is erased; [`upkeep`] maintains the lake when it is this process's turn; [`past`] reads from the lake what
 //! live totals cannot know (what was spent before a reset, how long answers of a kind usually are).
 
+pub mod again;
 pub mod anomalies;
 pub mod decisions;
 pub mod erased;

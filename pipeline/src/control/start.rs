@@ -153,7 +153,7 @@ async fn run(config: &Config, store: Store, (precedence, desk): (Precedence, Des
     );
     tasks.spawn(Anomalies::new(config, lake.clone(), seen, found).run(stop.clone()));
     tasks.spawn(gauges::run(Arc::clone(&live), store.clone(), Arc::clone(&metrics), stop.clone()));
-    let (table, every) = (Table::new(&lake), config.decide.log_interval);
+    let (table, every) = (Table::new(&lake, &config.lake), config.decide.log_interval);
     tasks.spawn(Decisions::new(Arc::clone(&live), table, every, Arc::clone(&metrics)).run(stop.clone()));
     let lateness = TimeDelta::from_std(config.live.allowed_lateness).unwrap_or(TimeDelta::MAX);
     let past = Past {

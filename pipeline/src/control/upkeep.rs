@@ -1,5 +1,5 @@
 //! Maintains the lake, as long as it is this process's turn. In: the control store, where a lease says whose turn it is; the lake; the configuration.
-//! Out: rounds of [`crate::lake::maintenance`], metrics, and an entry of the audit log for whatever was deleted.
+//! Out: rounds of [`crate::lake::maintenance`], erasures done once more, metrics, and an entry of the audit log for whatever was deleted.
 //!
 //! The lease only keeps processes from doing the same work; that none of them does harm is seen to by the number in the tables.
 
@@ -13,6 +13,7 @@ use spendstream_storage::Lake;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::again::again;
 use crate::lake::maintenance::metrics::MaintenanceMetrics;
 use crate::lake::maintenance::{Maintainer, deleted};
 use crate::lake::rewriter::RewriteError;
@@ -30,6 +31,9 @@ pub struct Upkeep {
     lease: String,
     maintainer: Option<Maintainer>,
     vacuumed_ms: Option<i64>,
+    trouble: watch::Sender<Option<String>>,
+    /// Whether the control store did not answer when it was asked last.
+    is_blind: bool,
 }
 
 /// The one clock here: how long a step took.
@@ -42,7 +46,24 @@ impl Upkeep {
     pub fn new(config: &Config, lake: Lake, store: Store, metrics: Arc<MaintenanceMetrics>) -> Self {
         let lease = format!("lake {}", lake.url());
         let holder = format!("{}/{}", std::process::id(), Uuid::new_v4().simple());
-        Self { lake, config: config.clone(), store, metrics, holder, lease, maintainer: None, vacuumed_ms: None }
+        Self {
+            lake,
+            config: config.clone(),
+            store,
+            metrics,
+            holder,
+            lease,
+            maintainer: None,
+            vacuumed_ms: None,
+            trouble: watch::Sender::new(None),
+            is_blind: false,
+        }
+    }
+
+    /// Why the last round did not get through; `None`: it did, or it is not this process's turn.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// Works until the stop; a round under way is given up, which harms nothing.
@@ -61,6 +82,7 @@ impl Upkeep {
                 _ = stop.wait_for(|stop| *stop) => break,
                 turn = self.turn() => turn,
             };
+            self.tell(turn.as_ref().err());
             match turn {
                 Ok(()) => {}
                 Err(RewriteError::Fenced { place, own, found }) => {
@@ -84,6 +106,16 @@ impl Upkeep {
         if let Err(error) = self.store.leases().release(&self.lease, &self.holder).await {
             tracing::debug!(%error, "the lease of the lake's maintenance ends by itself");
         }
+    }
+
+    fn tell(&self, failed: Option<&RewriteError>) {
+        let is_away =
+            || "the control store does not answer: whose turn it is to maintain the lake is not known".to_owned();
+        self.trouble.send_replace(match failed {
+            // It is another's turn.
+            None | Some(RewriteError::Fenced { .. }) => self.is_blind.then(is_away),
+            Some(error) => Some(error.to_string()),
+        });
     }
 
     /// One round, if it is this process's turn.
@@ -110,9 +142,11 @@ impl Upkeep {
         }
     }
 
-    async fn is_mine(&self) -> bool {
+    async fn is_mine(&mut self) -> bool {
         let ttl = TimeDelta::from_std(self.config.lake.maintenance.lease).unwrap_or(TimeDelta::MAX);
-        match self.store.leases().take(&self.lease, &self.holder, at(now_ms()), ttl).await {
+        let taken = self.store.leases().take(&self.lease, &self.holder, at(now_ms()), ttl).await;
+        self.is_blind = taken.is_err();
+        match taken {
             Ok(mine) => mine,
             Err(error) => {
                 tracing::warn!(%error, "whose turn it is to maintain the lake is not known: the control store does not answer");
@@ -143,6 +177,9 @@ impl Upkeep {
         let round = round.inspect(|round| self.metrics.looked(round.oldest_unsealed));
         self.audit(gone).await;
         round?;
+        if let Some(maintainer) = self.maintainer.as_mut() {
+            again(&self.store, &self.config, maintainer, at(now_ms())).await?;
+        }
         self.vacuum().await
     }
 

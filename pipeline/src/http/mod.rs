@@ -16,6 +16,7 @@ mod produce;
 mod read;
 mod recent;
 mod traces;
+pub mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,17 +83,22 @@ pub async fn serve(
     let address = listener.local_addr().context("pipeline.listen")?;
     let shared = Shared { budgets: Some(Arc::clone(budgets)), ..Shared::new(config, metrics, status)? };
     let router = routes(shared, budgets, (store, totals));
-    let router = match config.auth.mode {
-        AuthMode::None => router.layer(middleware::from_fn(door::only_local)),
-        AuthMode::Keys => router.layer(middleware::from_fn_with_state(door::Door::new(store), door::enter)),
-    };
-    let router = router.layer(middleware::from_fn_with_state(Arc::clone(metrics), observe::count));
+    let router =
+        guarded(router, config, store).layer(middleware::from_fn_with_state(Arc::clone(metrics), observe::count));
     let server = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the pipeline's HTTP server ended");
         }
     });
     Ok((address, server))
+}
+
+/// For whom the door lets in.
+fn guarded(router: Router, config: &Config, store: &blocks::Opened) -> Router {
+    match config.auth.mode {
+        AuthMode::None => router.layer(middleware::from_fn(door::only_local)),
+        AuthMode::Keys => router.layer(middleware::from_fn_with_state(door::Door::new(store), door::enter)),
+    }
 }
 
 /// All addresses, for whom the door lets in.

@@ -1,4 +1,4 @@
-//! The Delta tables `usage` and `usage_rollup`: what it is made with, and whether one that is there is ours. In: a lake. Out: its state at the newest version.
+//! The Delta tables `usage`, `usage_rollup` and `decisions`: what each is made with, and whether one that is there is ours. In: a lake. Out: its state at the newest version.
 //! Never changes a table that exists.
 
 use std::collections::BTreeMap;
@@ -7,9 +7,9 @@ use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use deltalake_core::logstore::CommitOrBytes;
 use serde_json::{Value, json};
 use spendstream_schemas::config::LakeConfig;
-use spendstream_schemas::lake_path::{ROLLUP_TABLE, USAGE_TABLE};
+use spendstream_schemas::lake_path::{DECISIONS_TABLE, ROLLUP_TABLE, USAGE_TABLE};
 use spendstream_schemas::table::usage::DATE;
-use spendstream_schemas::table::{rollup, usage};
+use spendstream_schemas::table::{decisions, rollup, usage};
 use spendstream_storage::Lake;
 use uuid::Uuid;
 
@@ -28,11 +28,12 @@ const PROTOCOL: Protocol = Protocol { min_reader_version: 1, min_writer_version:
 /// How often making the table is tried when the store fails.
 const ATTEMPTS: u32 = 5;
 
-/// The tables of events and of their sums.
+/// The tables of events, of their sums, and of what decide answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Usage,
     Rollup,
+    Decisions,
 }
 
 impl Kind {
@@ -42,6 +43,7 @@ impl Kind {
         match self {
             Self::Usage => USAGE_TABLE,
             Self::Rollup => ROLLUP_TABLE,
+            Self::Decisions => DECISIONS_TABLE,
         }
     }
 
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::Usage => usage::file_schema(),
             Self::Rollup => rollup::file_schema(),
+            Self::Decisions => decisions::file_schema(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Kind {
         match self {
             Self::Usage => &STATISTICS,
             Self::Rollup => &[rollup::QUARTER],
+            Self::Decisions => &[decisions::DECIDED_AT],
         }
     }
 
@@ -67,6 +71,7 @@ impl Kind {
         match self {
             Self::Usage => usage::table_schema(),
             Self::Rollup => rollup::table_schema(),
+            Self::Decisions => decisions::table_schema(),
         }
     }
 }
@@ -114,13 +119,11 @@ fn definition(kind: Kind, config: &LakeConfig, now_ms: i64) -> MetaData {
         id: Uuid::new_v4().to_string(),
         schema_string: schema(kind).to_string(),
         partition_columns: vec![DATE.to_owned()],
-        configuration: kept_for(config)
+        configuration: properties(kind, config)
             .into_iter()
             .chain([
                 (text(CURRENCY), config.currency.clone()),
                 (text("delta.checkpointInterval"), config.checkpoint_every.max(1).to_string()),
-                // Values of persons stay out of the log, whoever writes.
-                (text("delta.dataSkippingStatsColumns"), kind.statistics().join(",")),
                 // Never delta.setTransactionRetentionDuration: it would forget the offset of an idle partition.
             ])
             .collect(),
@@ -129,14 +132,16 @@ fn definition(kind: Kind, config: &LakeConfig, now_ms: i64) -> MetaData {
     }
 }
 
-/// Properties by which everybody knows how long removed files and old versions are kept: a tombstone that goes earlier would let a file go
-/// that a reader still needs.
+/// Properties by which everybody knows how long removed files and old versions are kept, since a tombstone that goes earlier would let a file go
+/// that a reader still needs, and which columns have statistics.
 #[must_use]
-pub fn kept_for(config: &LakeConfig) -> [(String, String); 2] {
+pub fn properties(kind: Kind, config: &LakeConfig) -> [(String, String); 3] {
     let interval = |time: std::time::Duration| format!("interval {} seconds", time.as_secs());
     [
         ("delta.logRetentionDuration".to_owned(), interval(config.maintenance.log_retention)),
         ("delta.deletedFileRetentionDuration".to_owned(), interval(config.maintenance.vacuum_after)),
+        // Values of persons stay out of the log, whoever writes.
+        ("delta.dataSkippingStatsColumns".to_owned(), kind.statistics().join(",")),
     ]
 }
 
@@ -162,6 +167,8 @@ fn difference(state: &TableState, kind: Kind, currency: &str) -> Option<String> 
         ));
     }
     match meta.configuration.get(CURRENCY) {
+        // Earlier versions let the Delta library make it.
+        None if kind == Kind::Decisions => {}
         None => return Some(format!("it has no {CURRENCY}: another program made it; choose another lake.uri")),
         Some(kept) if kept != currency => {
             return Some(format!(
@@ -314,7 +321,7 @@ mod tests {
 
     #[test]
     fn every_column_has_a_delta_type() {
-        for kind in [Kind::Usage, Kind::Rollup] {
+        for kind in [Kind::Usage, Kind::Rollup, Kind::Decisions] {
             assert!(!schema(kind).to_string().contains("null,"), "{}", schema(kind));
         }
         assert!(schema(Kind::Usage).to_string().contains("\"valueContainsNull\":true"));

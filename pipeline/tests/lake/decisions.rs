@@ -16,11 +16,11 @@ use spendstream_schemas::table::decisions::Row;
 use spendstream_storage::Lake;
 
 use crate::faulty::{FAULTS, Faulty};
-use crate::support::over;
+use crate::support::{config, over};
 
 const DAY: i64 = 86_400_000_000;
 
-fn row(id: &str, day: i64) -> Row {
+pub fn row(id: &str, day: i64) -> Row {
     Row {
         decided_at: day * DAY + 1,
         texts: std::array::from_fn(|at| (at == 0).then(|| id.to_owned())),
@@ -46,7 +46,7 @@ fn row(id: &str, day: i64) -> Row {
 
 /// Two appends of one process and one of another, each tried until it succeeds.
 async fn session(lake: &Lake) {
-    let (mut one, mut other) = (Decisions::new(lake), Decisions::new(lake));
+    let (mut one, mut other) = (Decisions::new(lake, &config()), Decisions::new(lake, &config()));
     for _ in 0..20 {
         if one.append(&[row("a", 20_000), row("b", 20_001)]).await.is_ok() {
             break;
@@ -66,13 +66,19 @@ async fn session(lake: &Lake) {
 }
 
 async fn ids(lake: &Lake) -> Vec<(String, i64)> {
+    counted(lake, "event_id").await
+}
+
+/// How many decisions have each value of a column.
+pub async fn counted(lake: &Lake, column: &str) -> Vec<(String, i64)> {
     let mut table = DeltaTable::new(lake.log_store(DECISIONS_TABLE));
     table.load().await.unwrap();
     let context = SessionContext::new();
     table.update_datafusion_session(&context.state()).unwrap();
     context.register_table(DECISIONS_TABLE, table.table_provider().await.unwrap()).unwrap();
-    let sql = "SELECT CAST(event_id AS VARCHAR) AS id, count(*) FROM decisions GROUP BY event_id, date ORDER BY id";
-    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let sql =
+        format!("SELECT coalesce(CAST({column} AS VARCHAR), '') AS id, count(*) FROM decisions GROUP BY 1 ORDER BY 1");
+    let batches = context.sql(&sql).await.unwrap().collect().await.unwrap();
     let mut found = Vec::new();
     for batch in batches {
         let ids = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8).unwrap();
@@ -108,7 +114,7 @@ async fn each_operation_may_fail_in_each_way() {
 async fn it_is_made_on_a_local_disk() {
     let folder = tempfile::tempdir().unwrap();
     let uri = folder.path().join("lake").display().to_string();
-    let config = spendstream_schemas::config::LakeConfig { uri, ..crate::support::config() };
+    let config = spendstream_schemas::config::LakeConfig { uri, ..config() };
     let lake = Lake::open(&config).unwrap();
     session(&lake).await;
     assert_eq!(ids(&lake).await, expected());

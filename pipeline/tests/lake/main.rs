@@ -8,11 +8,14 @@
 
 mod checks;
 mod decisions;
+mod decisions_erased;
 mod erasures;
 mod faults;
 mod faulty;
 mod histories;
 mod model;
+mod model_erasures;
+mod persons;
 mod races;
 mod readers;
 mod repriced;

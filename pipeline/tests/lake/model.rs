@@ -1,9 +1,9 @@
-//! Random histories of a lake beside a simple model: rows that come in time, late, twice; days that are sealed, moved, deleted; processes that die at any
-//! operation of any store; one that slept and wakes up. After each step every reader sees what the model says, to the last digit.
+//! Random histories of a lake beside a simple model: rows that come in time, late, twice; days that are sealed, moved, deleted; persons who are erased;
+//! processes that die at any operation of any store; one that slept and wakes up. After each step every reader sees what the model says, to the last digit.
 //!
 //! `SPENDSTREAM_MODEL_SEQUENCES=1000` runs more of them, `SPENDSTREAM_MODEL_SEED=N` one alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -15,6 +15,7 @@ use spendstream_pipeline::lake::maintenance::{Maintainer, Moment, Step};
 use spendstream_pipeline::lake::table::now_ms;
 use spendstream_schemas::reattribution::Rules;
 
+use crate::persons::{CUSTOMERS, Names, Person, USERS};
 use crate::support::recent;
 use crate::world::{
     DAY_MS, Model, PARTITIONS, Places, Row, TIMES, after, commit, config, expected, maintainer, seen, writer,
@@ -26,10 +27,10 @@ const STEPS: usize = 30;
 const ORGANIZATIONS: [&str; 4] = ["acme", "beta", "brief", "long"];
 
 /// Splitmix: the same numbers for the same seed on every machine.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn next(&mut self, below: u64) -> u64 {
+    pub fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -38,19 +39,25 @@ impl Dice {
     }
 }
 
-struct Sequence {
-    dice: Dice,
-    places: Places,
+pub struct Sequence {
+    pub dice: Dice,
+    pub places: Places,
     writer: Committer,
-    model: Model,
+    pub model: Model,
     offsets: [i64; PARTITIONS as usize],
-    /// Identities that came, with their day and organization: repeats are the same event.
-    ids: Vec<(NaiveDate, &'static str)>,
-    now_ms: i64,
-    maintainer: Option<Maintainer>,
+    /// Identities that came, with their day, organization and persons: repeats are the same event.
+    ids: Vec<(NaiveDate, &'static str, Names)>,
+    pub now_ms: i64,
+    pub maintainer: Option<Maintainer>,
     /// One that was succeeded and does not know it.
     sleeper: Option<Maintainer>,
-    told: Vec<String>,
+    /// Who is on the list of the erased.
+    pub erased: BTreeSet<Person>,
+    /// Whose erasure did not get through yet.
+    pub half: BTreeSet<Person>,
+    /// Who is named by nothing any more.
+    pub gone: Vec<Person>,
+    pub told: Vec<String>,
 }
 
 impl Sequence {
@@ -67,6 +74,9 @@ impl Sequence {
             now_ms: now_ms(),
             maintainer: None,
             sleeper: None,
+            erased: BTreeSet::new(),
+            half: BTreeSet::new(),
+            gone: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -85,11 +95,14 @@ impl Sequence {
             } else {
                 let days_ago = if self.dice.next(3) == 0 { self.dice.next(11) } else { 0 };
                 let organization = ORGANIZATIONS[usize::try_from(self.dice.next(4)).unwrap()];
-                self.ids.push((self.date(i64::try_from(days_ago).unwrap()), organization));
+                let user = USERS[usize::try_from(self.dice.next(3)).unwrap()];
+                let customer = CUSTOMERS[usize::try_from(self.dice.next(3)).unwrap()];
+                self.ids.push((self.date(i64::try_from(days_ago).unwrap()), organization, Names { user, customer }));
                 self.ids.len() as u64 - 1
             };
-            let (date, organization) = self.ids[usize::try_from(id).unwrap()];
-            new.push(Row { date, id, organization, read_ms: self.now_ms, place: 0, is_sealed: false });
+            let (date, organization, names) = self.ids[usize::try_from(id).unwrap()];
+            let names = self.arrives(names);
+            new.push(Row { date, id, organization, names, read_ms: self.now_ms, place: 0, is_sealed: false });
         }
         let from = self.offsets[partition];
         let number = i32::try_from(partition).unwrap();
@@ -184,7 +197,7 @@ impl Sequence {
     }
 
     async fn one(&mut self) {
-        match self.dice.next(10) {
+        match self.dice.next(11) {
             0..=2 => {
                 self.told.push("ingest".to_owned());
                 self.ingest().await;
@@ -202,6 +215,7 @@ impl Sequence {
                 self.maintainer.as_mut().unwrap().vacuum(self.now_ms).await.unwrap();
             }
             7 if self.dice.next(3) == 0 => self.reattribute().await,
+            7 => self.erase().await,
             _ => self.step().await,
         }
     }
@@ -236,6 +250,7 @@ impl Sequence {
     }
 
     async fn agree(&self) {
+        self.agree_on_names().await;
         assert_eq!(seen(&self.places.whole()).await, expected(&self.model), "SQL over all tiers");
         let lake = self.places.whole();
         let mut offsets = BTreeMap::<i32, Vec<i64>>::new();
@@ -267,6 +282,7 @@ impl Sequence {
             last.step(&step, at).await.unwrap();
             self.model = after(&self.model, &step);
         }
+        self.end_of_names().await;
         self.agree().await;
         // Days whose event time has not passed everywhere keep theirs.
         let sealed = self.model.values().filter(|row| row.is_sealed);

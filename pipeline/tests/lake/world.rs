@@ -23,6 +23,7 @@ use spendstream_schemas::table::usage::timestamp_type;
 use spendstream_storage::Lake;
 
 use crate::faulty::{Fault, Faulty};
+use crate::persons::Names;
 use crate::support::{cost, open, rows, source};
 
 pub const DAY_MS: i64 = 86_400_000;
@@ -35,6 +36,8 @@ pub struct Row {
     pub date: NaiveDate,
     pub id: u64,
     pub organization: &'static str,
+    /// As they stand in the lake.
+    pub names: Names,
     /// When it was read.
     pub read_ms: i64,
     pub place: usize,
@@ -155,7 +158,7 @@ pub fn commit(partition: i32, from: i64, new: &[Row], now_ms: i64) -> LakeCommit
     LakeCommit { files: encoder.finish().unwrap(), progress: vec![progress], dead_letters: Vec::new() }
 }
 
-/// The rows with the model's ids, organizations and time of reading.
+/// The rows with the model's ids, organizations, persons and time of reading.
 fn shaped(batch: &RecordBatch, own: &[(i64, &Row)], now_ms: i64) -> RecordBatch {
     let mut fields: Vec<Field> = batch.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
     let mut columns = batch.columns().to_vec();
@@ -166,6 +169,12 @@ fn shaped(batch: &RecordBatch, own: &[(i64, &Row)], now_ms: i64) -> RecordBatch 
     };
     replace("event_id", Arc::new(StringArray::from_iter_values(own.iter().map(|(_, row)| format!("id-{}", row.id)))));
     replace("organization", Arc::new(StringArray::from_iter_values(own.iter().map(|(_, row)| row.organization))));
+    let names = || own.iter().map(|(_, row)| (row.id, row.names));
+    replace("user_id", Arc::new(StringArray::from_iter_values(names().map(|(_, names)| names.user))));
+    replace("customer", Arc::new(names().map(|(_, names)| names.customer).collect::<StringArray>()));
+    // Mentions the user, whoever else is erased.
+    let sessions = names().map(|(id, names)| format!("of/{}/{id}", names.user));
+    replace("session_id", Arc::new(StringArray::from_iter_values(sessions)));
     let times = vec![now_ms * 1_000; own.len()];
     replace("ingest_time", Arc::new(TimestampMicrosecondArray::from(times).with_data_type(timestamp_type())));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()

@@ -34,6 +34,8 @@ pub struct TierConfig {
 pub struct MaintenanceConfig {
     /// Whether `pipeline` does it; otherwise `spendstream lake maintain` has to run somewhere.
     pub enabled: bool,
+    /// Address and port of `/metrics`, `/healthz` and `/readyz` of `spendstream lake maintain`; empty: none. A pipeline has them at `pipeline.listen`.
+    pub listen: String,
     /// A round begins this long after the end of the one before.
     #[serde(with = "millis")]
     pub interval: Duration,
@@ -68,6 +70,7 @@ impl Default for MaintenanceConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            listen: String::new(),
             interval: Duration::from_mins(1),
             lease: Duration::from_mins(5),
             compact_files: 16,

@@ -210,9 +210,10 @@ fn query(config: &QueryConfig) -> Result<(), ConfigError> {
 
 /// Listen addresses must parse, and without authentication nobody but this machine may reach them.
 fn listens(config: &Config) -> Result<(), ConfigError> {
-    let postgres = Some(("query.pg_listen", &config.query.pg_listen)).filter(|(_, listen)| !listen.is_empty());
-    let http = [("pipeline.listen", &config.pipeline.listen), ("query.listen", &config.query.listen)];
-    for (key, listen) in http.into_iter().chain(postgres) {
+    let optional =
+        [("query.pg_listen", &config.query.pg_listen), ("lake.maintenance.listen", &config.lake.maintenance.listen)];
+    let always = [("pipeline.listen", &config.pipeline.listen), ("query.listen", &config.query.listen)];
+    for (key, listen) in always.into_iter().chain(optional.into_iter().filter(|(_, listen)| !listen.is_empty())) {
         let Some(loopback) = is_loopback(listen) else {
             return fault(key, format!("is '{listen}'; write ADDRESS:PORT such as 127.0.0.1:8080, port 0 picks one"));
         };
@@ -375,6 +376,9 @@ mod tests {
     #[test]
     fn without_authentication_only_loopback_listens() {
         check(|c| c.query.listen = "0.0.0.0:8080".into(), "query.listen is '0.0.0.0:8080', which others can reach");
+        check(|c| c.lake.maintenance.listen = "8082".into(), "lake.maintenance.listen is '8082'; write ADDRESS:PORT");
+        let open = "lake.maintenance.listen is '0.0.0.0:8082', which others can reach";
+        check(|c| c.lake.maintenance.listen = "0.0.0.0:8082".into(), open);
         check(|c| c.pipeline.listen = "[::]:8081".into(), "pipeline.listen is '[::]:8081', which others can reach");
         for (listen, expected) in [
             ("127.0.0.1:0", Some(true)),

@@ -20,6 +20,9 @@ use crate::money::{self, Amount};
 /// The partition column: the UTC date of `decided_at`.
 pub const DATE: &str = "date";
 
+/// When it was answered; the one column with statistics.
+pub const DECIDED_AT: &str = "decided_at";
+
 /// A query over both tables: every logged decision with what its call, or so far its evaluation run, cost; null until an event has arrived.
 /// As what is held: organization and source must be equal where both sides name them. A call that was refused, and asked for again later, cost
 /// nothing.
@@ -105,7 +108,7 @@ pub fn table_schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let required = |name: &str, data_type| Field::new(name, data_type, false);
     let money = |name: &str| Field::new(name, money_type(), true);
-    let mut fields = vec![required("decided_at", timestamp_type())];
+    let mut fields = vec![required(DECIDED_AT, timestamp_type())];
     fields.extend(TEXTS.map(|column| text(column.column())));
     fields.extend([
         text("provider"),
@@ -128,6 +131,14 @@ pub fn table_schema() -> SchemaRef {
         Field::new(DATE, DataType::Date32, true),
     ]);
     Arc::new(Schema::new(fields))
+}
+
+/// The schema of its files: every column but `date`.
+#[must_use]
+pub fn file_schema() -> SchemaRef {
+    let table = table_schema();
+    let fields = table.fields().iter().filter(|field| field.name() != DATE);
+    Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
 }
 
 /// Rows as columns of [`table_schema`].

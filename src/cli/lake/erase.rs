@@ -47,7 +47,11 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     if args.dry_run {
         let mut looker = Maintainer::open(&lake, &config.lake, times).await?;
         let erased = looker.erase(&erasure, now_ms, true, &mut |date, rows| progress(date, rows, "would be")).await?;
-        writeln!(out, "{} rows of {} days would be made anonymous", erased.rows, erased.days)?;
+        writeln!(
+            out,
+            "{} rows of {} days and {} decisions would be made anonymous",
+            erased.rows, erased.days, erased.decisions
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let store = Store::open(&config.store.url).await?;
@@ -66,19 +70,20 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         let kept = store.erasures().anonymise(&erasure, &act).await?;
         writeln!(
             out,
-            "{}: {} rows of {} days are anonymous, in {} files",
+            "{}: {} rows of {} days are anonymous, in {} files, and {} decisions",
             erasure.shown(),
             erased.rows,
             erased.days,
-            erased.files
+            erased.files,
+            erased.decisions
         )?;
         writeln!(out, "control store: {}", serde_json::to_string(&kept)?)?;
         let days =
             config.lake.maintenance.vacuum_after.max(config.lake.maintenance.log_retention).as_secs().div_ceil(86_400);
         writeln!(
             out,
-            "pipelines know within privacy.refresh_interval: erase once more after that, for what they wrote meanwhile; old files and versions of the \
-             log go within {days} days, then `spendstream lake erase … --prove` shows that nothing is left"
+            "pipelines know within privacy.refresh_interval, and whoever maintains the lake erases once more what they wrote meanwhile; old files and \
+             versions of the log go within {days} days, then `spendstream lake erase … --prove` shows that nothing is left"
         )?;
         ExitCode::SUCCESS
     };

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use spendstream_control::{Act, Store};
 use spendstream_pipeline::control::upkeep::Upkeep;
+use spendstream_pipeline::http::upkeep::{self, Told};
 use spendstream_pipeline::lake::maintenance::metrics::MaintenanceMetrics;
 use spendstream_pipeline::lake::maintenance::{Done, Maintainer, Step, deleted};
 use spendstream_schemas::config::Config;
@@ -87,12 +88,20 @@ pub async fn work(kind: Kind, args: &Args, config: &Config) -> anyhow::Result<Ex
 pub async fn maintain(config: &Config) -> anyhow::Result<ExitCode> {
     let lake = Lake::open(&config.lake)?;
     let store = Store::open(&config.store.url).await?;
-    let metrics = Arc::new(MaintenanceMetrics::alone()?);
+    let (metrics, registry) = MaintenanceMetrics::alone()?;
+    let upkeep = Upkeep::new(config, lake, store.clone(), Arc::new(metrics));
+    let server = upkeep::serve(config, &store, Told { registry, trouble: upkeep.trouble() }).await?;
+    if let Some((address, _)) = &server {
+        tracing::info!(%address, "/metrics, /healthz and /readyz are served");
+    }
     let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(Upkeep::new(config, lake, store.clone(), metrics).run(stopping));
+    let task = tokio::spawn(upkeep.run(stopping));
     super::super::stop_signal().await?;
     stop.send_replace(true);
     task.await?;
+    if let Some((_, server)) = server {
+        server.abort();
+    }
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -45,10 +45,11 @@ impl Gateway {
         self.folder.path().join("data").join(BUCKET)
     }
 
-    /// Makes another bucket; returns the URI of its root.
-    pub fn add_bucket(&self, name: &str) -> String {
-        std::fs::create_dir_all(self.folder.path().join("data").join(name)).unwrap();
-        format!("s3://{name}")
+    /// Makes another bucket; returns it as a folder.
+    pub fn add_bucket(&self, name: &str) -> PathBuf {
+        let bucket = self.folder.path().join("data").join(name);
+        std::fs::create_dir_all(&bucket).unwrap();
+        bucket
     }
 
     /// What a client of it needs, by the names of object-store options.

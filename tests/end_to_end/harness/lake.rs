@@ -140,9 +140,18 @@ impl Lake {
 
     /// What DuckDB, Polars and deltalake read here: see `readers.py`.
     pub fn readers(&self) -> Row {
+        self.read_by_others(&[])
+    }
+
+    /// What `DuckDB` reads here and in further tables, put together as `docs/lake.md` says.
+    pub fn duckdb(&self, further: &[PathBuf]) -> Row {
+        self.read_by_others(further)
+    }
+
+    fn read_by_others(&self, further: &[PathBuf]) -> Row {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/readers.py");
         let mut python = Command::new(Component::Python.path().join("bin/python"));
-        python.arg(script).arg(format!("{}/usage", self.uri)).env("HOME", self.folder.path());
+        python.arg(script).arg(format!("{}/usage", self.uri)).args(further).env("HOME", self.folder.path());
         for (name, value) in &self.options {
             python.env(name.to_uppercase(), value);
         }

@@ -20,6 +20,7 @@ pub mod process;
 pub mod producer;
 pub mod reaper;
 pub mod receiver;
+pub mod recorder;
 pub mod tiny_disk;
 pub mod topics;
 pub mod upstream;

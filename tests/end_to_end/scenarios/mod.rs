@@ -23,6 +23,7 @@ mod owners;
 mod rebalance;
 mod recreated;
 mod secured;
+mod tiers;
 mod transactions;
 mod unpriced;
 mod wire;

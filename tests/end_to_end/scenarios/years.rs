@@ -40,7 +40,10 @@ const WITHIN: Duration = Duration::from_secs(5);
 fn ninety_days_in_three_stores_with_kills() {
     need!(Kafka, Versitygw);
     let (broker, mut gateway) = (broker::shared(), Gateway::start());
-    let buckets = [("warm", "0", gateway.add_bucket("warm")), ("cold", "100000", gateway.add_bucket("cold"))];
+    let buckets = [("warm", "0"), ("cold", "100000")].map(|(name, after_days)| {
+        gateway.add_bucket(name);
+        (name, after_days, format!("s3://{name}"))
+    });
     let lake = Lake::tiered(&gateway, &buckets);
     let mut setup = Setup::new(broker, "years", 4, &lake);
     let settings = [

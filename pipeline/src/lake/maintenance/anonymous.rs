@@ -27,6 +27,16 @@ const fn sent() -> [&'static str; owners::LABELS.len()] {
     names
 }
 
+/// Columns of `decisions` with words of ours that may mention the person. Ids become what the control store makes of them.
+const WORDS: [(&str, Words); 3] = [("budget_id", Words::Id), ("budget_scope", Words::Prose), ("reason", Words::Prose)];
+
+/// How a text of ours mentions a person.
+#[derive(Clone, Copy)]
+enum Words {
+    Id,
+    Prose,
+}
+
 /// See the module. Remembers what became of a text, so that each distinct one is looked at once.
 pub struct Anonymous<'a> {
     erasure: &'a Erasure,
@@ -56,6 +66,16 @@ impl<'a> Anonymous<'a> {
         for text in Text::ALL {
             let Some((at, _)) = batch.schema_ref().column_with_name(text.column()) else { continue };
             if let Some(column) = self.text(text, &columns[at], &is_person, &mut changed)? {
+                columns[at] = column;
+            }
+        }
+        for (name, words) in WORDS {
+            let Some((at, _)) = batch.schema_ref().column_with_name(name) else { continue };
+            let stays = |value: &str| match words {
+                Words::Id => self.erasure.text(value).into_owned(),
+                Words::Prose => self.erasure.prose(value).into_owned(),
+            };
+            if let Some(column) = replaced(&columns[at], &mut changed, |_, value| Some(stays(value)))? {
                 columns[at] = column;
             }
         }
@@ -104,19 +124,7 @@ impl<'a> Anonymous<'a> {
         is_person: &[bool],
         changed: &mut [bool],
     ) -> Result<Option<ArrayRef>, ArrowError> {
-        let texts = strings(column)?;
-        let mut any = false;
-        let values = (0..texts.len()).map(|row| {
-            let value = texts.is_valid(row).then(|| texts.value(row))?;
-            let stays = self.stays(text, is_person[row], value);
-            if stays.as_deref() != Some(value) {
-                changed[row] = true;
-                any = true;
-            }
-            stays
-        });
-        let values: StringArray = values.collect();
-        any.then(|| Arc::new(values) as ArrayRef).map(|values| cast(&values, column.data_type())).transpose()
+        replaced(column, changed, |row, value| self.stays(text, is_person[row], value))
     }
 
     fn stays(&mut self, text: Text, is_person: bool, value: &str) -> Option<String> {
@@ -174,11 +182,32 @@ impl<'a> Anonymous<'a> {
     }
 }
 
-fn strings(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+/// The column with other texts, by row and text; `None`: it is as it was.
+fn replaced(
+    column: &ArrayRef,
+    changed: &mut [bool],
+    mut stays: impl FnMut(usize, &str) -> Option<String>,
+) -> Result<Option<ArrayRef>, ArrowError> {
+    let texts = strings(column)?;
+    let mut any = false;
+    let values = (0..texts.len()).map(|row| {
+        let value = texts.is_valid(row).then(|| texts.value(row))?;
+        let stays = stays(row, value);
+        if stays.as_deref() != Some(value) {
+            changed[row] = true;
+            any = true;
+        }
+        stays
+    });
+    let values: StringArray = values.collect();
+    any.then(|| Arc::new(values) as ArrayRef).map(|values| cast(&values, column.data_type())).transpose()
+}
+
+pub fn strings(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
 }
 
-fn entries(map: &MapArray, row: usize) -> std::ops::Range<usize> {
+pub fn entries(map: &MapArray, row: usize) -> std::ops::Range<usize> {
     let place = |at: usize| usize::try_from(map.value_offsets()[at]).unwrap_or(0);
     place(row)..place(row + 1)
 }

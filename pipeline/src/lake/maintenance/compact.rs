@@ -52,7 +52,7 @@ pub async fn copy(table: &Rewriter, day: &Day, to: &Lake, form: &Form) -> Result
         let form = Form { tags: tags.collect(), ..form.clone() };
         let mut writer = DayWriter::new(to, Kind::Usage, day.date, form);
         let before: Option<u64> = paths.iter().map(|path| FileInfo::from_add(table.files.get(path)?).rows).sum();
-        writer.push_all(all_rows(&table.place, paths, None)).await?;
+        writer.push_all(all_rows((&table.place, table.kind), paths, None)).await?;
         let written = writer.finish().await?;
         if before.is_some_and(|before| before != rows(&written)) {
             let what = format!("{} rows became {}", before.unwrap_or(0), rows(&written));

@@ -10,11 +10,12 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use spendstream_lake::files::FileInfo;
 use spendstream_lake::tags::{EXPIRED, HISTORY_APP, SEAL};
+use spendstream_schemas::config::HOT;
 use spendstream_schemas::pseudonym::Erasure;
 use uuid::Uuid;
 
 use super::super::error::LakeError;
-use super::super::rewriter::RewriteError;
+use super::super::rewriter::{RewriteError, Rewriter};
 use super::super::table::Kind;
 use super::anonymous::Anonymous;
 use super::compact::groups;
@@ -31,10 +32,12 @@ pub struct Erased {
     pub rows: u64,
     pub days: usize,
     pub files: usize,
+    /// Rows of `decisions` that are anonymous now.
+    pub decisions: u64,
 }
 
 /// What is told while an erasure works: a day, and how many of its rows were made anonymous.
-pub type Told<'a> = &'a mut dyn FnMut(NaiveDate, u64);
+pub type Told<'a> = &'a mut (dyn FnMut(NaiveDate, u64) + Send);
 
 impl Maintainer {
     /// See the module; `dry_run` only counts.
@@ -55,7 +58,7 @@ impl Maintainer {
         }
         let mut erased = Erased::default();
         for place in 0..self.tables.len() {
-            for day in self.days(place) {
+            for day in days(&self.tables[place], place) {
                 let (rows, files) = self.erase_day(&day, erasure, dry_run).await?;
                 told(day.date, rows);
                 erased.rows += rows;
@@ -63,35 +66,18 @@ impl Maintainer {
                 erased.files += files;
             }
         }
+        for day in days(&self.decisions, 0) {
+            erased.decisions += self.erase_decisions(&day, erasure, dry_run).await?;
+        }
         if !dry_run {
             rollups::tidy(&mut self.rollup, &self.tables).await?;
         }
         Ok(erased)
     }
 
-    /// All days of a table, as far as their files are not on their way.
-    pub(super) fn days(&self, place: usize) -> Vec<Day> {
-        let mut days = BTreeMap::<NaiveDate, Day>::new();
-        for file in self.tables[place].files.values().map(FileInfo::from_add).filter(|file| file.moving.is_none()) {
-            let Ok(date) = file.date.parse() else { continue };
-            let day = days.entry(date).or_insert_with(|| Day { place, date, files: Vec::new(), bytes: 0 });
-            day.files.push(file.path);
-            day.bytes += file.bytes;
-        }
-        days.into_values().collect()
-    }
-
     /// Rows that were made anonymous, and files that were written anew for it.
     async fn erase_day(&mut self, day: &Day, erasure: &Erasure, dry_run: bool) -> Result<(u64, usize), RewriteError> {
-        let mut found = BTreeSet::new();
-        let mut total = 0;
-        for path in &day.files {
-            let rows = self.concerned(day.place, path, erasure).await?;
-            if rows > 0 {
-                found.insert(path.clone());
-                total += rows;
-            }
-        }
+        let (found, total) = concerned(&self.tables[day.place], day, erasure).await?;
         if dry_run || total == 0 {
             return Ok((total, found.len()));
         }
@@ -101,7 +87,7 @@ impl Maintainer {
             let own: Vec<String> =
                 if seal.is_some() { paths } else { paths.into_iter().filter(|path| found.contains(path)).collect() };
             if own.iter().any(|path| found.contains(path)) {
-                adds.extend(self.without_person(day, erasure, (seal.is_some(), expired), &own).await?);
+                adds.extend(self.anew(day, erasure, (seal.is_some(), expired), &own).await?);
                 removes.extend(own);
             }
         }
@@ -114,18 +100,23 @@ impl Maintainer {
         Ok((total, files))
     }
 
-    /// How many rows of a file name or mention the person.
-    async fn concerned(&self, place: usize, path: &str, erasure: &Erasure) -> Result<u64, LakeError> {
-        let lake = &self.tables[place].place;
-        let (mut anonymous, mut found) = (Anonymous::new(erasure), 0);
-        let mut rows = std::pin::pin!(all_rows(lake, vec![path.to_owned()], None));
-        while let Some(batch) = rows.try_next().await? {
-            found += anonymous.rows(&batch).map_err(|error| failed(lake, "erasing a person", &error))?.1;
+    /// Rows of a day of `decisions` that were made anonymous. Whoever appends meanwhile removes no file, and so loses none and doubles none.
+    async fn erase_decisions(&mut self, day: &Day, erasure: &Erasure, dry_run: bool) -> Result<u64, RewriteError> {
+        let (found, total) = concerned(&self.decisions, day, erasure).await?;
+        if dry_run || total == 0 {
+            return Ok(total);
         }
-        Ok(found)
+        let paths: Vec<String> = found.into_iter().collect();
+        let (place, form) = (self.decisions.place.clone(), self.form(HOT, self.config.zstd_level, Vec::new()));
+        let writer = DayWriter::new(&place, Kind::Decisions, day.date, form);
+        let mut change = change("ERASE", day, without_person(erasure, &paths, writer).await?);
+        change.removes = paths;
+        change.changes_rows = true;
+        self.decisions.commit(change).await?;
+        Ok(total)
     }
 
-    async fn without_person(
+    async fn anew(
         &mut self,
         day: &Day,
         erasure: &Erasure,
@@ -138,14 +129,8 @@ impl Maintainer {
         let seal = is_sealed.then(|| Uuid::new_v4().to_string());
         let tags =
             [(SEAL, seal.clone()), (EXPIRED, expired)].into_iter().filter_map(|(tag, value)| Some((tag, value?)));
-        let mut writer = DayWriter::new(&place, Kind::Usage, day.date, self.form(&tier, zstd_level, tags.collect()));
-        let mut anonymous = Anonymous::new(erasure);
-        let mut rows = std::pin::pin!(all_rows(&place, paths.to_vec(), None));
-        while let Some(batch) = rows.try_next().await? {
-            let (batch, _) = anonymous.rows(&batch).map_err(|error| failed(&place, "erasing a person", &error))?;
-            writer.push(&batch).await?;
-        }
-        let adds = writer.finish().await?;
+        let writer = DayWriter::new(&place, Kind::Usage, day.date, self.form(&tier, zstd_level, tags.collect()));
+        let adds = without_person(erasure, paths, writer).await?;
         if let Some(seal) = &seal {
             let sealed =
                 Sealed { place: &place, date: day.date, seal, files: &adds, memory_bytes: self.memory_bytes() };
@@ -154,4 +139,45 @@ impl Maintainer {
         }
         Ok(adds)
     }
+}
+
+/// All days of a table, as far as their files are not on their way.
+fn days(table: &Rewriter, place: usize) -> Vec<Day> {
+    let mut days = BTreeMap::<NaiveDate, Day>::new();
+    for file in table.files.values().map(FileInfo::from_add).filter(|file| file.moving.is_none()) {
+        let Ok(date) = file.date.parse() else { continue };
+        let day = days.entry(date).or_insert_with(|| Day { place, date, files: Vec::new(), bytes: 0 });
+        day.files.push(file.path);
+        day.bytes += file.bytes;
+    }
+    days.into_values().collect()
+}
+
+/// Files of a day with rows that name or mention the person, and how many rows those are.
+async fn concerned(table: &Rewriter, day: &Day, erasure: &Erasure) -> Result<(BTreeSet<String>, u64), LakeError> {
+    let (mut files, mut total) = (BTreeSet::new(), 0);
+    let mut anonymous = Anonymous::new(erasure);
+    for path in &day.files {
+        let before = total;
+        let mut rows = std::pin::pin!(all_rows((&table.place, table.kind), vec![path.clone()], None));
+        while let Some(batch) = rows.try_next().await? {
+            total += anonymous.rows(&batch).map_err(|error| failed(&table.place, "erasing a person", &error))?.1;
+        }
+        if total > before {
+            files.insert(path.clone());
+        }
+    }
+    Ok((files, total))
+}
+
+/// The rows of files, anonymous one by one, in files of the writer.
+async fn without_person(erasure: &Erasure, paths: &[String], mut writer: DayWriter<'_>) -> Result<Vec<Add>, LakeError> {
+    let (place, kind) = writer.table();
+    let mut anonymous = Anonymous::new(erasure);
+    let mut rows = std::pin::pin!(all_rows((place, kind), paths.to_vec(), None));
+    while let Some(batch) = rows.try_next().await? {
+        let (batch, _) = anonymous.rows(&batch).map_err(|error| failed(place, "erasing a person", &error))?;
+        writer.push(&batch).await?;
+    }
+    writer.finish().await
 }

@@ -30,8 +30,11 @@ impl Maintainer {
     pub(super) async fn expire(&mut self, place: usize, days: &[Day]) -> Result<Done, RewriteError> {
         let mut gone = Counts::new();
         for day in days {
-            let mut rows =
-                std::pin::pin!(all_rows(&self.tables[place].place, day.files.clone(), Some(&repeats::LINEAGE)));
+            let mut rows = std::pin::pin!(all_rows(
+                (&self.tables[place].place, Kind::Usage),
+                day.files.clone(),
+                Some(repeats::LINEAGE.to_vec())
+            ));
             while let Some(batch) = rows.try_next().await? {
                 self.counted(place, &batch, &mut gone)?;
             }
@@ -81,7 +84,7 @@ impl Maintainer {
         let seal = is_sealed.then(|| Uuid::new_v4().to_string());
         let tags = seal.iter().map(|seal| (SEAL, seal.clone())).chain([(EXPIRED, whose.to_string())]);
         let mut writer = DayWriter::new(&place, Kind::Usage, day.date, self.form(&tier, zstd_level, tags.collect()));
-        let mut rows = std::pin::pin!(all_rows(&place, paths, None));
+        let mut rows = std::pin::pin!(all_rows((&place, Kind::Usage), paths, None));
         while let Some(batch) = rows.try_next().await? {
             let over = is_over(&batch, whose).map_err(|error| failed(&place, "deleting rows", &error))?;
             let filtered = |keep: bool| {

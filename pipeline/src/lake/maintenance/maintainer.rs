@@ -100,6 +100,7 @@ pub struct Maintainer {
     /// The tables of events, hot first.
     pub(super) tables: Vec<Rewriter>,
     pub(super) rollup: Rewriter,
+    pub(super) decisions: Rewriter,
     epoch: i64,
     idle: Duration,
 }
@@ -123,8 +124,9 @@ impl Maintainer {
             _ => return Err(LakeError::Missing { lake: lake.to_string() }),
         }
         let rollup = Rewriter::look(lake, Kind::Rollup, config).await?;
+        let decisions = Rewriter::look(lake, Kind::Decisions, config).await?;
         let policy = Policy::new(config, lateness);
-        Ok(Self { config: config.clone(), policy, tables, rollup, epoch: 0, idle })
+        Ok(Self { config: config.clone(), policy, tables, rollup, decisions, epoch: 0, idle })
     }
 
     /// Takes the lake over; tables of tiers that are not there yet are made.
@@ -155,22 +157,22 @@ impl Maintainer {
     }
 
     fn all(&self) -> impl Iterator<Item = &Rewriter> {
-        self.tables.iter().chain([&self.rollup])
+        self.tables.iter().chain([&self.rollup, &self.decisions])
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Rewriter> {
-        self.tables.iter_mut().chain([&mut self.rollup])
+        self.tables.iter_mut().chain([&mut self.rollup, &mut self.decisions])
     }
 
-    /// Says in every table how long it is kept, and in the hot one which tiers have tables of their own, before the first row is there.
+    /// Says in every table how long it is kept and which columns have statistics, and in the hot one which tiers have tables of their own, before the first row is there.
     async fn set_properties(&mut self) -> Result<(), RewriteError> {
         let named =
             |table: &Rewriter| NamedTier { name: table.place.tier().to_owned(), uri: table.place.url().to_string() };
         let tiers: Vec<NamedTier> = self.tables.iter().skip(1).map(named).collect();
-        let kept = table::kept_for(&self.config);
+        let config = self.config.clone();
         for (at, table) in self.all_mut().enumerate() {
             let Some(mut meta) = table.state.meta.clone() else { continue };
-            meta.configuration.extend(kept.clone());
+            meta.configuration.extend(table::properties(table.kind, &config));
             if at == 0 && !tiers.is_empty() {
                 meta.configuration.insert(TIERS_PROPERTY.to_owned(), named::write(&tiers));
             }
@@ -264,7 +266,7 @@ impl Maintainer {
         }
     }
 
-    /// Removes files and versions that nobody needs, and writes checkpoints. By table, hot first, the rollup last.
+    /// Removes files and versions that nobody needs, and writes checkpoints. By table, hot first, the rollup and `decisions` last.
     ///
     /// # Errors
     /// When a store fails; what is left is found again.

@@ -63,12 +63,13 @@ impl MaintenanceMetrics {
         })
     }
 
-    /// Series that nobody scrapes.
+    /// The series of a process that does nothing else.
     ///
     /// # Errors
     /// As [`MaintenanceMetrics::new`].
-    pub fn alone() -> prometheus::Result<Self> {
-        Self::new(&Registry::new())
+    pub fn alone() -> prometheus::Result<(Self, Registry)> {
+        let registry = Registry::new();
+        Ok((Self::new(&registry)?, registry))
     }
 
     /// A step is done.

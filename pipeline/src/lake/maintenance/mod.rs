@@ -10,6 +10,7 @@ mod anonymous;
 mod compact;
 pub mod erase;
 mod expire;
+mod listed;
 pub mod maintainer;
 pub mod metrics;
 mod moves;

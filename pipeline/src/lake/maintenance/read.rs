@@ -21,6 +21,7 @@ use url::Url;
 
 use super::super::error::LakeError;
 use super::super::log::one_line;
+use super::super::table::Kind;
 use super::super::view::runtime;
 
 const BATCH_ROWS: usize = 8_192;
@@ -35,38 +36,38 @@ pub fn failed(lake: &Lake, doing: &'static str, error: &dyn std::fmt::Display) -
 }
 
 /// Columns by name; `None`: all.
-pub type Columns = Option<&'static [&'static str]>;
+pub type Columns = Option<Vec<&'static str>>;
 
 /// The rows of a file, as it has them.
 async fn rows(
-    place: &Lake,
+    (place, table): (&Lake, Kind),
     path: &str,
     columns: Columns,
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
-    let (store, folder) = place.table_root(USAGE_TABLE);
+    let (store, folder) = place.table_root(table.name());
     let (lake, path) = (place.clone(), Path::from(format!("{folder}/{path}")));
     let meta = store.head(&path).await.map_err(|error| failed(place, "reading a file", &error))?;
     let broken = move |error: parquet::errors::ParquetError| failed(&lake, "reading a file", &error);
     let reader = BufReader::with_capacity(store, &meta, READ_BYTES);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(&broken)?;
     let mask = match columns {
-        Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
+        Some(names) => ProjectionMask::columns(builder.parquet_schema(), names),
         None => ProjectionMask::all(),
     };
     let stream = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(&broken)?;
     Ok(stream.map_err(broken).boxed())
 }
 
-/// The rows of several files of `usage`, one after the other.
+/// The rows of several files of a table, one after the other.
 pub fn all_rows(
-    place: &Lake,
+    (place, table): (&Lake, Kind),
     paths: Vec<String>,
     columns: Columns,
 ) -> impl Stream<Item = Result<RecordBatch, LakeError>> + use<> {
     let place = place.clone();
     let opened = futures::stream::iter(paths).then(move |path| {
-        let place = place.clone();
-        async move { rows(&place, &path, columns).await }
+        let (place, columns) = (place.clone(), columns.clone());
+        async move { rows((&place, table), &path, columns).await }
     });
     opened.try_flatten()
 }

@@ -55,9 +55,14 @@ impl<'a> DayWriter<'a> {
     pub fn new(place: &'a Lake, kind: Kind, date: NaiveDate, form: Form) -> Self {
         let properties = match kind {
             Kind::Usage => layout::properties(form.row_group_rows, form.zstd_level),
-            Kind::Rollup => layout::plain(form.row_group_rows, form.zstd_level, kind.statistics()),
+            Kind::Rollup | Kind::Decisions => layout::plain(form.row_group_rows, form.zstd_level, kind.statistics()),
         };
         Self { place, kind, date, form, schema: kind.file_schema(), properties, open: None, done: Vec::new() }
+    }
+
+    /// The table that it writes files of.
+    pub fn table(&self) -> (&'a Lake, Kind) {
+        (self.place, self.kind)
     }
 
     /// Takes rows; columns may come in any order, and the day's own column is left out.
