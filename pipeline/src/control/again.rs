@@ -27,7 +27,10 @@ pub async fn again(
     let due = match store.erasures().to_repeat(now - until_known(config)).await {
         Ok(due) if due.is_empty() => return Ok(()),
         Ok(due) => due,
-        Err(error) => return waits(&error),
+        Err(error) => {
+            waits(&error);
+            return Ok(());
+        }
     };
     let key = privacy::pseudonyms(&config.privacy).ok().and_then(|pseudonyms| pseudonyms.key().cloned());
     let Some(key) = key else {
@@ -39,7 +42,10 @@ pub async fn again(
     };
     let list = match list(&due, key) {
         Ok(list) => list,
-        Err(error) => return waits(&error),
+        Err(error) => {
+            waits(&error);
+            return Ok(());
+        }
     };
     let act = Act { who: "lake maintenance", now };
     let mut rows = std::collections::BTreeMap::<String, u64>::new();
@@ -48,13 +54,15 @@ pub async fn again(
         tracing::info!(erasure = erasure.shown(), rows = erased.rows, decisions = erased.decisions, "erased again");
         *rows.entry(erasure.hash()).or_default() += erased.rows;
         if let Err(error) = store.erasures().anonymise(&erasure, &act).await {
-            return waits(&error);
+            waits(&error);
+            return Ok(());
         }
     }
     for one in due {
         let rows = rows.get(&one.value_hash).copied().unwrap_or(0);
         if let Err(error) = store.erasures().repeated(&one.id, i64::try_from(rows).unwrap_or(i64::MAX), &act).await {
-            return waits(&error);
+            waits(&error);
+            return Ok(());
         }
     }
     Ok(())
@@ -83,7 +91,6 @@ fn since_ms(due: &[Listed]) -> i64 {
     asked.min().unwrap_or(i64::MIN)
 }
 
-fn waits(error: &Error) -> std::result::Result<(), RewriteError> {
+fn waits(error: &Error) {
     tracing::warn!(%error, "erasures are repeated in a later round: the control store does not take part");
-    Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod budgets;
 pub mod captures;
+pub mod clock;
 pub mod collector;
 pub mod components;
 pub mod dice;

@@ -1,10 +1,9 @@
 //! Days move to their tiers: hot in a folder, warm and cold in two buckets of an S3 server. What is asked of that server has the storage class and the
 //! encryption that are configured, and `DuckDB` reads all tiers by the statement of `docs/lake.md`.
 
-use chrono::{Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
 use serde_json::Value;
 
-use crate::harness::broker;
 use crate::harness::components::need;
 use crate::harness::events::{Event, event, femto};
 use crate::harness::gateway::Gateway;
@@ -13,6 +12,7 @@ use crate::harness::lake::{Lake, Row, text};
 use crate::harness::ledger::Ledger;
 use crate::harness::producer::Producer;
 use crate::harness::recorder::{Head, Recorder};
+use crate::harness::{broker, clock};
 
 const EVENTS: u64 = 3_000;
 /// Days ago that the events are of: the cold tier's, the warm one's, and today's.
@@ -30,7 +30,7 @@ fn sealed_days_lie_in_their_tiers_and_duckdb_reads_them_all() {
     setup.file("spendstream.toml", &configuration(&gateway, &recorder));
 
     let producer = Producer::new(broker, &setup.topic, setup.partitions);
-    let today = Utc::now().date_naive();
+    let today = clock::today();
     let mut ledger = Ledger::default();
     for number in 0..EVENTS {
         let event = dated(number, today);

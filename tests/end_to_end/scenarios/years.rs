@@ -18,7 +18,7 @@ use crate::harness::lake::{Lake, Row};
 use crate::harness::ledger::Ledger;
 use crate::harness::offsets::{Offsets, Reached, TOTALS};
 use crate::harness::producer::Producer;
-use crate::harness::{http, wait};
+use crate::harness::{clock, http, wait};
 
 const FIRST_DAY: &str = "2026-07-01";
 const DAYS: i64 = 90;
@@ -158,10 +158,9 @@ impl Traffic {
     }
 
     /// The age by the clock on the wall at which a day is cold by that of the traffic.
-    #[expect(clippy::disallowed_methods, reason = "tiers go by the clock on the wall, as the binary does")]
     fn cold_after(&self) -> i64 {
         let present = self.present.load(Ordering::SeqCst);
-        (Utc::now().date_naive() - first_day()).num_days() - (present - COLD).max(0)
+        (clock::today() - first_day()).num_days() - (present - COLD).max(0)
     }
 
     fn stop(self) -> (Ledger, i64) {

@@ -169,7 +169,7 @@ impl Maintainer {
                 let paths: Vec<String> = paths.into_iter().filter(is_own).collect();
                 if paths.iter().any(|path| found.contains(path)) {
                     let group = Group { seal, expired, paths };
-                    let (new, rows) = self.anew(&day, &group, what).await?;
+                    let (new, rows) = self.files_anew(&day, &group, what).await?;
                     adds.extend(new);
                     removes.extend(group.paths);
                     written += rows;
@@ -212,7 +212,7 @@ impl Maintainer {
         let place = &self.tables[day.place].place;
         let (mut found, mut total) = (BTreeSet::new(), 0);
         for path in &day.files {
-            let mut rows = std::pin::pin!(all_rows(place, vec![path.clone()], None));
+            let mut rows = std::pin::pin!(all_rows((place, Kind::Usage), vec![path.clone()], None));
             while let Some(batch) = rows.try_next().await? {
                 let (_, changed) = what.rows(&batch, tally).map_err(|error| failed(place, R::DOING, &error))?;
                 if changed > 0 {
@@ -225,7 +225,7 @@ impl Maintainer {
     }
 
     /// New files for those of a group, proved, with their sums where they are sealed; and how many rows are others.
-    async fn anew<R: Rewriting>(
+    async fn files_anew<R: Rewriting>(
         &mut self,
         day: &Day,
         group: &Group,
@@ -239,7 +239,7 @@ impl Maintainer {
         let tags = tags.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
         let mut writer = DayWriter::new(&place, Kind::Usage, day.date, self.form(&tier, zstd_level, tags));
         let (mut tally, mut changed) = (R::Tally::default(), 0);
-        let rows = all_rows(&place, group.paths.clone(), None).and_then(|batch| {
+        let rows = all_rows((&place, Kind::Usage), group.paths.clone(), None).and_then(|batch| {
             let new = what.rows(&batch, &mut tally).map_err(|error| failed(&place, R::DOING, &error));
             std::future::ready(new.map(|(batch, rows)| {
                 changed += rows;
