@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use spendstream_control::erasures::Erasure as Listed;
 use spendstream_control::{Act, Error, Result, Store};
 use spendstream_schemas::config::Config;
-use spendstream_schemas::pseudonym::{Dimension, ErasedList, PrivacyKey};
+use spendstream_schemas::pseudonym::{Dimension, ErasedList};
 use spendstream_storage::privacy;
 
 use crate::lake::maintenance::Maintainer;
@@ -24,29 +24,8 @@ pub async fn again(
     maintainer: &mut Maintainer,
     now: DateTime<Utc>,
 ) -> std::result::Result<(), RewriteError> {
-    let due = match store.erasures().to_repeat(now - until_known(config)).await {
-        Ok(due) if due.is_empty() => return Ok(()),
-        Ok(due) => due,
-        Err(error) => {
-            waits(&error);
-            return Ok(());
-        }
-    };
-    let key = privacy::pseudonyms(&config.privacy).ok().and_then(|pseudonyms| pseudonyms.key().cloned());
-    let Some(key) = key else {
-        tracing::warn!(
-            erasures = due.len(),
-            "what was written of erased persons before pipelines knew is not looked for without the key; set privacy.key_file to the key that they were erased with"
-        );
-        return Ok(());
-    };
-    let list = match list(&due, key) {
-        Ok(list) => list,
-        Err(error) => {
-            waits(&error);
-            return Ok(());
-        }
-    };
+    let Some(due) = due(store, config, now).await else { return Ok(()) };
+    let Some(list) = list(&due, config) else { return Ok(()) };
     let act = Act { who: "lake maintenance", now };
     let mut rows = std::collections::BTreeMap::<String, u64>::new();
     for erasure in maintainer.still_named(&list, since_ms(&due)).await? {
@@ -74,12 +53,27 @@ fn until_known(config: &Config) -> TimeDelta {
     TimeDelta::from_std(config.privacy.refresh_interval + written).unwrap_or(TimeDelta::MAX)
 }
 
-fn list(due: &[Listed], key: PrivacyKey) -> Result<ErasedList> {
+/// Erasures that are old enough; `None`: none, or nobody knows.
+async fn due(store: &Store, config: &Config, now: DateTime<Utc>) -> Option<Vec<Listed>> {
+    let due = store.erasures().to_repeat(now - until_known(config)).await.inspect_err(waits).ok()?;
+    (!due.is_empty()).then_some(due)
+}
+
+/// The list that finds them; `None` without a key.
+fn list(due: &[Listed], config: &Config) -> Option<ErasedList> {
+    let pseudonyms = privacy::pseudonyms(&config.privacy).unwrap_or_default();
+    let Some(key) = pseudonyms.key() else {
+        tracing::warn!(
+            erasures = due.len(),
+            "what was written of erased persons before pipelines knew is not looked for without the key; set privacy.key_file to the key that they were erased with"
+        );
+        return None;
+    };
     let parsed = due.iter().map(|one| {
         let dimension: Dimension = one.dimension.parse().map_err(Error::Unreadable)?;
         Ok((dimension, one.value_hash.clone()))
     });
-    Ok(ErasedList::new(key, parsed.collect::<Result<Vec<_>>>()?))
+    Some(ErasedList::new(key.clone(), parsed.collect::<Result<Vec<_>>>().inspect_err(waits).ok()?))
 }
 
 /// Files that are older were rewritten by the erasures themselves; of one that was cut, none may have been.

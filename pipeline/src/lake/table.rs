@@ -186,7 +186,7 @@ fn difference(state: &TableState, kind: Kind, currency: &str) -> Option<String> 
     let Ok(found) = serde_json::from_str::<Value>(&meta.schema_string) else {
         return Some("its schema is not readable".to_owned());
     };
-    schema_difference(&fields(&schema(kind)), &fields(&found))
+    schema_difference(&fields(&schema(kind), kind), &fields(&found, kind))
 }
 
 fn schema_difference(ours: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Option<String> {
@@ -204,14 +204,15 @@ fn schema_difference(ours: &BTreeMap<String, Value>, found: &BTreeMap<String, Va
     Some(format!("it has a column '{extra}' that this program does not know; {hint}"))
 }
 
-/// Type and nullability by name; comments do not matter.
-fn fields(schema: &Value) -> BTreeMap<String, Value> {
+/// Type and nullability by name; comments do not matter, nor does where the Delta library made a table what may be null.
+fn fields(schema: &Value, kind: Kind) -> BTreeMap<String, Value> {
     let fields = schema.get("fields").and_then(Value::as_array).cloned().unwrap_or_default();
     fields
         .into_iter()
         .filter_map(|field| {
             let name = field.get("name")?.as_str()?.to_owned();
-            Some((name, json!([field.get("type")?, field.get("nullable")?])))
+            let nullable = if kind == Kind::Decisions { &Value::Null } else { field.get("nullable")? };
+            Some((name, json!([field.get("type")?, nullable])))
         })
         .collect()
 }

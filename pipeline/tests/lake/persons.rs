@@ -57,7 +57,9 @@ impl Person {
 
 /// The model after an erasure that got through.
 pub fn forget(model: &mut Model, person: Person) {
-    model.values_mut().for_each(|row| row.names = person.erased(row.names));
+    for row in model.values_mut() {
+        row.names = person.erased(row.names);
+    }
 }
 
 /// How many rows of the model name each person.

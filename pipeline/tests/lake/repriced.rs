@@ -1,5 +1,6 @@
 //! Rows at the prices of another book, and under other labels: every sum moves by what was foretold and by nothing else, whoever dies in the middle.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, new_null_array};
@@ -31,7 +32,7 @@ fn book(first: [u32; 2], second: Option<[u32; 2]>) -> Arc<PriceBook> {
     let mut prices = COLUMNS.join(",");
     for (model, [input, output]) in [("gpt-5", first)].into_iter().chain(second.map(|prices| ("gpt-4o", prices))) {
         for (meter, price) in [("input", input), ("output", output)] {
-            prices.push_str(&format!("\nopenai,{model},{meter},{price},1000000,USD,,,,,,,own,"));
+            write!(prices, "\nopenai,{model},{meter},{price},1000000,USD,,,,,,,own,").unwrap();
         }
     }
     prices.push('\n');

@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
+use spendstream_schemas::dimension::Text;
 use spendstream_schemas::pseudonym::{Dimension, ErasedList, Erasure};
 
 use super::super::error::LakeError;
@@ -44,7 +45,7 @@ async fn named_in(
     since_ms: i64,
     found: &mut Found,
 ) -> Result<(), LakeError> {
-    let column = dimension.column().map_or("tags", |text| text.column());
+    let column = dimension.column().map_or("tags", Text::column);
     if table.kind.file_schema().column_with_name(column).is_none() {
         return Ok(());
     }
