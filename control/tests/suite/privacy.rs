@@ -87,7 +87,7 @@ async fn a_person_is_on_the_list_once_and_never_in_clear(place: Place) {
     erasures.rewritten(&first.id, 2, &ann(20)).await.unwrap();
     let due =
         |by| async move { erasures.to_repeat(at(by)).await.unwrap().into_iter().map(|one| one.id).collect::<Vec<_>>() };
-    assert_eq!(due(0).await, [first.id.clone()]);
+    assert_eq!(due(0).await, std::slice::from_ref(&first.id));
     assert_eq!(due(1).await.len(), 2);
     erasures.repeated(&first.id, 1, &ann(25)).await.unwrap();
     assert_eq!(due(0).await, Vec::<String>::new());
