@@ -12,6 +12,7 @@ use spendstream_schemas::pseudonym::{Dimension, Erasure};
 use spendstream_storage::{Lake, privacy};
 
 use super::super::now_micros;
+use super::turn;
 
 /// Who is erased.
 #[derive(Debug, clap::Args)]
@@ -64,8 +65,11 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     } else {
         // On the list first: what arrives from now on is anonymous, and only what is there already is left to do.
         let listed = store.erasures().add(&erasure, &act).await?;
-        let mut maintainer = Maintainer::take(&lake, &config.lake, times).await?;
-        let erased = maintainer.erase(&erasure, now_ms, false, &mut |date, rows| progress(date, rows, "are")).await?;
+        let erased = turn::keeping(Some(&store), &lake, config, async {
+            let mut maintainer = Maintainer::take(&lake, &config.lake, times).await?;
+            maintainer.erase(&erasure, now_ms, false, &mut |date, rows| progress(date, rows, "are")).await
+        });
+        let erased = Box::pin(erased).await?;
         store.erasures().rewritten(&listed.id, i64::try_from(erased.rows).unwrap_or(i64::MAX), &act).await?;
         let kept = store.erasures().anonymise(&erasure, &act).await?;
         writeln!(

@@ -6,6 +6,7 @@ mod reattribute;
 mod reprice;
 mod rewriting;
 mod show;
+mod turn;
 mod work;
 
 use std::io::{self, Write};

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use chrono::{DateTime, TimeDelta};
+use chrono::DateTime;
 use serde_json::{Value, json};
 use spendstream_control::rewrites::Kind;
 use spendstream_control::{Act, Store};
@@ -16,6 +16,7 @@ use spendstream_schemas::price_book::parse_instant;
 use spendstream_storage::Lake;
 
 use super::super::now_micros;
+use super::turn;
 
 /// A run, and what it came to.
 pub struct Done<T> {
@@ -48,10 +49,7 @@ pub async fn apply<R: Rewriting>(
         writeln!(io::stderr(), "goes on with run {}, which was cut after {} tables", run.id, run.tables.len())?;
     }
     let mut tables = Vec::new();
-    let worked = tokio::select! {
-        worked = work(what, lake, config, &mut tables) => worked,
-        never = keep_turn(&store, lake, config) => match never {},
-    };
+    let worked = turn::keeping(Some(&store), lake, config, work(what, lake, config, &mut tables)).await;
     for table in &tables {
         store.rewrites().table(kind, &run.id, &shown(table), &act()).await?;
     }
@@ -80,19 +78,6 @@ async fn work<R: Rewriting>(
     let tally = maintainer.rewrite(what, now_ms, &mut told).await?;
     let left = maintainer.preview(what).await?;
     Ok((tally, left))
-}
-
-/// Keeps who maintains otherwise from taking the lake back before the run is through: it lets go of its lease once it is refused.
-async fn keep_turn(store: &Store, lake: &Lake, config: &Config) -> std::convert::Infallible {
-    let (lease, holder) = (format!("lake {}", lake.url()), format!("cli/{}/{}", std::process::id(), now_micros()));
-    let ttl = TimeDelta::from_std(config.lake.maintenance.lease).unwrap_or(TimeDelta::MAX);
-    loop {
-        let now = DateTime::from_timestamp_micros(now_micros()).unwrap_or_default();
-        if let Err(error) = store.leases().take(&lease, &holder, now, ttl).await {
-            tracing::debug!(%error, "the lease of the lake's maintenance was not taken");
-        }
-        tokio::time::sleep(config.lake.maintenance.lease / 3).await;
-    }
 }
 
 fn shown(table: &TableDone) -> Value {

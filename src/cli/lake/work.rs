@@ -15,6 +15,7 @@ use spendstream_storage::Lake;
 use tokio::sync::watch;
 
 use super::super::now_micros;
+use super::turn;
 
 /// Which lake, and whether anything is done.
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,13 @@ pub async fn work(kind: Kind, args: &Args, config: &Config) -> anyhow::Result<Ex
         let plan = looker.plan(looker.moment(now_ms));
         return print(&plan.into_iter().filter(|step| kind.does(step)).collect::<Vec<_>>());
     }
-    let mut maintainer = Maintainer::take(&lake, &config.lake, times).await?;
+    let store = turn::store(config).await;
+    Box::pin(turn::keeping(store.as_ref(), &lake, config, do_it(kind, &lake, config, now_ms))).await
+}
+
+async fn do_it(kind: Kind, lake: &Lake, config: &Config, now_ms: i64) -> anyhow::Result<ExitCode> {
+    let times = (config.live.allowed_lateness, config.live.idle_timeout);
+    let mut maintainer = Maintainer::take(lake, &config.lake, times).await?;
     let mut out = io::stdout();
     let (mut since, mut gone) = (now(), Vec::new());
     let told = |step: &Step, done: Option<&Done>| match done {
