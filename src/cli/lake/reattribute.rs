@@ -7,11 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use spendstream_control::rewrites::Kind;
 use spendstream_pipeline::columns::reattributed::{Reattributor, Tally};
 use spendstream_schemas::config::Config;
-use spendstream_schemas::hex::hex;
 use spendstream_schemas::reattribution::Rules;
 use spendstream_storage::Lake;
 
@@ -47,7 +45,6 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         Err(faults) => bail!("--rule {file}: {}", faults.join("\n  ")),
     };
     let lake = Lake::open(&config.lake)?;
-    let hash = hex(&Sha256::digest(text.as_bytes())[..16]);
     let mut reattributor = Reattributor::new(rules);
     let mut out = io::stdout();
     if !args.apply {
@@ -58,7 +55,7 @@ pub async fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let scope = json!({ "file": hash, "rules": text });
+    let scope = json!({ "rules": text });
     let done = Box::pin(apply(&mut reattributor, &lake, config, (Kind::Reattribute, scope), outcome)).await?;
     show(&done.tally, args.format, &mut out)?;
     if args.format == Format::Table {
