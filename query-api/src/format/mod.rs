@@ -2,7 +2,7 @@
 //!
 //! Exact decimals are written without trailing zeros (`0.00252`), as text in JSON; times are RFC 3339 in UTC. Pure: no IO.
 
-mod cell;
+pub(crate) mod cell;
 mod columnar;
 mod csv;
 mod json;
