@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod prices;
 pub mod privacy;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod serve;
 pub mod sql;
@@ -61,6 +62,9 @@ enum Command {
     Run(run::Args),
     /// Run one SQL query over a lake or a running server.
     Sql(sql::Args),
+    /// What was spent, and who pays: summaries, days, months, chargeback.
+    #[command(subcommand)]
+    Report(report::Command),
     /// What would a call cost, by tokens or by text?
     Estimate(estimate::Args),
     /// List, show, check, import and export prices.
@@ -114,6 +118,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args, config),
         Command::Run(args) => run::run(args, config),
         Command::Sql(args) => sql::run(args, config),
+        Command::Report(command) => report::run(command, config),
         Command::Estimate(args) => estimate::run(args, config),
         Command::Prices(command) => prices::run(command, config),
         Command::Budgets(command) => budgets::run(command, config),
@@ -198,6 +203,7 @@ mod tests {
                 example.replace("--text prompt.txt", "--input-tokens 9").replace("--text -", "--input-tokens 9");
             let cli = Cli::try_parse_from(words(&asked)).unwrap_or_else(|error| panic!("{example}: {error}"));
             let outcome = match cli.command {
+                Command::Report(command) => report::run(command, config),
                 Command::Estimate(args) => estimate::run(args, Config::default()),
                 Command::Prices(command @ (prices::Command::List(_) | prices::Command::Show(_))) => {
                     prices::run(command, Config::default())
