@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use spendstream_schemas::config::Config;
+use spendstream_schemas::config::{Config, PricesConfig};
 use spendstream_schemas::price_book::PriceBook;
 use spendstream_storage::price_book::{BookSource, BookTexts, SourceError};
 use tokio::time::Instant;
@@ -32,11 +32,19 @@ impl Prices {
     /// # Errors
     /// When a configured file cannot be read or is no price book.
     pub fn open(config: &Config) -> Result<Self, SourceError> {
-        let source = BookSource::new(&config.prices, &config.lake.currency);
+        Self::of(&config.prices, &config.lake.currency)
+    }
+
+    /// The same, by what is needed of the configuration.
+    ///
+    /// # Errors
+    /// As [`Prices::open`].
+    pub fn of(prices: &PricesConfig, currency: &str) -> Result<Self, SourceError> {
+        let source = BookSource::new(prices, currency);
         let texts = source.read()?;
         let book = Arc::new(PriceBook::load(&texts.files())?);
         let state = Mutex::new(State { book, texts, looked: Instant::now() });
-        Ok(Self { source, reload_interval: config.prices.reload_interval, state })
+        Ok(Self { source, reload_interval: prices.reload_interval, state })
     }
 
     /// The newest usable book; may block to read files.

@@ -152,6 +152,7 @@ pub(crate) fn app(config: &Config, clock: Clock) -> Result<App, StartError> {
         directory: config.directory.clone(),
         pseudonyms: privacy::pseudonyms(&config.privacy).map_err(StartError::Privacy)?,
         currency: config.lake.currency.clone(),
+        zone: config.reports.zone(),
         clock,
     })
 }

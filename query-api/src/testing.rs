@@ -15,6 +15,7 @@ use deltalake_core::protocol::SaveMode;
 use rust_decimal::Decimal;
 use spendstream_schemas::config::Config;
 use spendstream_schemas::money::Amount;
+use spendstream_schemas::table::charges::{self, Charge};
 use spendstream_schemas::{lake_path, table};
 use spendstream_storage::Lake;
 use tempfile::TempDir;
@@ -39,6 +40,10 @@ pub struct Row {
     pub provider: Option<&'static str>,
     /// The tag `env`.
     pub env: Option<&'static str>,
+    /// `run_id`, `metric` and `item_id`.
+    pub run: Option<[&'static str; 3]>,
+    pub status: Option<&'static str>,
+    pub latency: Option<i64>,
     pub partition: i32,
     pub offset: i64,
 }
@@ -54,6 +59,9 @@ impl Row {
         organization: None,
         provider: None,
         env: None,
+        run: None,
+        status: None,
+        latency: None,
         partition: 0,
         offset: 0,
     };
@@ -111,6 +119,14 @@ impl TestLake {
             .unwrap();
     }
 
+    /// One commit of `charges` with these.
+    pub async fn charge(&self, rows: &[Charge]) {
+        std::fs::create_dir_all(self.folder.path().join(lake_path::CHARGES_TABLE)).unwrap();
+        let table = DeltaTable::new(Lake::open(&self.config.lake).unwrap().log_store(lake_path::CHARGES_TABLE));
+        let write = table.write([charges::batch(rows).unwrap()]).with_save_mode(SaveMode::Append);
+        write.with_partition_columns([charges::DATE]).await.unwrap();
+    }
+
     pub fn engine(&self) -> Engine {
         Engine::open(&self.config).unwrap()
     }
@@ -147,6 +163,12 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
         ("user_id", _) => texts(rows, |row| row.user),
         ("organization", _) => texts(rows, |row| row.organization),
         ("provider", _) => texts(rows, |row| row.provider),
+        ("run_id", _) => texts(rows, |row| row.run.map(|run| run[0])),
+        ("metric", _) => texts(rows, |row| row.run.map(|run| run[1])),
+        ("item_id", _) => texts(rows, |row| row.run.map(|run| run[2])),
+        ("status", _) => texts(rows, |row| row.status),
+        ("price_status", _) => texts(rows, |row| Some(if row.cost.is_some() { "priced" } else { "unpriced" })),
+        ("latency_ms", _) => Arc::new(rows.iter().map(|row| row.latency).collect::<Int64Array>()),
         ("source_partition", _) => Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.partition))),
         ("source_offset", _) => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.offset))),
         ("model" | "model_id", _) => Arc::new(StringArray::from_iter_values(rows.iter().map(|_| "gpt-4o"))),

@@ -89,7 +89,7 @@ enum Command {
     /// Check a lake, show what it holds.
     #[command(subcommand)]
     Lake(lake::Command),
-    /// Write reports, close months, compare bills with what the lake says.
+    /// What was spent, and who pays: summaries, days, months, chargeback, FOCUS, closing, bills.
     #[command(subcommand)]
     Report(report::Command),
     /// Import costs that are no calls.

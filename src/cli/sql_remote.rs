@@ -18,15 +18,23 @@ const MAX_PROBLEM_BYTES: usize = 64 << 10;
 
 /// Sends the statement and prints the answer. A table is made here from Arrow; JSON and CSV are passed through.
 pub(super) async fn print(server: &str, query: &str, form: Form) -> anyhow::Result<()> {
-    let url = format!("{}/v1/sql", server.trim_end_matches('/'));
     let format = match form {
         Form::Table => "arrow",
         Form::Json => "json",
         Form::Csv => "csv",
     };
     let request = serde_json::json!({ "query": query, "format": format });
+    let response = ask(server, |client, base| client.post(format!("{base}/v1/sql")).json(&request)).await?;
+    if form == Form::Table { table(response).await } else { copy(response).await }
+}
+
+/// Sends what `asked` makes of the server's address, with the key where there is one; what is no success becomes one line.
+pub(super) async fn ask(
+    server: &str,
+    asked: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+) -> anyhow::Result<Response> {
     let client = reqwest::Client::builder().build().context("making the HTTP client")?;
-    let mut request = client.post(&url).json(&request);
+    let mut request = asked(&client, server.trim_end_matches('/'));
     if let Ok(key) = std::env::var(API_KEY) {
         request = request.bearer_auth(key);
     }
@@ -38,10 +46,11 @@ pub(super) async fn print(server: &str, query: &str, form: Form) -> anyhow::Resu
     if !response.status().is_success() {
         bail!("{}", problem(response).await);
     }
-    if form == Form::Table { table(response).await } else { copy(response).await }
+    Ok(response)
 }
 
-async fn copy(mut response: Response) -> anyhow::Result<()> {
+/// Passes the answer on as it comes.
+pub(super) async fn copy(mut response: Response) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     while let Some(chunk) = next(&mut response).await? {
         out.write_all(&chunk)?;

@@ -1,12 +1,8 @@
 //! Charges are money beside calls: the view `spend` has both, once.
 
-use deltalake_core::DeltaTable;
-use deltalake_core::protocol::SaveMode;
 use spendstream_schemas::dimension::Text;
-use spendstream_schemas::lake_path::CHARGES_TABLE;
 use spendstream_schemas::money::Amount;
-use spendstream_schemas::table::charges::{Charge, ChargeCategory, DATE, batch};
-use spendstream_storage::Lake;
+use spendstream_schemas::table::charges::{Charge, ChargeCategory};
 
 use crate::sql::engine::Engine;
 use crate::testing::{Row, THREE, TestLake, days, json};
@@ -22,13 +18,6 @@ fn charge(id: &str, team: &str, amount: &str, date: &str) -> Charge {
     charge
 }
 
-async fn append(lake: &TestLake, rows: &[Charge]) {
-    std::fs::create_dir_all(lake.folder.path().join(CHARGES_TABLE)).unwrap();
-    let table = DeltaTable::new(Lake::open(&lake.config.lake).unwrap().log_store(CHARGES_TABLE));
-    let write = table.write([batch(rows).unwrap()]).with_save_mode(SaveMode::Append);
-    write.with_partition_columns([DATE]).await.unwrap();
-}
-
 async fn check(engine: &Engine, sql: &str, expected: &str) {
     assert_eq!(json(engine, sql).await.unwrap(), expected, "{sql}");
 }
@@ -41,7 +30,7 @@ async fn spend_is_all_money() {
     check(&engine, "SELECT sum(cost) AS c, sum(calls) AS n FROM spend", r#"[{"c":"0.300000000000003","n":3}]"#).await;
     let columns = "SELECT count(*) AS n FROM information_schema.columns WHERE table_name = 'spend'";
     let before = json(&engine, columns).await;
-    append(&lake, &[charge("x", "search", "-0.1", "2026-11-02"), charge("y", "billing", "2", "2026-10-31")]).await;
+    lake.charge(&[charge("x", "search", "-0.1", "2026-11-02"), charge("y", "billing", "2", "2026-10-31")]).await;
     assert_eq!(json(&engine, columns).await.unwrap(), before.unwrap(), "the columns do not depend on charges");
     for (sql, expected) in [
         (

@@ -36,6 +36,8 @@ use crate::error::QueryError;
 pub struct Snapshot {
     /// The version of the Delta table `usage`.
     pub version: u64,
+    /// The version of the Delta table `charges`, when there is one.
+    pub charges: Option<u64>,
     /// Ascending: a table that was made anew may have the same version, but never the same number.
     pub number: u64,
     pub state: SessionState,
@@ -240,7 +242,7 @@ impl Catalog {
             schema.register_table(name.into(), Arc::new(ViewTable::new(plan, Some(sql)))).map_err(engine)?;
         }
         let number = self.built.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Snapshot { version, number, state })
+        Ok(Snapshot { version, charges: charged.and_then(DeltaTable::version), number, state })
     }
 }
 

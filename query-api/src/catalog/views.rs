@@ -3,12 +3,35 @@
 use chrono_tz::Tz;
 use spendstream_schemas::table::{charges, decisions, usage};
 
-/// By day, over calls alone.
-const BY_DAY: &str = "SELECT date, organization, team, project, provider, coalesce(model_id, model) AS model, currency, \
-     count(*) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, \
-     sum(cost) AS cost, sum(cache_savings) AS cache_savings, \
-     sum(CASE WHEN price_status = 'unpriced' THEN 1 ELSE 0 END) AS unpriced_calls \
-     FROM usage GROUP BY date, organization, team, project, provider, coalesce(model_id, model), currency";
+/// Views by day and one dimension, with what that is in `spend`.
+const BY: [(&str, &str); 12] = [
+    ("spend_by_organization", "organization"),
+    ("spend_by_team", "team"),
+    ("spend_by_department", "department"),
+    ("spend_by_cost_center", "cost_center"),
+    ("spend_by_project", "project"),
+    ("spend_by_user", "user_id"),
+    ("spend_by_customer", "customer"),
+    ("spend_by_app", "app"),
+    ("spend_by_feature", "feature"),
+    ("spend_by_environment", "environment"),
+    ("spend_by_provider", "provider"),
+    ("spend_by_model", "coalesce(model_id, model) AS model"),
+];
+/// What all of them sum up.
+const SUMS: &str = "sum(calls) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cost) AS cost, \
+     sum(cache_savings) AS cache_savings, sum(CASE WHEN price_status = 'unpriced' THEN calls ELSE 0 END) AS unpriced_calls";
+
+/// Spend by day (UTC) and these columns of it, which may have other names.
+fn by_day(columns: &[&str]) -> String {
+    let plain = columns.iter().map(|column| column.split(" AS ").next().unwrap_or(column));
+    let plain: Vec<_> = plain.collect();
+    format!(
+        "SELECT date, {}, currency, {SUMS} FROM spend GROUP BY date, {}, currency",
+        columns.join(", "),
+        plain.join(", ")
+    )
+}
 
 /// Columns of `spend` that no call has, with what they are for a call.
 const OF_CHARGES: [(&str, &str); 9] = [
@@ -28,13 +51,22 @@ const OF_CHARGES: [(&str, &str); 9] = [
 /// Without charges `spend` is `usage` alone, so that sums of it come from the rollup.
 #[must_use]
 pub fn views(timezone: Tz, has_charges: bool) -> Vec<(&'static str, String)> {
-    vec![
+    let mut views = vec![
         // What decide answered, with what the call cost in the end.
         ("decisions_with_cost", decisions::WITH_ACTUAL_COST.to_owned()),
         // Everything that costs money.
         ("spend", spend(timezone, has_charges)),
-        ("spend_by_day", BY_DAY.to_owned()),
-    ]
+        (
+            "spend_by_day",
+            by_day(&["organization", "team", "project", "provider", "coalesce(model_id, model) AS model"]),
+        ),
+    ];
+    views.extend(BY.map(|(name, column)| (name, by_day(&[column]))));
+    views.push((
+        "spend_by_month",
+        format!("SELECT billing_period, currency, {SUMS} FROM spend GROUP BY billing_period, currency"),
+    ));
+    views
 }
 
 /// Calls and charges with one set of columns: those of `usage`, and then those of a charge. `cost` and `amount` are the same money, `calls` is 1

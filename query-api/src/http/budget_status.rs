@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spendstream_control::Store;
 use spendstream_control::budgets::BudgetFilter;
@@ -27,7 +28,8 @@ pub(super) async fn one(
     let budget = store.budgets().get(&id).await?;
     // Without "*" there is one state, whatever page is asked for.
     let page = if budget.scope.is_template() { page } else { Page { after: 0, limit: 1 } };
-    let report = Box::pin(stand(&app, &store, (vec![budget.clone()], Vec::new()), explain, page)).await?;
+    let asked = (vec![budget.clone()], Vec::new());
+    let report = Box::pin(stand(&app, &store, asked, (explain, page), app.now())).await?;
     let head = if budget.scope.is_template() {
         let mut head = states(&report);
         head["budget_id"] = budget.id.into();
@@ -53,19 +55,20 @@ pub(super) async fn all(State(app): State<Arc<App>>, given: Given) -> Result<Jso
     budgets.retain(|budget| budget.in_force(now) && names(budget));
     // Each value, of budgets that have the dimension.
     within.retain(|(_, wanted)| wanted != "*");
-    let report = Box::pin(stand(&app, &store, (budgets, within), explain, page)).await?;
+    let report = Box::pin(stand(&app, &store, (budgets, within), (explain, page), now)).await?;
     let head = states(&report);
     Ok(Json(covered(head, &report)))
 }
 
-async fn stand(
+/// How budgets stand at a time.
+pub(super) async fn stand(
     app: &Arc<App>,
     store: &Store,
     (subjects, within): (Vec<Budget>, Vec<(ScopeKey, String)>),
-    explain: bool,
-    page: Page,
+    (explain, page): (bool, Page),
+    now: DateTime<Utc>,
 ) -> Result<Report, Problem> {
-    let (pseudonyms, now, book) = (&app.pseudonyms, app.now(), app.book().await?);
+    let (pseudonyms, book) = (&app.pseudonyms, app.book().await?);
     let directory = directory(store, &app.directory.precedence, pseudonyms).await?;
     // Budgets may name a person in clear; the lake has what stands for the person.
     let known = |budget: Budget| Budget { scope: pseudonyms.scope(&budget.scope), ..budget };

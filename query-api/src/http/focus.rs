@@ -11,7 +11,7 @@ use super::App;
 use super::parameters::{Given, Parameters, invalid};
 use super::problem::{ApiError, Problem};
 use super::spool::Spool;
-use super::sql::VERSION_HEADER;
+use super::sql::VERSION;
 use crate::error::QueryError;
 use crate::format::Format;
 use crate::reports::focus::{Export, Granularity, Period, writer};
@@ -49,7 +49,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, given: Given) -> Result<Res
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    headers.insert(VERSION_HEADER, HeaderValue::from(export.version()));
+    headers.insert(VERSION, HeaderValue::from(export.version()));
     headers.insert(UNPRICED_HEADER, HeaderValue::from(export.told().unpriced_calls));
     Ok(response)
 }

@@ -15,6 +15,7 @@ mod lists;
 mod parameters;
 mod prices;
 pub mod problem;
+mod reports;
 pub mod spool;
 mod sql;
 mod status;
@@ -27,6 +28,7 @@ use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use spendstream_schemas::config::{AuthMode, DirectoryConfig};
 use spendstream_schemas::price_book::PriceBook;
 use spendstream_schemas::pseudonym::Pseudonyms;
@@ -60,6 +62,8 @@ pub struct App {
     pub pseudonyms: Pseudonyms,
     /// Of the lake's money.
     pub currency: String,
+    /// Where days and months of reports begin.
+    pub zone: Tz,
     pub clock: Clock,
 }
 
@@ -115,6 +119,11 @@ fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/audit", get(lists::audit))
         .route("/v1/coverage", get(coverage::get))
         .route("/v1/reports/focus", get(focus::get))
+        .route("/v1/summary", get(reports::summary))
+        .route("/v1/reports/runs", get(reports::runs))
+        .route("/v1/reports/daily", get(reports::daily))
+        .route("/v1/reports/monthly", get(reports::monthly))
+        .route("/v1/reports/chargeback", get(reports::chargeback))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body))
@@ -132,6 +141,8 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
 mod budget_tests;
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod report_tests;
 #[cfg(test)]
 mod site;
 #[cfg(test)]

@@ -12,74 +12,57 @@ use serde::de::DeserializeOwned;
 use spendstream_schemas::budget::ScopeKey;
 
 use super::problem::{ApiError, Problem};
+use crate::words::Words;
 
 /// Who changes something; where keys are asked for, they say it.
 pub(super) const ACTOR: &str = "x-spendstream-actor";
 const MAX_ACTOR: usize = 200;
-/// Entries of a page.
-const PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
 
 pub(super) type Given = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Parameters that are not taken yet.
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters(Words);
 
 impl Parameters {
     pub fn new(given: Given) -> Result<Self, Problem> {
         let Query(pairs) = given?;
-        for (position, (name, _)) in pairs.iter().enumerate() {
-            if pairs[..position].iter().any(|(other, _)| other == name) {
-                return Err(invalid(format!("the parameter '{name}' is there twice")));
-            }
-        }
-        Ok(Self(pairs))
+        Words::new(pairs).map(Self).map_err(invalid)
     }
 
     pub fn take(&mut self, name: &str) -> Option<String> {
-        let position = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(position).1)
+        self.0.take(name)
     }
 
     /// `example` is a value that would be right.
     pub fn take_as<T: FromStr<Err: Display>>(&mut self, name: &str, example: &str) -> Result<Option<T>, Problem> {
-        let Some(text) = self.take(name) else { return Ok(None) };
-        let wrong = |error| invalid(format!("{name}={text} cannot be read ({error}); write {name}={example}"));
-        text.parse().map(Some).map_err(wrong)
+        self.0.take_as(name, example).map_err(invalid)
     }
 
     /// How many entries the page has at most.
     pub fn limit(&mut self) -> Result<usize, Problem> {
-        let limit = self.take_as::<usize>("limit", "100")?.unwrap_or(PAGE);
-        if (1..=MAX_PAGE).contains(&limit) {
-            Ok(limit)
-        } else {
-            Err(invalid(format!("limit={limit} is out of range; a page has 1 to {MAX_PAGE} entries")))
-        }
+        self.0.limit().map_err(invalid)
     }
 
     /// `explain=sql`.
     pub fn explain(&mut self) -> Result<bool, Problem> {
-        match self.take("explain").as_deref() {
-            None => Ok(false),
-            Some("sql") => Ok(true),
-            Some(other) => Err(invalid(format!("explain={other} is not known; write explain=sql"))),
-        }
+        self.0.explain().map_err(invalid)
     }
 
     /// The rest: dimensions with their values.
-    pub fn scope(self) -> Result<Vec<(ScopeKey, String)>, Problem> {
+    pub fn scope(mut self) -> Result<Vec<(ScopeKey, String)>, Problem> {
         let key =
             |name: &str| name.parse::<ScopeKey>().map_err(|error| invalid(format!("a parameter is wrong: {error}")));
-        self.0.into_iter().map(|(name, value)| Ok((key(&name)?, value))).collect()
+        self.0.rest().into_iter().map(|(name, value)| Ok((key(&name)?, value))).collect()
+    }
+
+    /// All of them.
+    pub fn words(self) -> Words {
+        self.0
     }
 
     /// Nothing may be left.
     pub fn end(self) -> Result<(), Problem> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((name, _)) => Err(invalid(format!("there is no parameter '{name}' here; /openapi.json lists them"))),
-        }
+        self.0.end().map_err(invalid)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::metrics::{Ending, Metrics};
 use crate::sql::engine::Answer;
 
 /// The version of the table that was read.
-pub(super) const VERSION_HEADER: &str = "spendstream-lake-version";
+pub(super) const VERSION: &str = "spendstream-lake-version";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +80,7 @@ async fn answer(
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    response.headers_mut().insert(VERSION_HEADER, HeaderValue::from(version));
+    response.headers_mut().insert(VERSION, HeaderValue::from(version));
     Ok(response)
 }
 

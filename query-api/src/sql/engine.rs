@@ -30,7 +30,7 @@ use crate::sql::handed::{narrow, narrowed};
 use crate::sql::portions::{portioned, scanned};
 use crate::sql::session::PART_OF_MEMORY;
 use crate::sql::stop::{Stop, stoppable};
-use crate::sql::{guard, session};
+use crate::sql::{currency, guard, session};
 
 mod prepared;
 
@@ -73,7 +73,8 @@ impl Engine {
     /// # Errors
     /// When the machine gives no threads or no folder for temporary files.
     pub fn over(lake: &Lake, config: &Config, beside: Tables) -> Result<Self, QueryError> {
-        let base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
+        let mut base = session::base_state(&config.query).map_err(|error| QueryError::from_engine(&error, 0))?;
+        currency::register(&mut base, config).map_err(|error| QueryError::from_engine(&error, 0))?;
         let executor = Executor::start(config.query.concurrency)
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         let catalog = Catalog::new(lake, &config.lake, base).with_tables(beside).with_timezone(config.reports.zone());

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::ReadDialect;
-use super::lookup;
+use super::{buckets, lookup};
 use crate::error::QueryError;
 
 /// Words, operators and literals of one statement.
@@ -99,6 +99,7 @@ fn check_statement(statement: &Statement) -> Result<(), QueryError> {
 ///   list's alias that is called the same.
 /// - `= ANY (SELECT …)` is `IN`, `<> ALL (SELECT …)` is `NOT IN`: as they are, a column of the outer query is taken for the inner one's that is called
 ///   the same.
+/// - `time_bucket` becomes what the query engine has for it ([`buckets`]).
 /// - `1e6` is `1000000.0`: an exponent becomes a decimal of less than no digits after the point, with which nothing can be computed.
 fn read_right(mut statement: Statement) -> Statement {
     let inner = match &mut statement {
@@ -130,6 +131,9 @@ impl VisitorMut for Named {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(Ok(other)) = buckets::rewritten(expr) {
+            *expr = other;
+        }
         if let Some(plain) = number(expr).and_then(without_exponent) {
             *expr = Expr::value(Value::Number(plain, false));
         }
@@ -260,6 +264,9 @@ impl Visitor for Shape {
             && without_exponent(text).is_none()
         {
             let why = format!("{text} has more than {MAX_DIGITS} digits; write CAST('{text}' AS DOUBLE)");
+            return ControlFlow::Break(QueryError::Shape(why));
+        }
+        if let Some(Err(why)) = buckets::rewritten(expr) {
             return ControlFlow::Break(QueryError::Shape(why));
         }
         // The query engine takes a column of the outer query for the inner one's that is called the same.

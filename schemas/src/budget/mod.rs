@@ -18,7 +18,7 @@ pub mod state;
 pub use applicable::{applicable, replaced};
 pub use definition::{AmountsBy, Budget, Increase};
 pub use draft::{BudgetDraft, Context, Problem};
-pub use period::{Period, PeriodRule};
+pub use period::{Period, PeriodRule, midnight};
 pub use quarter::{Quarter, Span};
 pub use scope::{ResolvedScope, Scope, ScopeKey, ScopeValue, provider_of};
 pub use state::{BudgetStatus, State, crossed, is_crossed, state};

@@ -217,7 +217,8 @@ fn day(number: i32) -> NaiveDate {
 
 /// The first instant of a local date. Where clocks jump over midnight it is the instant of the jump, where midnight comes
 /// twice the first of both.
-fn midnight(zone: Tz, date: NaiveDate) -> Quarter {
+#[must_use]
+pub fn midnight(zone: Tz, date: NaiveDate) -> Quarter {
     let midnight = date.and_time(NaiveTime::MIN);
     // A whole day can be missing: Samoa had no 30 December 2011.
     let existing = (0..=104).find_map(|quarters| {
