@@ -187,8 +187,15 @@ mod tests {
     fn words(example: &str) -> Vec<String> {
         let command = example.rsplit(" | ").next().unwrap_or(example).split(" > ").next().unwrap_or(example);
         let command = command.split_once("spendstream ").map_or("", |(_, rest)| rest);
-        let unquoted = command.split_whitespace().map(|word| word.trim_matches('\'').to_owned());
-        ["spendstream".to_owned()].into_iter().chain(unquoted).collect()
+        let mut words = vec!["spendstream".to_owned()];
+        // What stands between quotes is one word.
+        for (at, part) in command.split('\'').enumerate() {
+            match at % 2 {
+                0 => words.extend(part.split_whitespace().map(str::to_owned)),
+                _ => words.push(part.to_owned()),
+            }
+        }
+        words
     }
 
     fn examples(command: &clap::Command) -> Vec<String> {

@@ -168,7 +168,7 @@ impl Looked {
 /// Charges that take what was found late out of the month of a statement.
 fn carried_out(statement: &Statement) -> String {
     format!(
-        "(statement_id IS NOT DISTINCT FROM {} AND billing_period = {} AND source = 'close')",
+        "((statement_id IS NOT DISTINCT FROM {}) AND billing_period = {} AND source = 'close')",
         quoted(&statement.id),
         quoted(&statement.month.to_string())
     )

@@ -3,12 +3,14 @@
 //! Describing plans a statement within the limits of a query and runs nothing. A described statement is planned anew each time it runs, so
 //! that it sees the newest version of the lake.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -131,8 +133,9 @@ impl Look {
     /// The type of each parameter up to the last that is there.
     fn parameters(&self, plan: &LogicalPlan) -> Result<Vec<DataType>, QueryError> {
         let found = plan.get_parameter_types().map_err(|error| QueryError::from_engine(&error, self.memory))?;
-        let mut types = self.given.clone();
+        let (mut types, limits) = (self.given.clone(), of_limits(plan));
         for (name, inferred) in found {
+            let inferred = inferred.or_else(|| limits.contains(&name).then_some(DataType::Int64));
             let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
             let Some(number) = number.filter(|number| (1..=MOST_PARAMETERS).contains(number)) else {
                 return Err(QueryError::Sql(format!("'{name}' is no parameter; number them $1, $2, …")));
@@ -146,4 +149,21 @@ impl Look {
         }
         Ok(types.into_iter().map(|found| found.unwrap_or(DataType::Utf8)).collect())
     }
+}
+
+/// Parameters that say how many rows: the engine infers no type there.
+fn of_limits(plan: &LogicalPlan) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            let numbers = [&limit.skip, &limit.fetch].into_iter().flatten();
+            found.extend(numbers.filter_map(|number| match number.as_ref() {
+                Expr::Placeholder(placeholder) => Some(placeholder.id.clone()),
+                _ => None,
+            }));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    // The walk itself cannot fail.
+    walked.map(|_| found).unwrap_or_default()
 }
