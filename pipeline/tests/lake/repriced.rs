@@ -94,6 +94,7 @@ fn kept() -> LakeConfig {
 /// Two days sealed in the colder table, and late rows of both in the hot one.
 async fn lake() -> Places {
     let places = Places::new();
+    archive::keep(&places.whole(), &PriceBook::builtin().unwrap()).await.unwrap();
     let mut writer = writer(&places.whole()).await;
     writer.commit(commit(0, 20)).await.unwrap();
     let mut maintainer = Maintainer::take(&places.whole(), &kept(), TIMES).await.unwrap();
