@@ -5,7 +5,7 @@ use arrow::record_batch::RecordBatch;
 use spendstream_schemas::money;
 
 use super::group::Columns;
-use super::names::{ascii, provider_names};
+use super::names::{SUBCATEGORY, ascii, provider_names};
 use super::period::{Period, month_of};
 use super::price::{PricingQuantity, unit_price};
 use super::row::{DIMENSIONS, Own, Row, invoice_id, sub_account};
@@ -125,7 +125,7 @@ fn row(charge: &Charge) -> Row {
         pricing_category: is_priced.then_some("Other"),
         provider: ascii(&provider_name),
         service_name: ascii(&service_name),
-        service_subcategory: "Generative AI",
+        service_subcategory: SUBCATEGORY,
         region: charge.text("region").map(ascii),
         sku_id: is_priced.then(|| ascii(&format!("{provider}/{source}"))),
         sku_meter: is_priced.then(|| "Units".to_owned()),

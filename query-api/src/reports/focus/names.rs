@@ -43,18 +43,8 @@ pub fn provider_names(id: &str) -> (String, String) {
     }
 }
 
-/// Operations that are no generation.
-const NO_GENERATION: [&str; 5] = ["embeddings", "embedding", "rerank", "moderation", "moderations"];
-
-/// The `ServiceSubcategory` of an operation.
-#[must_use]
-pub fn subcategory(operation: Option<&str>) -> &'static str {
-    if operation.is_some_and(|operation| NO_GENERATION.contains(&operation)) {
-        "Machine Learning"
-    } else {
-        "Generative AI"
-    }
-}
+/// The `ServiceSubcategory` of all: a service has one, whatever its operations are.
+pub const SUBCATEGORY: &str = "Generative AI";
 
 /// What a meter counts, and how many of it a price is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

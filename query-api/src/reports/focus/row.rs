@@ -4,7 +4,7 @@ use chrono::DateTime;
 
 use super::divide::Line;
 use super::group::Group;
-use super::names::{ascii, meter_title, provider_names, subcategory, unit};
+use super::names::{SUBCATEGORY, ascii, meter_title, provider_names, unit};
 use super::period::month_of;
 use super::price::{PricingQuantity, unit_price};
 
@@ -164,7 +164,7 @@ fn whose(group: &Group, provider: &str) -> Row {
         charge_frequency: "Usage-Based",
         provider: ascii(&provider_name),
         service_name: ascii(&service_name),
-        service_subcategory: subcategory(text("operation")),
+        service_subcategory: SUBCATEGORY,
         region: text("region").map(ascii),
         sub_account: sub_account(text("organization"), text("team")),
         tags: group.tags.as_deref().map(ascii),
