@@ -39,6 +39,12 @@ fn book(first: [u32; 2], second: Option<[u32; 2]>) -> Arc<PriceBook> {
     Arc::new(PriceBook::load(&BookFiles { prices: &prices, aliases: "", ..BookFiles::builtin() }).unwrap())
 }
 
+/// One that has a price for nothing here.
+fn first_book() -> Arc<PriceBook> {
+    let prices = format!("{}\nopenai,other,input,1,1000000,USD,,,,,,,own,\n", COLUMNS.join(","));
+    Arc::new(PriceBook::load(&BookFiles { prices: &prices, aliases: "", ..BookFiles::builtin() }).unwrap())
+}
+
 /// Rows without a price: two models by turns, three teams by turns.
 fn unpriced(offsets: &[i64], day: i32) -> RecordBatch {
     let batch = rows(&source(0), offsets, day);
@@ -56,6 +62,7 @@ fn unpriced(offsets: &[i64], day: i32) -> RecordBatch {
         ("uncached_input_tokens", counts(&|offset| offset * 10 + 1)),
         ("output_tokens", counts(&|offset| offset * 7)),
         ("price_status", texts(&|_| Some("unpriced"))),
+        ("price_book_version", Arc::new(StringArray::from(vec![first_book().version(); offsets.len()]))),
         ("unpriced_reason", texts(&|_| Some("unknown_model"))),
         ("cost_quality", texts(&|_| Some("exact"))),
     ];
@@ -94,7 +101,7 @@ fn kept() -> LakeConfig {
 /// Two days sealed in the colder table, and late rows of both in the hot one.
 async fn lake() -> Places {
     let places = Places::new();
-    archive::keep(&places.whole(), &PriceBook::builtin().unwrap()).await.unwrap();
+    archive::keep(&places.whole(), &first_book()).await.unwrap();
     let mut writer = writer(&places.whole()).await;
     writer.commit(commit(0, 20)).await.unwrap();
     let mut maintainer = Maintainer::take(&places.whole(), &kept(), TIMES).await.unwrap();

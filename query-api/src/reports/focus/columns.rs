@@ -25,7 +25,7 @@ enum Value {
 use Value::{Decimal, Dimension, Flag, Text, Time, Whole};
 
 /// Those of FOCUS up to `Tags`, in the order of the alphabet.
-const FOCUS: [(&str, Value); 52] = [
+const FOCUS: [(&str, Value); 56] = [
     ("AvailabilityZone", Text(|_| None)),
     ("BilledCost", Decimal(|row| Some(row.billed_cost))),
     ("BillingAccountId", Text(|row| Some(&row.billing_account_id))),
@@ -59,6 +59,11 @@ const FOCUS: [(&str, Value); 52] = [
     ("ListCost", Decimal(|row| Some(row.list_cost))),
     ("ListUnitPrice", Decimal(|row| row.list_unit_price)),
     ("PricingCategory", Text(|row| row.pricing_category)),
+    // Unit prices are shown in the lake's currency, whatever the price list's own is (x_PriceCurrency).
+    ("PricingCurrency", Text(|row| Some(&row.billing_currency))),
+    ("PricingCurrencyContractedUnitPrice", Decimal(|row| row.contracted_unit_price)),
+    ("PricingCurrencyEffectiveCost", Decimal(|row| Some(row.effective_cost))),
+    ("PricingCurrencyListUnitPrice", Decimal(|row| row.list_unit_price)),
     ("PricingQuantity", Decimal(|row| row.pricing.map(|(quantity, _)| quantity))),
     ("PricingUnit", Text(|row| row.pricing.map(|(_, unit)| unit))),
     ("ProviderName", Text(|row| Some(&row.provider))),
