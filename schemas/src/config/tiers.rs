@@ -238,7 +238,7 @@ fn retention(lake: &LakeConfig) -> Option<(String, String)> {
     let (name, _) = lake.retention.organizations.iter().find(|(_, days)| **days == 0)?;
     Some((
         format!("lake.retention.organizations.{name}"),
-        "must be 1 or more; leave the line out to keep everything".to_owned(),
+        "must be 1 or more; without the line lake.retention.days holds, and a large number such as 36500 keeps everything".to_owned(),
     ))
 }
 
